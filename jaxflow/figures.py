@@ -1,0 +1,311 @@
+"""Figures from tables. Every function takes or makes Axes or a Figure and returns it; none saves.
+
+Colours are Okabe and Ito's, safe for colour-blind readers; markers and line styles tell the same in grey.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.stats import linregress
+
+from jaxflow.datasets import Dataset
+from jaxflow.interventions import METHODS, METRICS
+from jaxflow.presets import Config
+from jaxflow.results import Results
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":"}
+METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6}
+MESSAGE_NAMES = {"y": "accuracy", "z": "bias"}
+PAPER: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.8,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
+    "svg.hashsalt": "jaxflow",
+}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """The look of all figures, for the length of a block."""
+    with mpl.rc_context(PAPER):
+        yield
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, shared: bool = False
+) -> tuple[Figure, np.ndarray]:
+    """A figure that no global state knows of, in inches, and its grid of Axes, all on the same scale if ``shared``."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+
+
+def tradeoff_curve(axes: Axes, table: pd.DataFrame, look: int, label: str, style: str = "-") -> None:
+    """Mean bias and accuracy over networks at every factor, with one standard error both ways.
+
+    Args:
+        axes: to draw on.
+        table: rows of the tradeoff table of one strategy.
+        look: number of colour and marker.
+        label: for the legend.
+        style: of the line.
+    """
+    by_factor = table.groupby("factor", sort=True)[["bias", "accuracy"]]
+    mean, sem = by_factor.mean()[::-1], by_factor.sem()[::-1].fillna(0)
+    axes.errorbar(
+        mean["bias"], mean["accuracy"], xerr=sem["bias"], yerr=sem["accuracy"],
+        color=COLOURS[look], marker=MARKERS[look], linestyle=style, label=label, elinewidth=0.5,
+    )  # fmt: skip
+    if mean.index.min() < 0:
+        removed = mean[mean.index == 0]
+        hollow = {"markersize": 6, "markerfacecolor": "white", "color": COLOURS[look], "linestyle": "none"}
+        axes.plot(removed["bias"], removed["accuracy"], "D", label="factor 0" if look == 0 else None, **hollow)
+
+
+def mark_unpruned(axes: Axes, networks: pd.DataFrame) -> None:
+    """A star at the mean bias and accuracy before pruning."""
+    axes.plot(
+        networks["output_bias"].mean(), networks["output_accuracy"].mean(),
+        marker="*", markersize=11, color="#F0E442", markeredgecolor="black", markeredgewidth=0.6,
+        linestyle="none", label="unpruned", zorder=5,
+    )  # fmt: skip
+
+
+def _label_tradeoff(axes: Axes) -> None:
+    axes.set_xlabel("bias at the output (%)")
+    axes.set_ylabel("accuracy at the output (%)")
+
+
+def tradeoff(table: pd.DataFrame, networks: pd.DataFrame, title: str) -> Figure:
+    """Metrics against each other: for every method its middle level, both flow ratios and the random control."""
+    methods = [method for method in METHODS if method in set(table["method"])]
+    figure, grid = new_figure(2.2 * len(methods) + 1, 2.6, 1, len(methods), shared=True)
+    for axes, method in zip(grid[0], methods, strict=True):
+        rows = table[table["method"] == method]
+        level = middle_level(rows["level"])
+        for metric in METRICS:
+            chosen = rows[(rows["metric"] == metric) & (rows["level"] == level)]
+            if len(chosen):
+                tradeoff_curve(axes, chosen, METRIC_LOOK[metric], metric, STYLES[metric])
+        mark_unpruned(axes, networks)
+        axes.set_title(f"top {counted(level, method)}")
+        _label_tradeoff(axes)
+        axes.label_outer()
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned by")
+    figure.suptitle(title)
+    return figure
+
+
+def tradeoff_levels(table: pd.DataFrame, networks: pd.DataFrame, title: str) -> Figure:
+    """All strategies: a row of panels for every method, a column for every metric, a curve for every level."""
+    methods = [method for method in METHODS if method in set(table["method"])]
+    metrics = [metric for metric in METRICS if metric in set(table["metric"])]
+    size = 2.1 * len(metrics) + 1, 1.9 * len(methods) + 0.4
+    figure, grid = new_figure(*size, len(methods), len(metrics), shared=True)
+    for (row, column), axes in np.ndenumerate(grid):
+        method, metric = methods[row], metrics[column]
+        chosen = table[(table["method"] == method) & (table["metric"] == metric)]
+        for look, level in enumerate(sorted(set(chosen["level"]))):
+            tradeoff_curve(axes, chosen[chosen["level"] == level], look, counted(level, method))
+        mark_unpruned(axes, networks)
+        axes.set_title(f"random {method}s" if metric == "random" else f"{method}s by {metric}")
+        _label_tradeoff(axes)
+        axes.label_outer()
+        if column == len(metrics) - 1:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="pruned")
+    figure.suptitle(title)
+    return figure
+
+
+def tradeoff_by_metric(
+    table: pd.DataFrame, networks: pd.DataFrame, curves: Sequence[tuple[str, int]], metrics: Sequence[str], title: str
+) -> Figure:
+    """Chosen methods and levels in one panel for every metric (as Venkatesh et al. 2021, Figs. 3, 5 and 6).
+
+    Args:
+        table: the tradeoff table.
+        networks: the networks table.
+        curves: (method, level) of every curve.
+        metrics: of the panels.
+        title: of the figure.
+    """
+    figure, grid = new_figure(2.8 * len(metrics) + 1, 2.8, 1, len(metrics), shared=True)
+    for axes, metric in zip(grid[0], metrics, strict=True):
+        for look, (method, level) in enumerate(curves):
+            rows = table[(table["metric"] == metric) & (table["method"] == method) & (table["level"] == level)]
+            tradeoff_curve(axes, rows, look, counted(level, method), STYLES[metric])
+        mark_unpruned(axes, networks)
+        axes.set_title("random" if metric == "random" else f"by {metric}")
+        _label_tradeoff(axes)
+        axes.label_outer()
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned")
+    figure.suptitle(title)
+    return figure
+
+
+def middle_level(levels: pd.Series) -> int:
+    """The middle one of the levels there are, the lower of two."""
+    distinct = sorted(set(levels))
+    return int(distinct[(len(distinct) - 1) // 2])
+
+
+def counted(level: int, method: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{level} {method}{'' if level == 1 else 's'}"
+
+
+def dependence_panel(axes: Axes, table: pd.DataFrame, message: str) -> None:
+    """Edge flow against effect of removing the edge: a point per edge and network, a fit and its R² per layer."""
+    for look, (layer, rows) in enumerate(table[table["message"] == message].groupby("layer")):
+        flow, effect = rows["flow"].to_numpy(), rows["effect"].to_numpy()
+        colour = COLOURS[look % len(COLOURS)]
+        marker = MARKERS[look % len(MARKERS)]
+        axes.scatter(flow, effect, s=5, color=colour, marker=marker, alpha=0.35, linewidths=0, rasterized=True)
+        label = f"layer {layer}"
+        if np.ptp(flow) > 0 and np.ptp(effect) > 0:
+            fit = linregress(flow, effect)
+            ends = np.array([flow.min(), flow.max()])
+            axes.plot(ends, fit.intercept + fit.slope * ends, color="white", linewidth=2.6)
+            axes.plot(ends, fit.intercept + fit.slope * ends, color=colour)
+            label += f", R² = {fit.rvalue**2:.2f}"
+        axes.plot([], [], color=colour, marker=marker, label=label)
+    axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
+    axes.set_xlabel(f"weighted {MESSAGE_NAMES[message]} flow (bits)")
+    axes.set_ylabel(f"change of {MESSAGE_NAMES[message]} (points)")
+    axes.legend(title="edges leaving")
+
+
+def dependence(table: pd.DataFrame, title: str) -> Figure:
+    """Does the flow on an edge tell what its removal does? Accuracy and bias side by side."""
+    figure, grid = new_figure(6.8, 3.0, 1, 2)
+    for axes, message in zip(grid[0], MESSAGE_NAMES, strict=True):
+        dependence_panel(axes, table, message)
+    figure.suptitle(title)
+    return figure
+
+
+def flow_panel(
+    axes: Axes, nodes: pd.DataFrame, edges: pd.DataFrame, message: str, colour: str, names: Sequence[str] = ()
+) -> None:
+    """One network's flows of a message: edge width by edge flow, node shade by node flow.
+
+    Edges out of a node whose flow lies below the noise floor are grey and dotted.
+
+    Args:
+        axes: to draw on.
+        nodes: rows of the node-flow table of one network.
+        edges: rows of the edge-flow table of the same network.
+        message: ``y`` or ``z``.
+        colour: of edges and nodes.
+        names: of the nodes of the first layer shown.
+    """
+    node_rows = nodes[nodes["message"] == message].to_dict("records")
+    edge_rows = edges[edges["message"] == message].to_dict("records")
+    widths: dict[Any, Any] = dict(nodes.groupby("layer")["node"].max())
+    at = {(n["layer"], n["node"]): (n["layer"], widths[n["layer"]] / 2 - n["node"]) for n in node_rows}
+    faint = {(n["layer"], n["node"]) for n in node_rows if n["flow"] <= n["null95"]}
+    largest = max(1e-12, *(edge["flow"] for edge in edge_rows))
+    for edge in edge_rows:
+        ends = at[edge["layer"], edge["source"]], at[edge["layer"] + 1, edge["target"]]
+        below = (edge["layer"], edge["source"]) in faint
+        axes.plot(
+            *zip(*ends, strict=True),
+            color="0.75" if below else colour,
+            linestyle=":" if below else "-",
+            linewidth=0.3 + 6 * edge["flow"] / largest,
+            solid_capstyle="round", zorder=1,
+        )  # fmt: skip
+    shade = LinearSegmentedColormap.from_list("flow", ["white", colour])
+    strongest = max(1e-12, *(node["flow"] for node in node_rows))
+    for node in node_rows:
+        colour_of_node = shade(0.8 * node["flow"] / strongest)
+        axes.scatter(
+            *at[node["layer"], node["node"]], s=190, color=colour_of_node, edgecolors="black", linewidths=0.7, zorder=2
+        )
+    first = min(widths)
+    for index, name in enumerate(names):
+        axes.annotate(name, at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
+    _frame_flows(axes, sorted(widths), f"{MESSAGE_NAMES[message]} flow, widest edge {largest:.2g} bits")
+
+
+def _frame_flows(axes: Axes, layers: Sequence[Any], title: str) -> None:
+    """Layer ticks and nothing else."""
+    axes.set_xticks(layers, [*(f"layer {layer}" for layer in layers[:-1]), "output"])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.margins(0.12)
+    axes.set_title(title)
+
+
+def flows(
+    node_flows: pd.DataFrame, edge_flows: pd.DataFrame, network: int, title: str, names: Sequence[str] = ()
+) -> Figure:
+    """A network's accuracy and bias flows side by side (as Venkatesh et al. 2021, Fig. 8)."""
+    layers = node_flows["layer"].nunique()
+    figure, grid = new_figure(2.6 + 1.2 * layers, 2.8, 1, 2)
+    nodes = node_flows[node_flows["network"] == network]
+    edges = edge_flows[edge_flows["network"] == network]
+    for axes, message, colour in zip(grid[0], MESSAGE_NAMES, COLOURS[:2], strict=True):
+        flow_panel(axes, nodes, edges, message, colour, names)
+    handles = [Line2D([], [], color="0.75", linestyle=":")]
+    figure.legend(handles, ["node flow below its noise floor"], loc="outside lower center")
+    figure.suptitle(f"{title}, network {network}")
+    return figure
+
+
+def training(table: pd.DataFrame, title: str) -> Figure:
+    """Loss of every epoch, median and 5th to 95th percentile over networks, and the learning rates."""
+    figure, grid = new_figure(6.8, 2.5, 1, 2)
+    labels = {"loss": "cross-entropy (nats)", "learning_rate": "learning rate"}
+    for axes, (column, label) in zip(grid[0], labels.items(), strict=True):
+        low, median, high = (table.groupby("epoch")[column].quantile(q) for q in (0.05, 0.5, 0.95))
+        axes.fill_between(low.index, low, high, color=COLOURS[0], alpha=0.25, linewidth=0, label="5–95 % of networks")
+        axes.plot(median.index, median, color=COLOURS[0], label="median")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+    grid[0, 1].set_yscale("log")
+    grid[0, 0].legend()
+    figure.suptitle(title)
+    return figure
+
+
+def typical_network(networks: pd.DataFrame) -> int:
+    """The network whose output bias is nearest the median."""
+    distance = (networks["output_bias"] - networks["output_bias"].median()).abs()
+    return int(networks["network"][distance.idxmin()])
+
+
+def draw_all(results: Results, config: Config, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a run with its name."""
+    tables = {name: results.table(name) for name in ("networks", "node_flows", "edge_flows", "training")}
+    networks = tables["networks"]
+    title = f"{config.name}, {config.estimator} estimate, {len(networks)} network{'s' if len(networks) > 1 else ''}"
+    names = dataset.features if config.first_layer == 0 else ()
+    with paper_style():
+        yield "training", training(tables["training"], title)
+        yield (
+            "flows",
+            flows(tables["node_flows"], tables["edge_flows"], typical_network(networks), title, names),
+        )
+        yield "dependence", dependence(results.table("dependence"), title)
+        tradeoffs = results.table("tradeoff")
+        if len(tradeoffs):
+            yield "tradeoff", tradeoff(tradeoffs, networks, title)
+            yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title)

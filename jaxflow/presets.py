@@ -1,0 +1,123 @@
+"""Frozen configs, and the presets of the paper's experiments (Venkatesh et al. 2021, App. C.1; figures 2–17)."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxflow.datasets import Dataset
+from jaxflow.errors import InputError
+from jaxflow.information import ESTIMATORS
+from jaxflow.interventions import METHODS, METRICS, Strategy, check_strategies
+from jaxflow.networks import MLP
+from jaxflow.training import Training
+
+EXACT_NODES = 20  # widest layer whose 2ⁿ subsets are listed
+
+
+def strategy_grid(
+    nodes: Sequence[int] = (), edges: Sequence[int] = (), paths: Sequence[int] = ()
+) -> tuple[Strategy, ...]:
+    """Every metric with every method at its levels."""
+    levels = dict(zip(METHODS, (nodes, edges, paths), strict=True))
+    return tuple(Strategy(metric, method, k) for metric in METRICS for method in METHODS for k in levels[method])
+
+
+def factor_grid(lowest: float = 0.0) -> tuple[float, ...]:
+    """1.0, 0.9, … down to ``lowest``."""
+    return tuple(tenth / 10 for tenth in range(10, round(10 * lowest) - 1, -1))
+
+
+@dataclass(frozen=True)
+class Config:
+    """An experiment: everything its results depend on, and nothing else.
+
+    Attributes:
+        name: of the experiment; also the dataset that is loaded where none is given.
+        hidden: widths of the hidden layers.
+        training: how the networks are trained.
+        strategies: the interventions.
+        factors: what the chosen weights are multiplied by; 1.0 among them marks the unpruned point.
+        first_layer: where the analysis begins; 1 leaves the input layer out.
+        seeds: number of networks.
+        estimator: of information, a name in ``jaxflow.information.ESTIMATORS``.
+        seed: of initialisations, shuffles, permutations and the random control.
+        data_seed: of the draw of rows; None draws the authors' rows.
+        chunk: networks processed, kept in memory and saved together.
+    """
+
+    name: str
+    hidden: tuple[int, ...] = (3,)
+    training: Training = field(default_factory=Training)
+    strategies: tuple[Strategy, ...] = strategy_grid(nodes=(1, 2, 3), edges=(2, 3, 6, 9), paths=(1, 2, 3))
+    factors: tuple[float, ...] = factor_grid()
+    first_layer: int = 0
+    seeds: int = 100
+    estimator: str = "gaussian"
+    seed: int = 0
+    data_seed: int | None = None
+    chunk: int = 25
+
+    def __post_init__(self) -> None:
+        """Refuse what no dataset could make right."""
+        if self.seeds < 1:
+            raise InputError(f"seeds is the number of networks, at least 1, not {self.seeds}")
+        if self.chunk < 1:
+            raise InputError(f"chunk is the number of networks in a chunk, at least 1, not {self.chunk}")
+        if not 0 <= self.seed < 2**32 or (self.data_seed is not None and not 0 <= self.data_seed < 2**32):
+            raise InputError("a seed must be between 0 and 4294967295")
+        if self.estimator not in ESTIMATORS:
+            raise InputError(f"unknown estimator {self.estimator!r}; choose from {', '.join(ESTIMATORS)}")
+        if not all(width > 0 for width in self.hidden):
+            raise InputError(f"hidden layers need at least one node each, got {self.hidden}")
+        if not 0 <= self.first_layer <= len(self.hidden):
+            raise InputError(f"first_layer must be between 0 and {len(self.hidden)}, not {self.first_layer}")
+
+    def network(self, dataset: Dataset) -> MLP:
+        """The architecture for a dataset, two logits at its end.
+
+        Raises:
+            InputError: a layer too wide to list its subsets, a strategy that asks for more than there is, or too few
+                rows for a batch.
+        """
+        widths = (dataset.train.x.shape[1], *self.hidden, 2)
+        for layer, width in enumerate(widths[self.first_layer :], self.first_layer):
+            if width > EXACT_NODES:
+                raise InputError(
+                    f"layer {layer} has {width} nodes, 2**{width} subsets; exact flows go up to {EXACT_NODES} nodes"
+                    " (first_layer=1 leaves the input out)"
+                )
+        check_strategies(self.strategies, widths[self.first_layer :])
+        if len(dataset.train.y) < self.training.batch_size:
+            raise InputError(f"{len(dataset.train.y)} training rows cannot fill a batch of {self.training.batch_size}")
+        return MLP((*self.hidden, 2), dataset.categories)
+
+    def as_json(self) -> dict[str, Any]:
+        """The config as plain JSON types."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+PRESETS = {
+    "synthetic": Config("synthetic", training=Training(learning_rate=3e-2)),
+    "adult-small": Config("adult-small"),
+    "adult-large": Config("adult-large", hidden=(3, 3), factors=factor_grid(-1.0)),
+    "mnist": Config(
+        "mnist",
+        hidden=(6, 6, 6, 6, 6),
+        first_layer=1,
+        chunk=10,
+        strategies=strategy_grid(nodes=(1, 2, 3, 6, 12), edges=(2, 3, 6, 9, 18, 36), paths=(1, 2, 3, 6)),
+    ),
+}
+
+
+def preset(name: str, **changes: Any) -> Config:
+    """The paper's config of an experiment, with changes.
+
+    Raises:
+        InputError: unknown experiment or value.
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown experiment {name!r}; choose from {', '.join(PRESETS)}")
+    return dataclasses.replace(PRESETS[name], **changes)

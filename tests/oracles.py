@@ -1,0 +1,72 @@
+"""Slow and obvious computations in NumPy that the fast ones are held against."""
+
+import itertools
+
+import numpy as np
+
+
+def gaussian_bits(message: np.ndarray, activations: np.ndarray, determined: float = 1e-6) -> np.ndarray:
+    """I(M; X_T) for every subset, from slices of the data in double precision: least squares, node by node.
+
+    A node whose standardised residual variance given the subset's earlier ones is at most ``determined`` is left out.
+    """
+    m = message.astype(float) - message.mean()
+    x = activations.astype(float)
+    x = x - x.mean(axis=0)
+    scale = x.std(axis=0)
+    x = x / np.where(scale > 1e-7 * np.abs(activations).max(axis=0), scale, np.inf)
+    p = message.mean()
+    entropy = 0.0 if p in (0, 1) else -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    bits = []
+    for mask in range(2 ** x.shape[1]):
+        basis = np.zeros((len(m), 0))
+        for node in [i for i in range(x.shape[1]) if mask >> i & 1]:
+            residual = x[:, node] - basis @ (basis.T @ x[:, node])
+            residual = residual - basis @ (basis.T @ residual)
+            if residual.var() > determined:
+                basis = np.column_stack([basis, residual / np.linalg.norm(residual)])
+        left = m - basis @ (basis.T @ m)
+        ratio = (left @ left) / (m @ m) if m.any() else 1.0
+        bits.append(np.clip(-0.5 * np.log2(ratio), 0, entropy) if ratio > 0 else entropy)
+    return np.array(bits)
+
+
+def node_flow(bits: np.ndarray, node: int) -> float:
+    """The maximum over subsets of the other nodes, one by one."""
+    gains = [bits[mask | 1 << node] - bits[mask] for mask in range(len(bits)) if not mask >> node & 1]
+    return max(0.0, *gains) if len(gains) > 1 else max(0.0, gains[0])
+
+
+def accuracy_of(bits: float, probability: float) -> float:
+    """1 − H_b⁻¹(H(M) − I) by bisection in double precision."""
+
+    def entropy(p: float) -> float:
+        return 0.0 if p in (0, 1) else -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+
+    target = entropy(probability) - bits
+    low, high = 0.5, 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if entropy(middle) > target else (low, middle)
+    return max(low, probability, 1 - probability)
+
+
+def forward(params: dict, x: np.ndarray) -> list[np.ndarray]:
+    """Activations of every layer of a network without embeddings, in double precision."""
+    activations = [x.astype(float)]
+    depth = len(params)
+    for layer in range(depth):
+        leaves = params[f"layer_{layer}"]
+        h = activations[-1] @ np.asarray(leaves["kernel"], float) + np.asarray(leaves["bias"], float)
+        activations.append(np.where(h > 0, h, 0.01 * h) if layer < depth - 1 else h)
+    return activations
+
+
+def widest_paths(weights: list[np.ndarray], count: int) -> list[tuple[int, ...]]:
+    """Every path listed, sorted by its ascending edge scores, larger first, ties by nodes read from the output."""
+    widths = [w.shape[0] for w in weights] + [weights[-1].shape[1]]
+    listed = []
+    for path in itertools.product(*map(range, widths)):
+        scores = sorted(w[a, b] for w, a, b in zip(weights, path, path[1:], strict=False))
+        listed.append((tuple(-score for score in scores), path[::-1], path))
+    return [path for _, _, path in sorted(listed)[:count]]

@@ -1,0 +1,139 @@
+"""The command, through real processes."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+RUN = (sys.executable, "-m", "jaxflow.cli", "run")
+TINY = ("synthetic", "--seeds", "3", "--chunk", "1")
+
+
+def jaxflow(*arguments):
+    return subprocess.run([*RUN, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+
+
+def tables(folder):
+    return {file.name: file.read_bytes() for file in folder.glob("*.csv")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A tiny run, its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("cli") / "out"
+    return folder, jaxflow(*TINY, "--out", folder)
+
+
+def test_a_run_prints_its_summary_and_nothing_else(finished):
+    folder, process = finished
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert lines[0] == "synthetic: 3 networks, mean accuracy and bias at the output (%)"
+    assert lines[-1] == f"Results: {folder}"
+    assert any(line.startswith("unpruned") for line in lines)
+    assert any(line.startswith("accuracy") for line in lines)
+    assert len(tables(folder)) == 8
+
+
+def test_progress_is_plain_lines_on_stderr(finished):
+    lines = finished[1].stderr.splitlines()
+    assert "synthetic: 1 of 3 networks, about" in finished[1].stderr
+    assert lines[-1] == "synthetic: 3 of 3 networks, tables and figures"
+    assert "\x1b" not in finished[1].stderr
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path):
+    folder = tmp_path / "out"
+    command = [*RUN, *TINY, "--quiet", "--out", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while not (folder / "chunks/000000-000000").exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "tradeoff.csv").exists()
+    again = jaxflow(*TINY, "--quiet", "--out", folder)
+    assert again.returncode == 0
+    assert again.stderr == ""
+    assert tables(folder) == tables(finished[0])
+
+
+def test_interrupted_is_130_and_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "out"
+    with subprocess.Popen([*RUN, *TINY, "--out", str(folder)], stderr=subprocess.PIPE, text=True) as process:
+        while not (folder / "chunks/000000-000000").exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "jaxflow: interrupted; the same command goes on from the last finished chunk"
+    assert "Traceback" not in errors
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    """A limit on the size of files stands in for a full disk: the first table beyond it cannot be written."""
+    command = shlex.join([*RUN, *TINY, "--quiet", "--out", str(tmp_path / "out")])
+    limited = f"ulimit -f 40; exec {command}"  # blocks of 512 bytes
+    process = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, timeout=300)
+    assert process.returncode == 2
+    assert process.stderr.startswith("jaxflow: cannot write to")
+    assert process.stderr.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*.csv"))
+
+
+BAD = {
+    ("run", "adult"): "invalid choice: 'adult'",
+    ("run", "synthetic", "--estimator", "magic"): "invalid choice: 'magic'",
+    ("run", "synthetic", "--seeds", "0"): "at least 1, not 0",
+    ("run", "synthetic", "--seeds", "-5"): "at least 1, not -5",
+    ("run", "synthetic", "--seeds", "many"): "invalid int value: 'many'",
+    ("run", "synthetic", "--chunk", "0"): "chunk",
+    ("run", "synthetic", "--seed", "-1"): "seed must be",
+    ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
+    ("run",): "required: EXPERIMENT",
+    ("fly",): "invalid choice: 'fly'",
+    ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
+    ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",
+    ("run", "adult-small", "--data-dir", "/nowhere"): "not found in /nowhere",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, tmp_path):
+    offline = {"https_proxy": "http://127.0.0.1:1", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    environment = {k: v for k, v in os.environ.items() if k != "JAXFLOW_DATA"} | offline
+    process = subprocess.run(
+        [sys.executable, "-m", "jaxflow.cli", *arguments, *(["--quiet"] if len(arguments) > 2 else [])],
+        capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1
+    assert BAD[arguments] in process.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], "jaxflow 0."),
+     (["run", "--help"], "--data-seed")],
+)  # fmt: skip
+def test_help_and_version(arguments, says):
+    process = subprocess.run([sys.executable, "-m", "jaxflow.cli", *arguments], capture_output=True, text=True)
+    assert process.returncode == 0
+    assert says in process.stdout
+
+
+def test_choices_of_the_command_are_those_of_the_library():
+    from jaxflow import cli
+    from jaxflow.datasets import DATASETS
+    from jaxflow.information import ESTIMATORS
+    from jaxflow.presets import PRESETS
+
+    assert cli.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
+    assert tuple(ESTIMATORS) == cli.ESTIMATORS

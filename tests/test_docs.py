@@ -1,0 +1,42 @@
+"""README and docs: their Python runs, their links lead somewhere, the quick start is what CI runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, capsys):
+    namespace = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        exec(compile(block, page.name, "exec"), namespace)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_quick_start_is_two_commands_and_ci_runs_the_second():
+    readme = (ROOT / "README.md").read_text().split("## Quick start")[1].split("\n## ")[0]
+    commands = re.findall(r"```sh\n(.*?)\n```", readme, flags=re.DOTALL)
+    assert commands == ["pip install . && jaxflow run synthetic", "pip install '.[test]' && pytest"]
+    assert commands[1] in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_every_function_that_the_docs_name_exists():
+    import importlib
+
+    text = (ROOT / "docs/method.md").read_text().split("## Equation → function")[1].split("\n## ")[0]
+    for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text):
+        module, attribute = f"jaxflow.{name}".rsplit(".", 1)
+        try:
+            importlib.import_module(f"jaxflow.{name}")
+        except ModuleNotFoundError:
+            assert hasattr(importlib.import_module(module), attribute), name

@@ -1,0 +1,98 @@
+"""Figures show what the tables say."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import linregress
+
+from jaxflow import figures
+from jaxflow.interventions import METRICS
+
+
+@pytest.fixture
+def tradeoffs(rng):
+    rows = [
+        (network, metric, method, level, factor, *rng.random(2))
+        for network in range(4)
+        for metric in METRICS
+        for method, levels in (("node", (1, 2, 3)), ("edge", (2, 6)))
+        for level in levels
+        for factor in (1.0, 0.5, 0.0)
+    ]
+    return pd.DataFrame(rows, columns=["network", "metric", "method", "level", "factor", "accuracy", "bias"])
+
+
+@pytest.fixture
+def networks(rng):
+    values = rng.random((4, 2))
+    return pd.DataFrame({"network": range(4), "output_accuracy": values[:, 0], "output_bias": values[:, 1]})
+
+
+def test_tradeoff_curve_is_mean_and_standard_error(tradeoffs, networks):
+    figure = figures.tradeoff(tradeoffs, networks, "title")
+    axes = figure.axes[0]
+    rows = tradeoffs.query("metric == 'bias/acc' and method == 'node' and level == 2")
+    means = rows.groupby("factor")[["bias", "accuracy"]].mean().loc[[1.0, 0.5, 0.0]]
+    container = axes.containers[0]
+    np.testing.assert_allclose(container.lines[0].get_xydata(), means.to_numpy())
+    reach = container.lines[2][0].get_segments()[0]
+    sem = rows.query("factor == 1")["bias"].std(ddof=1) / 2
+    assert reach[1, 0] - reach[0, 0] == pytest.approx(2 * sem)
+    star = next(line for line in axes.lines if line.get_marker() == "*")
+    np.testing.assert_allclose(
+        star.get_xydata()[0], [networks["output_bias"].mean(), networks["output_accuracy"].mean()]
+    )
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["unpruned", *METRICS]
+    assert [a.get_title() for a in figure.axes] == ["top 2 nodes", "top 2 edges"]
+
+
+def test_every_level_has_its_curve(tradeoffs, networks):
+    figure = figures.tradeoff_levels(tradeoffs, networks, "title")
+    assert len(figure.axes) == 6
+    assert [len(axes.containers) for axes in figure.axes] == [3, 3, 3, 2, 2, 2]
+    looks = {(c.lines[0].get_color(), c.lines[0].get_marker()) for c in figure.axes[0].containers}
+    assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == 3
+
+
+def test_dependence_draws_points_fit_and_r_squared(rng):
+    flow = rng.random(60)
+    table = pd.DataFrame({"message": "y", "layer": np.repeat([0, 1], 30), "flow": flow, "effect": 1 - 2 * flow**2})
+    table = pd.concat([table, table.assign(message="z", effect=0.0)])
+    figure = figures.dependence(table, "title")
+    accuracy, bias = figure.axes
+    for layer, points in enumerate(accuracy.collections):
+        rows = table.query("message == 'y' and layer == @layer")
+        np.testing.assert_allclose(points.get_offsets(), rows[["flow", "effect"]])
+        label = accuracy.get_legend().get_texts()[layer].get_text()
+        assert label == f"layer {layer}, R² = {linregress(rows['flow'], rows['effect']).rvalue ** 2:.2f}"
+    assert [text.get_text() for text in bias.get_legend().get_texts()] == ["layer 0", "layer 1"]  # constant: no fit
+
+
+def test_edge_width_grows_with_flow_and_faint_nodes_are_dotted():
+    nodes = pd.DataFrame(
+        {"network": 0, "layer": [0, 0, 1], "node": [0, 1, 0], "message": "y", "flow": [0.5, 0.001, 0.4], "null95": 0.01}
+    )
+    edges = pd.DataFrame(
+        {"network": 0, "layer": 0, "source": [0, 1], "target": 0, "message": "y", "flow": [0.6, 0.0005]}
+    )
+    _, grid = figures.new_figure(3, 3)
+    figures.flow_panel(grid[0, 0], nodes, edges, "y", "#0072B2", ("a", "b"))
+    strong, weak = grid[0, 0].lines
+    assert strong.get_linewidth() > 10 * weak.get_linewidth()
+    assert (strong.get_linestyle(), weak.get_linestyle()) == ("-", ":")
+    assert [text.get_text() for text in grid[0, 0].texts] == ["a", "b"]
+
+
+def test_figures_touch_no_global_state(tradeoffs, networks):
+    before = dict(plt.rcParams)
+    with figures.paper_style():
+        figures.tradeoff(tradeoffs, networks, "title")
+    assert dict(plt.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+def test_one_network_has_no_error_bars_and_no_nan(tradeoffs, networks):
+    figure = figures.tradeoff(tradeoffs.query("network == 0"), networks.head(1), "title")
+    segments = figure.axes[0].containers[0].lines[2][0].get_segments()
+    assert np.isfinite(np.concatenate(segments)).all()

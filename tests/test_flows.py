@@ -1,0 +1,88 @@
+"""Node flows, witnesses, edge flows and the noise floor."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import node_flow
+
+from jaxflow import InputError, edge_flows, node_flows
+from jaxflow.flows import noise_floor
+from jaxflow.information import gaussian
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
+def test_flows_and_witnesses_equal_brute_force(rng, n):
+    bits = rng.random((4, 2**n)).astype(np.float32)
+    flow, witness = node_flows(jnp.asarray(bits))
+    for b in range(4):
+        for node in range(n):
+            assert flow[b, node] == pytest.approx(node_flow(bits[b], node), abs=1e-7)
+            chosen = int(witness[b, node])
+            assert not chosen >> node & 1
+            if flow[b, node] > 0:
+                gain = bits[b, chosen | 1 << node] - bits[b, chosen]
+                assert gain == pytest.approx(float(flow[b, node]), abs=1e-7)
+
+
+def test_xor_is_synergistic():
+    """M = X1 xor X2 (footnote 4): no node alone, 1 bit together, so each flows given the other."""
+    flow, witness = node_flows(jnp.array([0.0, 0.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(flow, [1, 1])
+    np.testing.assert_array_equal(witness, [0b10, 0b01])
+
+
+def test_redundant_copies_both_flow_directly():
+    flow, witness = node_flows(jnp.array([0.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_array_equal(flow, [1, 1])
+    np.testing.assert_array_equal(witness, [0, 0])
+
+
+def test_falling_estimates_are_truncated():
+    flow, witness = node_flows(jnp.array([0.0, -0.1, 0.3, 0.2]))
+    np.testing.assert_allclose(flow, [0, 0.3], atol=1e-7)
+    np.testing.assert_array_equal(witness, [0, 0])
+
+
+def test_witness_is_the_smallest_of_equals(rng):
+    """A constant node joins no witness."""
+    message = rng.integers(0, 2, 500)
+    layer = (rng.normal(size=(500, 2)) + message[:, None]).astype(np.float32)
+    _, witness = node_flows(gaussian(message, np.insert(layer, [0, 1, 2], 1.0, axis=1)))
+    assert not any(int(w) & 0b10101 for w in witness)
+
+
+def test_flow_of_a_node_follows_the_node(rng):
+    message = rng.integers(0, 2, 800)
+    layer = (rng.normal(size=(800, 4)) @ rng.normal(size=(4, 4)) + message[:, None]).astype(np.float32)
+    order = [3, 1, 0, 2]
+    flow, _ = node_flows(gaussian(message, layer))
+    permuted, _ = node_flows(gaussian(message, layer[:, order]))
+    np.testing.assert_allclose(permuted, flow[jnp.array(order)], atol=1e-6)
+
+
+def test_edge_flow_is_the_weight_times_the_flow():
+    kernel = jnp.array([[1.0, -2.0], [0.0, 3.0]])
+    np.testing.assert_array_equal(edge_flows(jnp.array([0.5, 0.1]), kernel), [[0.5, 1.0], [0.0, jnp.float32(0.3)]])
+
+
+def test_noise_floor_pools_nodes_and_permutations(rng):
+    bits = jnp.asarray(rng.random((20, 2, 8)).astype(np.float32))
+    flow = np.asarray(node_flows(bits)[0])
+    np.testing.assert_allclose(
+        noise_floor(bits), np.percentile(flow.swapaxes(0, 1).reshape(2, -1), 95, axis=1), rtol=1e-6
+    )
+
+
+def test_noise_floor_holds_for_independent_messages(rng):
+    """About 95 % of the flows of independent messages lie below the floor (0.0006 bit for N = 5,300, n = 3)."""
+    layer = rng.normal(size=(5300, 3)).astype(np.float32)
+    messages = rng.integers(0, 2, (400, 5300))
+    floor = float(noise_floor(gaussian(messages[:200], layer)))
+    assert floor == pytest.approx(0.0006, abs=0.00025)
+    fresh = np.asarray(node_flows(gaussian(messages[200:], layer))[0])
+    assert 0.92 < np.mean(fresh < floor) < 0.98
+
+
+def test_wrong_number_of_subsets_is_refused():
+    with pytest.raises(InputError, match="got 6"):
+        node_flows(jnp.zeros(6))

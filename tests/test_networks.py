@@ -1,0 +1,66 @@
+"""The networks against NumPy, their initialisation and their tails."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+from jaxflow.networks import MLP, affine, forward, initial_params, kernels, tail_network, tail_params
+
+
+@pytest.mark.parametrize("samples", [7, 5000])
+def test_forward_equals_numpy(rng, samples):
+    """Few samples take the fused sum, many the matrix product."""
+    x = jnp.asarray(rng.normal(size=(samples, 5)).astype(np.float32))
+    network = MLP((4, 3, 2))
+    params = initial_params(jax.random.key(1), network, x)
+    for ours, theirs in zip(forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_both_products_agree(rng):
+    kernel, bias = jnp.asarray(rng.normal(size=(6, 4)), jnp.float32), jnp.arange(4.0)
+    h = jnp.asarray(rng.normal(size=(6, 1000)), jnp.float32)
+    np.testing.assert_allclose(affine(kernel, bias, h)[:, :10], affine(kernel, bias, h[:, :10]), atol=1e-5)
+
+
+def test_initialisation_is_that_of_torch_linear():
+    """Kernels and biases uniform in ±1/√fan_in: bounds and variance of a uniform, for every layer."""
+    network = MLP((200, 300))
+    params = initial_params(jax.random.key(0), network, jnp.zeros((1, 50)))
+    for fan_in, leaves in ((50, params["layer_0"]), (200, params["layer_1"])):
+        bound = fan_in**-0.5
+        for values in (leaves["kernel"], leaves["bias"]):
+            assert float(jnp.abs(values).max()) <= bound
+            assert float(jnp.std(values)) == pytest.approx(bound / 3**0.5, rel=0.1)
+            assert abs(float(values.mean())) < 0.15 * bound
+
+
+def test_embeddings_replace_codes():
+    network = MLP((3, 2), categories=(15, 9))
+    x = jnp.array([[14.0, 0.0, 0.5], [2.0, 8.0, -1.0]])
+    params = initial_params(jax.random.key(0), network, x)
+    values = [params[f"embedding_{column}"]["embedding"][:, 0] for column in (0, 1)]
+    assert [v.shape for v in values] == [(15,), (9,)]
+    expected = [[values[0][14], values[1][0], 0.5], [values[0][2], values[1][8], -1.0]]
+    np.testing.assert_allclose(forward(network, params, x)[0], np.array(expected, np.float32), atol=1e-7)
+
+
+def test_embeddings_start_standard_normal():
+    network = MLP((2,), categories=(5000,))
+    table = initial_params(jax.random.key(3), network, jnp.zeros((1, 2)))["embedding_0"]["embedding"]
+    assert float(table.mean()) == pytest.approx(0, abs=0.05)
+    assert float(table.std()) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_tail_continues_from_a_layers_activations(rng, start):
+    network = MLP((4, 3, 2), categories=(7,))
+    x = jnp.asarray(np.column_stack([rng.integers(0, 7, 20), rng.normal(size=(20, 2))]).astype(np.float32))
+    params = initial_params(jax.random.key(2), network, x)
+    whole = forward(network, params, x)
+    tail = forward(tail_network(network, start), tail_params(params, start), whole[start])
+    for ours, theirs in zip(tail, whole[start:], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [k.shape for k in kernels(tail_params(params, start))] == [(3, 4), (4, 3), (3, 2)][start:]

@@ -1,0 +1,302 @@
+"""The pipeline: your own data, chunks, resuming, extending, and what is refused."""
+
+import dataclasses
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxflow import Dataset, Half, InputError, edge_flows, node_flows, pipeline
+from jaxflow import results as results_module
+from jaxflow.information import gaussian
+from jaxflow.networks import MLP, forward
+from jaxflow.pipeline import Config, preset, strategy_grid
+from jaxflow.training import Training
+
+TABLES = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations")
+COLUMNS = {
+    "networks": ["network", "argmax_accuracy", "output_accuracy", "output_bias", "parity_gap", "odds_gap"],
+    "information": ["network", "layer", "subset", "message", "bits"],
+    "node_flows": ["network", "layer", "node", "message", "flow", "witness", "null95"],
+    "edge_flows": ["network", "layer", "source", "target", "weight", "message", "flow"],
+    "tradeoff": ["network", "metric", "method", "level", "factor", "accuracy", "bias", "argmax_accuracy", "parity_gap",
+                 "odds_gap"],
+    "dependence": ["network", "layer", "source", "target", "message", "flow", "effect"],
+    "correlations": ["message", "layer", "r", "p", "points", "nonzero"],
+}  # fmt: skip
+
+
+def own_dataset(seed: int = 0, width: int = 3) -> Dataset:
+    rng = np.random.default_rng(seed)
+
+    def half() -> Half:
+        y, z = rng.integers(0, 2, (2, 200))
+        x = rng.normal(size=(200, width)) + np.column_stack([y, z] + (width - 2) * [y + z])
+        return Half(x, y, z)
+
+    return Dataset("mine", half(), half())
+
+
+CONFIG = Config(
+    "mine",
+    hidden=(3,),
+    training=Training(learning_rate=0.03, epochs=4),
+    strategies=strategy_grid(nodes=(1, 2), edges=(2,), paths=(1,)),
+    factors=(1.0, 0.5, 0.0),
+    seeds=5,
+    chunk=2,
+)
+
+
+def changed(**changes) -> Config:
+    return dataclasses.replace(CONFIG, **changes)
+
+
+def tables(folder):
+    return {name: (folder / f"{name}.csv").read_bytes() for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An uninterrupted run."""
+    return pipeline.run(CONFIG, own_dataset(), out=tmp_path_factory.mktemp("run") / "finished")
+
+
+def test_tables_have_their_columns_and_rows(finished):
+    for name, columns in COLUMNS.items():
+        assert finished.table(name).columns.tolist() == columns
+    rows = {name: len(finished.table(name)) for name in TABLES}
+    assert rows == {
+        "networks": 5,
+        "training": 5 * 4,
+        "information": 5 * (8 + 8 + 4) * 2,
+        "node_flows": 5 * 8 * 2,
+        "edge_flows": 5 * 15 * 2,
+        "tradeoff": 5 * 12 * 3,
+        "dependence": 5 * 15 * 2,
+        "correlations": 4,
+    }
+    assert not any(finished.table(name).isna().any(axis=None) for name in TABLES if name != "correlations")
+
+
+def rows_of(table, network, layer, message):
+    return table[(table.network == network) & (table.layer == layer) & (table.message == message)]
+
+
+def test_tables_agree_with_one_another_and_with_the_networks(finished):
+    """From the saved parameters, one network at a time: bits, flows, weights; factor 1 is the unpruned network."""
+    data, params = own_dataset().test, finished.params()
+    network = MLP((3, 2))
+    information, node_table = finished.table("information"), finished.table("node_flows")
+    edges = finished.table("edge_flows")
+    for number in (0, 4):
+        own = jax.tree.map(lambda leaf, k=number: jnp.asarray(leaf[k]), params)
+        for layer, activations in enumerate(forward(network, own, jnp.asarray(data.x))):
+            for message, values in (("y", data.y), ("z", data.z)):
+                bits = gaussian(values, activations)
+                rows = rows_of(information, number, layer, message)
+                np.testing.assert_allclose(rows["bits"], bits, atol=1e-6)
+                flow, witness = node_flows(bits)
+                rows = rows_of(node_table, number, layer, message)
+                np.testing.assert_allclose(rows["flow"], flow, atol=1e-6)
+                masks = [sum(1 << int(i) for i in str(w).split("+") if i) for w in rows["witness"]]
+                np.testing.assert_array_equal(masks, witness)
+                if layer < 2:
+                    kernel = own[f"layer_{layer}"]["kernel"]
+                    rows = rows_of(edges, number, layer, message)
+                    np.testing.assert_allclose(rows["weight"], kernel.ravel(), atol=1e-6)
+                    np.testing.assert_allclose(rows["flow"], edge_flows(flow, kernel).ravel(), atol=1e-6)
+    unpruned = finished.table("networks").set_index("network")
+    whole = finished.table("tradeoff").query("factor == 1").set_index("network")
+    np.testing.assert_allclose(whole["accuracy"], unpruned.loc[whole.index, "output_accuracy"], atol=1e-4)
+    np.testing.assert_allclose(whole["bias"], unpruned.loc[whole.index, "output_bias"], atol=1e-4)
+
+
+def test_manifest_says_how_and_nothing_about_where(finished):
+    manifest = finished.manifest
+    assert manifest["finished"]
+    assert manifest["seeds"] == 5
+    assert set(manifest["seconds"]) == {"training", "flows", "tradeoff", "dependence", "tables and figures"}
+    assert {"jax", "jaxlib", "numpy", "jaxflow"} <= set(manifest["versions"])
+    assert str(finished.path) not in json.dumps(manifest)
+    names = {file.name for file in (finished.path / "figures").iterdir()}
+    assert names == {f"{n}.{s}" for n in ("training", "flows", "dependence", "tradeoff", "tradeoff_levels")
+                     for s in ("png", "svg")}  # fmt: skip
+    assert not (finished.path / ".partial").exists()
+
+
+@pytest.mark.parametrize("chunk", [1, 5])
+def test_chunks_change_nothing(finished, tmp_path, chunk):
+    other = pipeline.run(changed(chunk=chunk), own_dataset(), out=tmp_path / "out")
+    for name in TABLES:
+        ours, theirs = other.table(name), finished.table(name)
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-4, atol=2e-4)
+
+
+class Killed(BaseException):
+    """Ends a run as a signal would."""
+
+
+@pytest.mark.parametrize("moment", [0, 3, 5, 8, 12])
+def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path, moment):
+    """Killed when the report comes for the ``moment``-th time: loading, in a chunk, between chunks, at the tables."""
+    calls = 0
+
+    def die(*_args):
+        nonlocal calls
+        if calls == moment:
+            raise Killed
+        calls += 1
+
+    with pytest.raises(Killed):
+        pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out", report=die)
+    resumed = pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out")
+    assert tables(resumed.path) == tables(finished.path)
+
+
+@pytest.mark.parametrize("write", [1, 2, 3, 4, 7, 13, 20])
+def test_a_failing_disk_leaves_whole_files_and_a_run_to_resume(finished, tmp_path, monkeypatch, write):
+    """The disk is full when the ``write``-th file or chunk is to be moved into place."""
+    replace, count = os.replace, 0
+
+    def full(source, target):
+        nonlocal count
+        count += 1
+        if count == write:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(results_module.os, "replace", full)
+    with pytest.raises(InputError, match=r"cannot write to .*No space left on device"):
+        pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out")
+    for file in (tmp_path / "out").glob("*.csv"):
+        if file.stem in TABLES:
+            assert file.read_bytes() == tables(finished.path)[file.stem]
+    monkeypatch.setattr(results_module.os, "replace", replace)
+    resumed = pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out")
+    assert tables(resumed.path) == tables(finished.path)
+
+
+def test_finished_chunks_are_not_computed_again(finished, monkeypatch):
+    monkeypatch.setattr(pipeline, "train_many", None)
+    again = pipeline.run(CONFIG, own_dataset(), out=finished.path)
+    assert tables(again.path) == tables(finished.path)
+
+
+def test_more_seeds_extend_the_folder(finished, tmp_path):
+    first = pipeline.run(changed(seeds=3), own_dataset(), out=tmp_path / "out")
+    before = first.table("networks")
+    extended = pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out")
+    pd.testing.assert_frame_equal(extended.table("networks").head(3), before)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(extended.table(name), finished.table(name), rtol=1e-4, atol=2e-4)
+    stacked = extended.params()["layer_0"]["kernel"]
+    np.testing.assert_allclose(stacked, finished.params()["layer_0"]["kernel"], atol=1e-5)
+
+
+def test_fewer_seeds_are_refused(finished):
+    with pytest.raises(InputError, match="holds 5 networks, 4 were asked for"):
+        pipeline.run(changed(seeds=4), own_dataset(), out=finished.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"seed": 1}, "seed"), ({"factors": (1.0, 0.0)}, "factors"), ({"hidden": (4,)}, "hidden"),
+     ({"training": Training(epochs=5)}, "training")],
+)  # fmt: skip
+def test_another_config_is_refused(finished, change, named):
+    with pytest.raises(InputError, match=f"another {named}; choose another --out, or --overwrite"):
+        pipeline.run(changed(**change), own_dataset(), out=finished.path)
+
+
+def test_other_data_are_refused(finished):
+    with pytest.raises(InputError, match="another data"):
+        pipeline.run(CONFIG, own_dataset(seed=1), out=finished.path)
+
+
+def test_overwriting_starts_afresh_and_keeps_what_is_not_ours(tmp_path):
+    out = tmp_path / "out"
+    pipeline.run(changed(seeds=1, seed=9), own_dataset(), out=out)
+    (out / "notes.txt").write_text("mine")
+    fresh = pipeline.run(changed(seeds=1), own_dataset(), out=out, overwrite=True)
+    assert fresh.manifest["identity"]["seed"] == 0
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="holds no jaxflow run"):
+            pipeline.run(CONFIG, own_dataset(), out=tmp_path, overwrite=overwrite)
+    assert (tmp_path / "thesis.tex").read_text() == "x"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(InputError, match="cannot write to"):
+        pipeline.run(CONFIG, own_dataset(), out=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "x"
+
+
+def test_a_broken_manifest_is_named(tmp_path):
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="no readable manifest"):
+        pipeline.run(CONFIG, own_dataset(), out=tmp_path)
+
+
+def test_diverged_training_is_an_error_not_nan(tmp_path):
+    config = changed(training=Training(learning_rate=1e30, epochs=2))
+    with pytest.raises(InputError, match="training diverged in network"):
+        pipeline.run(config, own_dataset(), out=tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seeds": 0}, "at least 1, not 0"),
+        ({"seeds": -3}, "at least 1, not -3"),
+        ({"chunk": 0}, "chunk"),
+        ({"seed": -1}, "seed must be between"),
+        ({"estimator": "magic"}, "unknown estimator 'magic'; choose from gaussian"),
+        ({"hidden": (3, 0)}, "at least one node"),
+        ({"first_layer": 2}, "first_layer must be between 0 and 1"),
+    ],
+)
+def test_senseless_configs_are_refused(change, says):
+    with pytest.raises(InputError, match=says):
+        changed(**change)
+
+
+def test_more_nodes_than_there_are_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(InputError, match="cannot prune 7 nodes: the network has 6"):
+        pipeline.run(changed(strategies=strategy_grid(nodes=(7,))), own_dataset(), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layer_too_wide_to_list_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"layer 0 has 30 nodes, 2\*\*30 subsets"):
+        pipeline.run(CONFIG, own_dataset(width=30), out=tmp_path / "out")
+
+
+def test_wide_inputs_run_from_the_first_hidden_layer(tmp_path):
+    """As mnist: the input layer is outside the analysis."""
+    config = changed(seeds=1, first_layer=1, hidden=(3, 2))
+    results = pipeline.run(config, own_dataset(width=30), out=tmp_path / "out")
+    assert set(results.table("node_flows")["layer"]) == {1, 2, 3}
+    assert set(results.table("dependence")["layer"]) == {1, 2}
+
+
+def test_presets_are_the_papers():
+    mnist = preset("mnist")
+    assert (mnist.hidden, mnist.first_layer, mnist.training.learning_rate) == ((6,) * 5, 1, 3e-3)
+    assert preset("synthetic").training.learning_rate == 3e-2
+    assert preset("adult-large").hidden == (3, 3)
+    assert preset("adult-large").factors[-1] == -1.0
+    assert preset("adult-small").factors == (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+    with pytest.raises(InputError, match="choose from synthetic"):
+        preset("adult")

@@ -1,0 +1,141 @@
+"""Training against a plain NumPy loop, and the independence of networks from one another."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+from jaxflow import InputError
+from jaxflow.networks import MLP, initial_params
+from jaxflow.training import Training, shuffled, train, train_many
+
+NETWORK = MLP((3, 2))
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.normal(size=(57, 3)).astype(np.float32)
+    return jnp.asarray(x), jnp.asarray((x[:, 0] + 0.5 * x[:, 1] > 0).astype(np.int32))
+
+
+def numpy_training(key, x, y, config):
+    """Backpropagation written out, on the same initialisation and shuffles, in double precision."""
+    init_key, shuffle_key = jax.random.split(key)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, float), initial_params(init_key, NETWORK, x))
+    buffer = jax.tree.map(np.zeros_like, params)
+    x, y = np.asarray(x, float), np.asarray(y)
+    losses, rates, rate, best, bad = [], [], config.learning_rate, np.inf, 0
+    for epoch_key in jax.random.split(shuffle_key, config.epochs):
+        order, values = np.asarray(shuffled(epoch_key, len(x))), []
+        for start in range(0, len(x) - config.batch_size + 1, config.batch_size):
+            rows = order[start : start + config.batch_size]
+            _, h, logits = oracles.forward(params, x[rows])
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            values.append(-np.log(p[np.arange(len(rows)), y[rows]]).mean())
+            d_logits = (p - np.eye(2)[y[rows]]) / len(rows)
+            d_h = d_logits @ params["layer_1"]["kernel"].T * np.where(h > 0, 1, 0.01)
+            gradient = {
+                "layer_0": {"kernel": x[rows].T @ d_h, "bias": d_h.sum(0)},
+                "layer_1": {"kernel": h.T @ d_logits, "bias": d_logits.sum(0)},
+            }
+            buffer = jax.tree.map(lambda b, g: config.momentum * b + g, buffer, gradient)
+            params = jax.tree.map(lambda w, b, rate=rate: w - rate * b, params, buffer)
+        losses.append(np.mean(values))
+        rates.append(rate)
+        if losses[-1] < best * (1 - 1e-4):  # PyTorch's ReduceLROnPlateau, patience 10
+            best, bad = losses[-1], 0
+        else:
+            bad += 1
+        if bad > 10:
+            rate, bad = rate / 10, 0
+    return params, losses, rates
+
+
+def test_training_equals_a_numpy_loop(data):
+    """57 rows in batches of 10: the last 7 of every shuffle sit out."""
+    config = Training(learning_rate=0.1, epochs=6)
+    trained = train(jax.random.key(5), *data, NETWORK, config)
+    params, losses, rates = numpy_training(jax.random.key(5), *data, config)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-4), trained.params, params)
+    np.testing.assert_allclose(trained.loss, losses, atol=1e-4)
+    np.testing.assert_allclose(trained.learning_rate, rates, rtol=1e-6)
+
+
+def test_learning_rate_falls_after_eleven_bad_epochs(rng):
+    """Labels that no feature tells: the loss soon stops falling, and the schedule is PyTorch's, epoch by epoch."""
+    x = jnp.zeros((40, 3), jnp.float32)
+    y = jnp.asarray(rng.integers(0, 2, 40), jnp.int32)
+    config = Training(learning_rate=0.1, epochs=45)
+    trained = train(jax.random.key(0), x, y, NETWORK, config)
+    _, _, rates = numpy_training(jax.random.key(0), x, y, config)
+    assert len(set(np.round(np.log10(rates)))) >= 2
+    np.testing.assert_allclose(trained.learning_rate, rates, rtol=1e-5)
+
+
+def test_loss_falls_and_is_kept_for_every_epoch(data):
+    trained = train(jax.random.key(0), *data, NETWORK, Training(learning_rate=0.1, epochs=30))
+    assert trained.loss.shape == (30,)
+    assert float(trained.loss[-1]) < 0.5 * float(trained.loss[0])
+
+
+@pytest.mark.parametrize("count", [2, 10, 37])
+def test_network_k_is_the_same_alone_and_among_many(data, count):
+    config = Training(learning_rate=0.05, epochs=5)
+    key = jax.random.key(11)
+    many = train_many(key, jnp.arange(count), *data, NETWORK, config)
+    for k in (0, count - 1):
+        alone = train(jax.random.fold_in(key, k), *data, NETWORK, config)
+        jax.tree.map(lambda m, a, k=k: np.testing.assert_allclose(m[k], a, atol=1e-5), many, alone)
+
+
+def test_network_numbers_not_positions_decide(data):
+    config = Training(epochs=2)
+    key = jax.random.key(4)
+    first = train_many(key, jnp.array([7, 3]), *data, NETWORK, config)
+    second = train_many(key, jnp.array([3, 9]), *data, NETWORK, config)
+    np.testing.assert_allclose(first.loss[1], second.loss[0], rtol=1e-6)
+    assert not np.allclose(first.loss[0], first.loss[1])
+
+
+def test_one_trace_for_many_calls(data):
+    config = Training(epochs=3)
+    before = train_many._cache_size()
+    for start in (0, 4, 8):
+        train_many(jax.random.key(1), jnp.arange(start, start + 4), *data, NETWORK, config)
+    assert train_many._cache_size() == before + 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 10, 5300, 10230, 2**16 + 5])
+def test_shuffles_are_permutations(size):
+    order = shuffled(jax.random.key(size), size)
+    np.testing.assert_array_equal(np.sort(order), np.arange(size))
+
+
+def test_shuffles_are_uniform():
+    """Every index lands in every place equally often, and neighbours keep no order: chi-squared and pair counts."""
+    orders = np.asarray(jax.vmap(lambda key: shuffled(key, 6))(jax.random.split(jax.random.key(0), 60_000)))
+    counts = np.stack([np.bincount(orders[:, place], minlength=6) for place in range(6)])
+    chi_squared = ((counts - 10_000) ** 2 / 10_000).sum()
+    assert chi_squared < 52.6  # 99.9 % point for 25 degrees of freedom
+    position = np.argsort(orders, axis=1)
+    assert np.mean(position[:, 0] < position[:, 1]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_shuffles_of_networks_and_epochs_are_independent():
+    keys = jax.random.split(jax.random.key(0), 50)
+    orders = np.asarray(jax.vmap(lambda key: shuffled(key, 1000))(keys))
+    correlations = np.corrcoef(orders)[np.triu_indices(50, 1)]
+    assert abs(correlations).max() < 0.16
+
+
+@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"momentum": 1.0}])
+def test_senseless_training_is_refused(bad):
+    with pytest.raises(InputError, match="cannot train"):
+        Training(**bad)
+
+
+def test_too_few_rows_are_refused(data):
+    with pytest.raises(InputError, match="57 rows cannot fill"):
+        train(jax.random.key(0), *data, NETWORK, Training(batch_size=58))
