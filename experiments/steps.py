@@ -24,7 +24,8 @@ def paper_run(name: str) -> tuple[pipeline.Config, Results]:
         with reporter(name) as report:
             return config, pipeline.run(config, out=options.out, data_dir=options.data_dir, report=report)
     except InputError as error:
-        sys.exit(f"{name}: {error}")
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def mean_curve(results: Results, metric: str, method: str, level: int) -> pd.DataFrame:

@@ -1,10 +1,17 @@
-"""Information flows in trained networks, and interventions on them, for hundreds of seeds at once."""
+"""Information flows in trained networks, and interventions on them, for hundreds of seeds at once.
 
-from jaxflow import information, pipeline
-from jaxflow.datasets import Dataset, Half, load_dataset
-from jaxflow.errors import InputError
-from jaxflow.flows import edge_flows, node_flows
-from jaxflow.interventions import prune
+Names are imported when they are first used, so that ``jaxflow --help`` needs no JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxflow import information, pipeline
+    from jaxflow.datasets import Dataset, Half, load_dataset
+    from jaxflow.errors import InputError
+    from jaxflow.flows import edge_flows, node_flows
+    from jaxflow.interventions import prune
 
 __all__ = [
     "Dataset",
@@ -17,3 +24,22 @@ __all__ = [
     "pipeline",
     "prune",
 ]
+
+_HOMES = {
+    "Dataset": "datasets",
+    "Half": "datasets",
+    "load_dataset": "datasets",
+    "InputError": "errors",
+    "edge_flows": "flows",
+    "node_flows": "flows",
+    "prune": "interventions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"jaxflow.{_HOMES[name]}"), name)
+    if name in __all__:
+        return importlib.import_module(f"jaxflow.{name}")
+    raise AttributeError(f"module 'jaxflow' has no attribute {name!r}")

@@ -17,6 +17,7 @@ from jaxflow.networks import MLP, Params, forward
 Values: TypeAlias = Array | np.ndarray
 ByLayer: TypeAlias = Mapping[int, Values]
 MESSAGES = ("y", "z")
+ROUNDING = 1e-4  # percentage points; smaller effects are float32 rounding and count as 0
 LISTED_NODES = 10  # layers wider than this are left out of the information table
 
 
@@ -199,6 +200,7 @@ def dependence_table(
     """
     flow = np.stack([flows[layer][:, :, source, target] for layer, source, target in edges], axis=1)
     effects = [after - before[:, None] for after, before in zip(removed[:2], unpruned[:2], strict=True)]
+    effects = [np.where(np.abs(effect) < ROUNDING, 0, effect) for effect in effects]
     layer, source, target = edges.T[:, None, :, None]
     return tidy(
         network=networks[:, None, None],

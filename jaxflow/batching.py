@@ -1,7 +1,9 @@
 """How many items run side by side: a pure function of one item, mapped over many in bounded memory."""
 
+import os
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,22 @@ def lanes(item_bytes: int) -> int:
     if jax.default_backend() == "cpu":
         return max(1, min(CPU_MOST, CPU_BYTES // item_bytes))
     return max(1, ACCELERATOR_BYTES // item_bytes)
+
+
+def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
+    """``function(items)`` in as many equal parts as there are cores, each in a thread of its own.
+
+    On a CPU XLA runs a loop of small operations on one core; an accelerator gets everything at once.
+
+    Args:
+        function: compiled, of a pytree with a leading axis, which its results have too.
+        items: array with a leading axis.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parts = min(cores if jax.default_backend() == "cpu" else 1, len(items))
+    with ThreadPoolExecutor(parts) as pool:
+        results = list(pool.map(lambda part: jax.block_until_ready(function(part)), jnp.array_split(items, parts)))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *results)
 
 
 def batched_map(function: Callable[[In], Out], items: In, item_bytes: int) -> Out:

@@ -1,12 +1,13 @@
 """The command: arguments, progress and exit codes."""
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
-ESTIMATORS = ("gaussian",)
+ESTIMATORS = ("gaussian", "linear-svm")
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,35 +62,38 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        from jaxflow import pipeline
-        from jaxflow.errors import InputError
-        from jaxflow.progress import reporter
-        from jaxflow.summary import summary
-    except KeyboardInterrupt:
-        return 130
+    signal.signal(signal.SIGINT, _interrupted)
+    from jaxflow import pipeline
+    from jaxflow.errors import InputError
+    from jaxflow.progress import reporter
+    from jaxflow.summary import summary
+
     changes = {name: getattr(arguments, name) for name in ("seeds", "estimator", "seed", "data_seed")}
     if arguments.chunk is not None:
         changes["chunk"] = arguments.chunk
+    folders = {"out": arguments.out, "data_dir": arguments.data_dir}
     try:
         config = pipeline.preset(arguments.experiment, **changes)
         with reporter(arguments.experiment, arguments.quiet) as report:
-            results = pipeline.run(
-                config,
-                out=arguments.out,
-                data_dir=arguments.data_dir,
-                overwrite=arguments.overwrite,
-                report=report,
-            )
-        print(summary(results))
+            results = pipeline.run(config, **folders, overwrite=arguments.overwrite, report=report)
+        print(summary(results), flush=True)
     except InputError as error:
         print(f"jaxflow: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("jaxflow: interrupted; the same command goes on from the last finished chunk", file=sys.stderr)
-        return 130
+    except BrokenPipeError:  # the reader of the summary, such as head, had enough
+        sys.stdout = None
+    except OSError as error:
+        print(f"jaxflow: cannot print the summary ({error.strerror}); the results are complete", file=sys.stderr)
+        sys.stdout = None
+        return 2
     return 0
+
+
+def _interrupted(*_: object) -> None:
+    """End at once: every file is written whole or not at all, and XLA's threads do not survive an orderly exit."""
+    show_cursor = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(2, f"{show_cursor}jaxflow: interrupted; the same command goes on from the last finished chunk\n".encode())
+    os._exit(130)
 
 
 if __name__ == "__main__":

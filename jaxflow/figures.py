@@ -66,15 +66,16 @@ def tradeoff_curve(axes: Axes, table: pd.DataFrame, look: int, label: str, style
         label: for the legend.
         style: of the line.
     """
+    colour, marker = COLOURS[look % len(COLOURS)], MARKERS[look % len(MARKERS)]
     by_factor = table.groupby("factor", sort=True)[["bias", "accuracy"]]
     mean, sem = by_factor.mean()[::-1], by_factor.sem()[::-1].fillna(0)
     axes.errorbar(
         mean["bias"], mean["accuracy"], xerr=sem["bias"], yerr=sem["accuracy"],
-        color=COLOURS[look], marker=MARKERS[look], linestyle=style, label=label, elinewidth=0.5,
+        color=colour, marker=marker, linestyle=style, label=label, elinewidth=0.5,
     )  # fmt: skip
     if mean.index.min() < 0:
         removed = mean[mean.index == 0]
-        hollow = {"markersize": 6, "markerfacecolor": "white", "color": COLOURS[look], "linestyle": "none"}
+        hollow = {"markersize": 6, "markerfacecolor": "white", "color": colour, "linestyle": "none"}
         axes.plot(removed["bias"], removed["accuracy"], "D", label="factor 0" if look == 0 else None, **hollow)
 
 

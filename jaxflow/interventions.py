@@ -29,11 +29,6 @@ class Strategy(NamedTuple):
     method: str
     level: int
 
-    @property
-    def label(self) -> str:
-        """For legends: ``2 nodes, bias/acc``."""
-        return f"{self.level} {self.method}{'s' if self.level > 1 else ''}, {self.metric}"
-
 
 class Scores(NamedTuple):
     """Scores of nodes ``[L, W]`` or edges ``[L, W, W]``, −∞ where there is none, and what decides between equals."""
@@ -165,7 +160,10 @@ def widest_paths(edge: Float[Array, "L W W"], inputs: int, count: int) -> Int[Ar
 
 
 def _lexicographically_largest(rows: Float[Array, "rows columns"], count: int) -> Int[Array, " count"]:
-    """Indices of the ``count`` largest rows, compared column by column; among equals the first."""
+    """Indices of the ``count`` largest rows, compared column by column; among equals the first.
+
+    One by one, by narrowing the rows still alive: for a few paths that is twice as fast as a lexicographic sort.
+    """
 
     def narrowed(alive: Array, column: Array) -> tuple[Array, None]:
         return alive & (column == jnp.max(column, where=alive, initial=-jnp.inf)), None

@@ -57,10 +57,10 @@ def measure_flows(
     x: Float[Array, "N d"],
     y: Int[Array, " N"],
     z: Int[Array, " N"],
-    permutations: Int[Array, "permutations N"],
     network: MLP,
-    estimator: Estimator,
     first_layer: int,
+    permutations: Int[Array, "permutations N"],
+    estimator: Estimator,
 ) -> Flows:
     """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``."""
     messages = jnp.stack([y[permutations], z[permutations]], axis=1).astype(x.dtype)  # [1 + permutations, 2, N]

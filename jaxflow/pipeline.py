@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from jaxflow import analyses, figures, measurements
+from jaxflow import analyses, classified, figures, measurements
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
 from jaxflow.information import ESTIMATORS
 from jaxflow.networks import MLP, kernels, tail_network, tail_params
 from jaxflow.presets import PRESETS, Config, preset, strategy_grid
 from jaxflow.progress import Report, silent
-from jaxflow.results import Results, open_results
+from jaxflow.results import Results, locked, open_results
 from jaxflow.training import Trained, train_many
 
 __all__ = ["PRESETS", "Config", "preset", "run", "strategy_grid"]
@@ -97,26 +97,31 @@ def run(
     path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
-    results, manifest = open_results(path, identity, overwrite)
-    manifest = _planned(config, identity, manifest, path)
-    results.write_manifest(manifest)
-    ranges = [(start, stop) for start, stop in manifest["chunks"]]
-    for start, stop in ranges:
+    with locked(path):
+        results, manifest = open_results(path, identity, overwrite)
+        manifest = _planned(config, identity, manifest, path)
+        results.write_manifest(manifest)
+        _run_chunks(inputs, results, manifest, report)
+        report("tables and figures", config.seeds, config.seeds)
+        with _timed(manifest["seconds"], "tables and figures"):
+            results.assemble(manifest["chunks"])
+            results.write_table("correlations", analyses.correlations(results.table("dependence")))
+            for name, figure in figures.draw_all(results, config, dataset):
+                results.write_figure(name, figure)
+        results.write_manifest({**manifest, "finished": True})
+        results.close()
+    return results
+
+
+def _run_chunks(inputs: Inputs, results: Results, manifest: dict[str, Any], report: Report) -> None:
+    """Compute and save every chunk that is not there yet; all as wide as the widest, so that all share one trace."""
+    width = max(stop - start for start, stop in manifest["chunks"])
+    for start, stop in manifest["chunks"]:
         if not results.finished(start, stop):
-            width = max(b - a for a, b in ranges)
             measured = _measure(inputs, start, width, manifest["seconds"], report, stop - start)
             measured = jax.tree.map(lambda a, n=stop - start: np.asarray(a[:n]), measured)
             results.write_chunk(start, stop, _tables(inputs, np.arange(start, stop), measured), measured.trained.params)
             results.write_manifest(manifest)
-    report("tables and figures", config.seeds, config.seeds)
-    with _timed(manifest["seconds"], "tables and figures"):
-        results.assemble(ranges)
-        results.write_table("correlations", analyses.correlations(results.table("dependence")))
-        for name, figure in figures.draw_all(results, config, dataset):
-            results.write_figure(name, figure)
-    results.write_manifest({**manifest, "finished": True})
-    results.close()
-    return results
 
 
 def _inputs(config: Config, dataset: Dataset) -> Inputs:
@@ -160,8 +165,6 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 def _measure(inputs: Inputs, start: int, width: int, seconds: dict[str, float], report: Report, count: int) -> Measured:
     """Train and analyse networks start … start + width − 1."""
     config, network, train_x, train_y, x, y, z, key = inputs
-    estimator = ESTIMATORS[config.estimator]
-    first = config.first_layer
     numbers = jnp.arange(start, start + width)
     train_key, control_key, null_key = (jax.random.fold_in(key, purpose) for purpose in range(3))
 
@@ -172,20 +175,30 @@ def _measure(inputs: Inputs, start: int, width: int, seconds: dict[str, float], 
 
     trained = stage(0, train_many, train_key, numbers, train_x, train_y, network, config.training)
     _check_finite(trained, start)
-    permutations = measurements.permuted_rows(null_key, len(y))
-    flows = stage(1, measurements.measure_flows, trained.params, x, y, z, permutations, network, estimator, first)
+    first, params = config.first_layer, trained.params
+    measure_flows, measure_interventions = _drivers(config.estimator, null_key, len(y))
+    flows = stage(1, measure_flows, params, x, y, z, network, first)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
-    ranks = measurements.strategy_ranks(control_keys, trained.params, flows.node, config.strategies, len(y), first)
-    rest = jax.vmap(partial(tail_params, start=first))(trained.params), flows.start
-    ends = y, z, tail_network(network, first), estimator
+    ranks = measurements.strategy_ranks(control_keys, params, flows.node, config.strategies, len(y), first)
+    rest = jax.vmap(partial(tail_params, start=first))(params), flows.start
+    ends = y, z, tail_network(network, first)
     levels = jnp.array([strategy.level for strategy in config.strategies])
-    factors = jnp.array(config.factors)
-    tradeoff = stage(2, measurements.measure_interventions, *rest, ranks, levels, factors, *ends)
+    tradeoff = stage(2, measure_interventions, *rest, ranks, levels, jnp.array(config.factors), *ends)
     single = jnp.asarray(measurements.single_edges(kernels(rest[0])))
     single = jnp.broadcast_to(single, (width, *single.shape))
     ones = jnp.ones(single.shape[1], jnp.int32)
-    removed = stage(3, measurements.measure_interventions, *rest, single, ones, jnp.zeros(1), *ends)
+    removed = stage(3, measure_interventions, *rest, single, ones, jnp.zeros(1), *ends)
     return Measured(trained, flows._replace(start=jnp.zeros(width)), tradeoff, removed)
+
+
+def _drivers(estimator: str, null_key: Array, samples: int) -> tuple[Callable, Callable]:
+    """What measures flows and interventions: all under ``jit`` if the estimator can be traced, else around it."""
+    spec = ESTIMATORS[estimator]
+    if not spec.traced:
+        return partial(classified.measure_flows, spec=spec), partial(classified.measure_interventions, spec=spec)
+    permutations = measurements.permuted_rows(null_key, samples)
+    flows = partial(measurements.measure_flows, permutations=permutations, estimator=spec.bits)
+    return flows, partial(measurements.measure_interventions, estimator=spec.whole)
 
 
 def _check_finite(trained: Trained, start: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
-from jaxflow.information import ESTIMATORS
+from jaxflow.information import CLASSIFIERS, ESTIMATORS
 from jaxflow.interventions import METHODS, METRICS, Strategy, check_strategies
 from jaxflow.networks import MLP
 from jaxflow.training import Training
@@ -60,7 +60,11 @@ class Config:
     chunk: int = 25
 
     def __post_init__(self) -> None:
-        """Refuse what no dataset could make right."""
+        """Make sequences tuples and refuse what no dataset could make right."""
+        for name in ("hidden", "strategies", "factors"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.strategies or not self.factors:
+            raise InputError("an experiment needs at least one strategy and one factor")
         if self.seeds < 1:
             raise InputError(f"seeds is the number of networks, at least 1, not {self.seeds}")
         if self.chunk < 1:
@@ -112,12 +116,19 @@ PRESETS = {
 }
 
 
+PAPER_STRATEGIES = tuple(
+    strategy for strategy in strategy_grid(nodes=(2, 3), edges=(3, 6), paths=(1, 2)) if strategy.metric != "random"
+)  # of the paper's main figures; what a classifier can afford
+
+
 def preset(name: str, **changes: Any) -> Config:
-    """The paper's config of an experiment, with changes.
+    """The paper's config of an experiment, with changes; a classifier sweeps the twelve strategies of the main figures.
 
     Raises:
         InputError: unknown experiment or value.
     """
     if name not in PRESETS:
         raise InputError(f"unknown experiment {name!r}; choose from {', '.join(PRESETS)}")
+    if changes.get("estimator", "gaussian") in CLASSIFIERS:
+        changes = {"strategies": PAPER_STRATEGIES, **changes}
     return dataclasses.replace(PRESETS[name], **changes)

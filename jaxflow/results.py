@@ -6,10 +6,12 @@ after the other, so that an interrupted run ends with the same bytes as an unint
 """
 
 import contextlib
+import fcntl
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,10 @@ from jaxflow.errors import InputError
 from jaxflow.networks import Params
 
 FORMATS = ("png", "svg")
-OWN = ("manifest.json", "chunks", "params", "figures", ".partial")
+TABLES = (
+    *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations"),
+)
+FIGURES = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff")
 
 
 @contextlib.contextmanager
@@ -49,7 +54,7 @@ class Results:
     path: Path
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Any:
         """Config, seeds, versions, device and wall times."""
         try:
             return json.loads((self.path / "manifest.json").read_text())
@@ -60,7 +65,7 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """A table, such as ``tradeoff``; an empty witness stays an empty string."""
-        return pd.read_csv(self.path / f"{name}.csv", keep_default_na=False, na_values={"r": "", "p": ""})
+        return pd.read_csv(self.path / f"{name}.csv", keep_default_na=False, na_values={"r": "", "p": "", "null95": ""})
 
     def params(self) -> Params:
         """Parameters of all networks, stacked on axis 0."""
@@ -85,7 +90,7 @@ class Results:
             (self.path / "chunks").mkdir(exist_ok=True)
             os.replace(partial, self.path / "chunks" / name)
 
-    def assemble(self, ranges: list[tuple[int, int]]) -> None:
+    def assemble(self, ranges: Sequence[Sequence[int]]) -> None:
         """Tables and ``params/`` from the finished chunks, in order."""
         chunks = [self.path / "chunks" / _chunk_name(*bounds) for bounds in ranges]
         for table in sorted(file.name for file in chunks[0].glob("*.csv")):
@@ -137,43 +142,71 @@ def open_results(
 ) -> tuple[Results, dict[str, Any] | None]:
     """The folder for a run, new or to be continued, and the manifest that it already has.
 
+    An unfinished run of the same identity is continued, ``overwrite`` or not.
+
     Args:
         path: the folder; made where there is none.
         identity: what must not have changed for a run to be continued.
-        overwrite: delete what a former run left there.
+        overwrite: delete what another or a finished run left there.
 
     Raises:
         InputError: the path is a file, cannot be written, or holds another run or something else.
     """
     results = Results(path)
-    with _explained(path):
-        path.mkdir(parents=True, exist_ok=True)
-        results.close()
-        (path / ".partial").mkdir()
-        contents = [entry.name for entry in path.iterdir() if entry.name != ".partial"]
-        if overwrite and "manifest.json" in contents:
-            _clear(path)
-            contents = []
-    if not contents:
+    manifest = _own_manifest(results)
+    if manifest is None:
         return results, None
-    if "manifest.json" not in contents:
-        raise InputError(f"{path} is not empty and holds no jaxflow run; choose another --out")
-    manifest = results.manifest
     changed = [key for key, value in identity.items() if manifest["identity"].get(key) != value]
+    if manifest.get("clearing") or (overwrite and (changed or manifest["finished"])):
+        with _explained(path):
+            _clear(results)
+        return results, None
     if changed:
         what = ", ".join(changed)
         raise InputError(f"{path} holds a run with another {what}; choose another --out, or --overwrite it")
     return results, manifest
 
 
-def _clear(path: Path) -> None:
-    """Delete what jaxflow writes, and nothing else."""
-    for entry in [path / name for name in OWN] + list(path.glob("*.csv")):
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)
-    (path / ".partial").mkdir()
+def _own_manifest(results: Results) -> dict[str, Any] | None:
+    """The manifest of a folder; None if it is empty or absent, an error if jaxflow did not fill it."""
+    with _explained(results.path):
+        contents = {entry.name for entry in results.path.iterdir()} if results.path.exists() else set()
+    if not contents - {".partial", ".lock"}:
+        return None
+    manifest = results.manifest if "manifest.json" in contents else None
+    if not isinstance(manifest, dict) or not {"experiment", "identity", "chunks", "seeds", "finished"} <= set(manifest):
+        raise InputError(f"{results.path} is not empty and holds no jaxflow run; choose another --out")
+    return manifest
+
+
+def _clear(results: Results) -> None:
+    """Delete what jaxflow writes, and nothing else.
+
+    The manifest goes last and says until then that the folder is being cleared, so that an interruption is made good.
+    """
+    results.write_manifest({**results.manifest, "clearing": True})
+    for folder in ("chunks", "params"):
+        shutil.rmtree(results.path / folder, ignore_errors=True)
+    for name in TABLES:
+        (results.path / f"{name}.csv").unlink(missing_ok=True)
+    for name, suffix in itertools.product(FIGURES, FORMATS):
+        (results.path / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
+    (results.path / "manifest.json").unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a second run out of the folder while the block lasts; the system forgets the lock when a process dies."""
+    _own_manifest(Results(path))  # leaves alone what is not ours
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+        file = (path / ".lock").open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"another run is writing to {path}; wait for it or choose another --out") from None
+        yield
 
 
 def _chunk_name(start: int, stop: int) -> str:

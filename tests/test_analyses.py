@@ -105,6 +105,15 @@ def test_information_rows_are_network_major_and_wide_layers_left_out(rng):
     assert row["bits"].item() == bits[2][1, 1, 3]
 
 
+def test_effects_of_rounding_count_as_none():
+    unpruned, removed = Outputs(*np.full((5, 1), 70.0)), Outputs(*np.full((5, 1, 4), 70.00001))
+    edges = np.array([[0, i, 0] for i in range(4)])
+    flows = {0: np.arange(8.0).reshape(1, 2, 4, 1)}
+    table = analyses.dependence_table(np.array([0]), edges, flows, unpruned, removed)
+    assert correlations(table)["nonzero"].tolist() == [0, 0]
+    assert correlations(table)["r"].isna().all()
+
+
 def test_dependence_pairs_every_edge_with_its_effect(rng):
     weights = {1: rng.normal(size=(2, 3, 2)), 2: rng.normal(size=(2, 2, 2))}
     flows = {layer: rng.random((2, 2, *w.shape[1:])) for layer, w in weights.items()}

@@ -62,10 +62,13 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path):
     assert tables(folder) == tables(finished[0])
 
 
-def test_interrupted_is_130_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize("delay", [0.4, 1.2, 3.0, 4.5, None])
+def test_interrupted_is_130_and_says_how_to_go_on(tmp_path, delay):
+    """While modules are imported, while XLA compiles, and (None) after the first chunk."""
     folder = tmp_path / "out"
     with subprocess.Popen([*RUN, *TINY, "--out", str(folder)], stderr=subprocess.PIPE, text=True) as process:
-        while not (folder / "chunks/000000-000000").exists():
+        time.sleep(delay or 0)
+        while delay is None and not (folder / "chunks/000000-000000").exists():
             assert process.poll() is None
             time.sleep(0.001)
         process.send_signal(signal.SIGINT)
@@ -73,6 +76,15 @@ def test_interrupted_is_130_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "jaxflow: interrupted; the same command goes on from the last finished chunk"
     assert "Traceback" not in errors
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(finished):
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [*RUN, *TINY, "--quiet", "--out", str(finished[0])], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert process.returncode == 2
+    assert process.stderr == "jaxflow: cannot print the summary (No space left on device); the results are complete\n"
 
 
 def test_a_full_disk_is_one_line(tmp_path):
@@ -100,6 +112,8 @@ BAD = {
     ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
     ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",
     ("run", "adult-small", "--data-dir", "/nowhere"): "not found in /nowhere",
+    ("run", "adult-small", "--data-dir", "~nosuchuser/data"): "cannot be read",
+    ("run", "adult-small", "--data-dir", "x" * 300): "cannot be read",
 }
 
 

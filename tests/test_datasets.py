@@ -272,6 +272,8 @@ def test_own_arrays_become_a_dataset(rng):
             lambda h: h._replace(x=np.where(np.arange(40)[:, None] < 2, np.inf, h[0])),
             "2 rows of x hold NaN or infinity",
         ),
+        (lambda h: h._replace(x=h[0] + 1e9), "float32 cannot resolve column 0"),
+        (lambda h: h._replace(x=h[0] * 1e39), "float32 cannot resolve column 0"),
         (lambda h: h._replace(y=np.zeros(40, int)), "y must hold both 0 and 1"),
         (lambda h: h._replace(z=h[2] * 2), "z must hold both 0 and 1"),
         (lambda h: h._replace(z=h[2][:-1]), "expected x"),
@@ -288,6 +290,8 @@ def test_bad_arrays_are_refused(rng, broken, says, half):
 
 
 def test_halves_and_names_must_fit(rng):
+    with pytest.raises(InputError, match="4 categories for 3 columns"):
+        Dataset("mine", train=balanced(rng), test=balanced(rng), categories=(2, 2, 2, 2))
     with pytest.raises(InputError, match="train has 3 features, test 2"):
         Dataset("mine", train=balanced(rng), test=balanced(rng, width=2))
     with pytest.raises(InputError, match="2 feature names for 3"):

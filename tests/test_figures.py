@@ -55,6 +55,14 @@ def test_every_level_has_its_curve(tradeoffs, networks):
     assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == 3
 
 
+def test_there_is_no_limit_to_levels(rng, networks):
+    rows = [
+        (n, "random", "edge", level, f, *rng.random(2)) for n in range(2) for level in range(1, 12) for f in (1.0, 0.0)
+    ]
+    table = pd.DataFrame(rows, columns=["network", "metric", "method", "level", "factor", "accuracy", "bias"])
+    assert len(figures.tradeoff_levels(table, networks, "title").axes[0].containers) == 11
+
+
 def test_dependence_draws_points_fit_and_r_squared(rng):
     flow = rng.random(60)
     table = pd.DataFrame({"message": "y", "layer": np.repeat([0, 1], 30), "flow": flow, "effect": 1 - 2 * flow**2})

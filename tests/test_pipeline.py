@@ -1,21 +1,26 @@
 """The pipeline: your own data, chunks, resuming, extending, and what is refused."""
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pandas as pd
 import pytest
 
-from jaxflow import Dataset, Half, InputError, edge_flows, node_flows, pipeline
+from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline
 from jaxflow import results as results_module
+from jaxflow.flows import noise_floor
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
 from jaxflow.pipeline import Config, preset, strategy_grid
-from jaxflow.training import Training
+from jaxflow.training import Training, train_many
 
 TABLES = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations")
 COLUMNS = {
@@ -114,6 +119,99 @@ def test_tables_agree_with_one_another_and_with_the_networks(finished):
     whole = finished.table("tradeoff").query("factor == 1").set_index("network")
     np.testing.assert_allclose(whole["accuracy"], unpruned.loc[whole.index, "output_accuracy"], atol=1e-4)
     np.testing.assert_allclose(whole["bias"], unpruned.loc[whole.index, "output_bias"], atol=1e-4)
+
+
+def pruned_by_hand(params, edges, factor):
+    """One network's parameters in double precision, some of its edges multiplied by a factor."""
+    changed = {
+        name: {leaf: np.array(values, float) for leaf, values in leaves.items()} for name, leaves in params.items()
+    }
+    for layer, source, target in edges:
+        changed[f"layer_{layer}"]["kernel"][source, target] *= factor
+    return changed
+
+
+def outputs_by_hand(params, data):
+    """Accuracy and bias from NumPy alone."""
+    logits = oracles.forward(params, data.x)[-1]
+    bits = [oracles.gaussian_bits(m, logits)[-1] for m in (data.y, data.z)]
+    return [100 * oracles.accuracy_of(b, m.mean()) for b, m in zip(bits, (data.y, data.z), strict=True)]
+
+
+def test_dependence_is_the_effect_of_each_edge_alone(finished):
+    data, stacked = own_dataset().test, finished.params()
+    table = finished.table("dependence")
+    for number, edge in ((0, (0, 2, 1)), (3, (1, 0, 1)), (4, (0, 0, 0))):
+        own = {k: {leaf: v[number] for leaf, v in leaves.items()} for k, leaves in stacked.items()}
+        before, after = (outputs_by_hand(pruned_by_hand(own, [edge], f), data) for f in (1.0, 0.0))
+        layer, source, target = edge
+        rows = table[(table.network == number) & (table.layer == layer) & (table.source == source)]
+        rows = rows[rows.target == target].set_index("message")
+        assert rows.loc["y", "effect"] == pytest.approx(after[0] - before[0], abs=0.02)
+        assert rows.loc["z", "effect"] == pytest.approx(after[1] - before[1], abs=0.02)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.0])
+@pytest.mark.parametrize("metric", ["bias/acc", "acc/bias"])
+def test_tradeoff_prunes_what_the_flows_in_the_tables_say(finished, metric, factor):
+    """Two edges, chosen again from the tables of flows and weights."""
+    data, stacked = own_dataset().test, finished.params()
+    nodes, edges, table = (finished.table(name) for name in ("node_flows", "edge_flows", "tradeoff"))
+    epsilon = 1 / (2 * 200 * np.log(2))
+    for number in (1, 4):
+        flow = nodes[nodes.network == number].set_index(["message", "layer", "node"])["flow"]
+        above, below = ("z", "y") if metric == "bias/acc" else ("y", "z")
+        own_edges = edges[(edges.network == number) & (edges.message == "y")]
+        scores = {
+            (e.layer, e.source, e.target): abs(e.weight) * flow[above, e.layer, e.source]
+            / max(flow[below, e.layer, e.source], epsilon)
+            for e in own_edges.itertuples()
+        }  # fmt: skip
+        chosen = sorted(scores, key=lambda edge, scores=scores: -scores[edge])[:2]
+        own = {k: {leaf: v[number] for leaf, v in leaves.items()} for k, leaves in stacked.items()}
+        accuracy, bias = outputs_by_hand(pruned_by_hand(own, chosen, factor), data)
+        row = table[(table.network == number) & (table.metric == metric) & (table.method == "edge")]
+        row = row[(row.level == 2) & (row.factor == factor)]
+        assert row["accuracy"].item() == pytest.approx(accuracy, abs=0.02)
+        assert row["bias"].item() == pytest.approx(bias, abs=0.02)
+
+
+def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
+    """Positive, one for a layer and message, and about what fresh permutations give."""
+    table, data = finished.table("node_flows"), own_dataset().test
+    own = jax.tree.map(lambda leaf: jnp.asarray(leaf[2]), finished.params())
+    rng = np.random.default_rng(1)
+    permuted = np.stack([rng.permutation(data.y) for _ in range(200)])
+    for layer, activations in enumerate(forward(MLP((3, 2)), own, jnp.asarray(data.x))):
+        floor = rows_of(table, 2, layer, "y")["null95"]
+        assert np.ptp(floor) == 0
+        assert floor.iloc[0] == pytest.approx(float(noise_floor(gaussian(permuted, activations))), rel=0.5)
+
+
+def test_the_random_control_differs_between_networks(finished):
+    """Which two edges went is told by how far accuracy and bias moved."""
+    table = finished.table("tradeoff").query("metric == 'random' and method == 'edge' and factor == 0")
+    kernels = finished.params()
+    data, found = own_dataset().test, []
+    every = [(layer, s, t) for layer, shape in enumerate([(3, 3), (3, 2)]) for s, t in np.ndindex(*shape)]
+    for row in table.itertuples():
+        own = {k: {leaf: v[row.network] for leaf, v in leaves.items()} for k, leaves in kernels.items()}
+        pairs = list(itertools.combinations(every, 2))
+        distance = [
+            np.hypot(*np.subtract(outputs_by_hand(pruned_by_hand(own, pair, 0.0), data), (row.accuracy, row.bias)))
+            for pair in pairs
+        ]
+        assert min(distance) < 0.02
+        found.append(pairs[int(np.argmin(distance))])
+    assert len(set(found)) > 1
+
+
+def test_uneven_chunks_share_one_trace(tmp_path):
+    """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement."""
+    functions = (train_many, measurements.measure_flows, measurements.strategy_ranks)
+    before = [function._cache_size() for function in functions]
+    pipeline.run(changed(hidden=(2,), strategies=strategy_grid(nodes=(1,))), own_dataset(), out=tmp_path / "out")
+    assert [function._cache_size() for function in functions] == [count + 1 for count in before]
 
 
 def test_manifest_says_how_and_nothing_about_where(finished):
@@ -222,9 +320,52 @@ def test_overwriting_starts_afresh_and_keeps_what_is_not_ours(tmp_path):
     out = tmp_path / "out"
     pipeline.run(changed(seeds=1, seed=9), own_dataset(), out=out)
     (out / "notes.txt").write_text("mine")
+    (out / "figures/mine.png").write_text("mine")
+    (out / "mine.csv").write_text("mine")
     fresh = pipeline.run(changed(seeds=1), own_dataset(), out=out, overwrite=True)
     assert fresh.manifest["identity"]["seed"] == 0
-    assert (out / "notes.txt").read_text() == "mine"
+    assert {file.read_text() for file in (out / "notes.txt", out / "figures/mine.png", out / "mine.csv")} == {"mine"}
+
+
+@pytest.mark.parametrize("moment", range(0, 40, 3))
+def test_an_interrupted_overwrite_is_made_good(finished, tmp_path, monkeypatch, moment):
+    """Killed before any one of its deletions and moves, the same command starts afresh and ends with the same bytes."""
+    out = tmp_path / "out"
+    shutil.copytree(finished.path, out)
+    count = 0
+
+    def counted(function):
+        def call(*args, **options):
+            nonlocal count
+            if count == moment:
+                raise Killed
+            count += 1
+            return function(*args, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("replace", "unlink", "rmdir", "mkdir"):
+            patched.setattr(results_module.os, name, counted(getattr(os, name)))
+        with contextlib.suppress(Killed):
+            pipeline.run(CONFIG, own_dataset(), out=out, overwrite=True)
+    pipeline.run(CONFIG, own_dataset(), out=out, overwrite=True)
+    assert tables(out) == tables(finished.path)
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", '{"name": "web app"}'])
+def test_a_manifest_that_is_not_ours_protects_its_folder(tmp_path, manifest):
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "data.csv").write_text("1")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="holds no jaxflow run"):
+            pipeline.run(CONFIG, own_dataset(), out=tmp_path, overwrite=overwrite)
+    assert {file.name for file in tmp_path.iterdir()} == {"manifest.json", "data.csv"}
+
+
+def test_two_runs_do_not_share_a_folder(finished):
+    with results_module.locked(finished.path), pytest.raises(InputError, match="another run is writing"):
+        pipeline.run(CONFIG, own_dataset(), out=finished.path)
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
@@ -264,6 +405,8 @@ def test_diverged_training_is_an_error_not_nan(tmp_path):
         ({"seed": -1}, "seed must be between"),
         ({"estimator": "magic"}, "unknown estimator 'magic'; choose from gaussian"),
         ({"hidden": (3, 0)}, "at least one node"),
+        ({"strategies": ()}, "at least one strategy"),
+        ({"factors": ()}, "at least one strategy and one factor"),
         ({"first_layer": 2}, "first_layer must be between 0 and 1"),
     ],
 )

@@ -45,7 +45,7 @@ def data(reference):
 
 @pytest.fixture(scope="module")
 def flows(params, data):
-    return measure_flows(params, *data, permuted_rows(jax.random.key(0), len(data[0])), NETWORK, gaussian, 0)
+    return measure_flows(params, *data, NETWORK, 0, permuted_rows(jax.random.key(0), len(data[0])), gaussian)
 
 
 @pytest.fixture(scope="module")

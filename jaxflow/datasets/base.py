@@ -81,14 +81,22 @@ def _checked_half(where: str, half: Half, categories: tuple[int, ...]) -> Half:
     """The half as float32 features and int32 messages, or an error that names what is wrong."""
     try:
         x, y, z = (np.asarray(array) for array in half)
-        x = x.astype(np.float32)
+        exact = x.astype(float)
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected three numeric arrays x, y, z ({error})") from None
     if x.ndim != 2 or y.shape != x.shape[:1] or z.shape != x.shape[:1]:
         raise InputError(f"{where}: expected x [N, d], y [N], z [N], got {x.shape}, {y.shape}, {z.shape}")
-    if not np.isfinite(x).all():
-        rows = int((~np.isfinite(x)).any(axis=1).sum())
+    if not np.isfinite(exact).all():
+        rows = int((~np.isfinite(exact)).any(axis=1).sum())
         raise InputError(f"{where}: {rows} rows of x hold NaN or infinity; drop or fill them")
+    if len(categories) > x.shape[1]:
+        raise InputError(f"{where}: {len(categories)} categories for {x.shape[1]} columns")
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    lost = np.abs(x - exact).max(axis=0, initial=0) > 1e-3 * exact.std(axis=0)
+    if (lost & (np.ptp(exact, axis=0) > 0)).any():
+        raise InputError(f"{where}: float32 cannot resolve column {int(lost.argmax())} of x; standardise it")
+
     for name, message in (("y", y), ("z", z)):
         values = np.unique(message)
         if not np.array_equal(values, [0, 1]):

@@ -47,8 +47,14 @@ def canonical_array(
     Raises:
         InputError: a file is missing, unreadable or altered, or the download fails.
     """
-    folder = Path(data_dir or os.environ.get("JAXFLOW_DATA") or cache_folder()).expanduser()
-    present = [path for path in files if (folder / path).exists()]
+    folder = Path(data_dir or os.environ.get("JAXFLOW_DATA") or cache_folder())
+    try:
+        folder = folder.expanduser()
+        present = [path for path in files if (folder / path).exists()]
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{name}: the data folder {folder} cannot be read ({error}); choose another --data-dir"
+        ) from None
     if present:
         absent = [path for path in files if path not in present]
         if absent:

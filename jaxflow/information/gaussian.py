@@ -62,19 +62,28 @@ def _standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
 
     Centred twice: the first mean of a far-off row is rounded, the second corrects it.
     """
-    largest = jnp.max(jnp.abs(x), axis=1, keepdims=True)
+    x = x / _nonzero(jnp.max(jnp.abs(x), axis=1, keepdims=True))  # sums do not overflow
     for _ in range(2):
         x = x - jnp.mean(x, axis=1, keepdims=True)
     reach = jnp.max(jnp.abs(x), axis=1, keepdims=True)
-    x = x / jnp.where(reach > 0, reach, 1)  # squares neither overflow nor vanish
+    x = x / _nonzero(reach)  # squares do not vanish
     norm = jnp.sqrt(jnp.sum(x**2, axis=1, keepdims=True))
-    constant = reach * norm <= jnp.finfo(x.dtype).eps * largest * x.shape[1] ** 0.5
-    return jnp.where(constant, 0, x / jnp.where(constant, 1, norm))
+    constant = reach * norm <= jnp.finfo(x.dtype).eps * x.shape[1] ** 0.5
+    return jnp.where(constant, 0, x / _nonzero(norm))
+
+
+def _nonzero(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """1 instead of 0, to divide by."""
+    return jnp.where(x > 0, x, 1)
 
 
 def _orthonormalised(x: Float[Array, "n N"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
-    """Orthonormal rows Q and upper triangular R with X = RᵀQ, by Gram–Schmidt, every row twice."""
+    """Orthonormal rows Q and upper triangular R with X = RᵀQ, by Gram–Schmidt, every row twice.
+
+    What is left of a row that the ones before it span is rounding; its direction would spoil Q and is left out.
+    """
     n = len(x)
+    rounding = 32 * jnp.finfo(x.dtype).eps
 
     def add(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         basis, factor = state
@@ -83,7 +92,8 @@ def _orthonormalised(x: Float[Array, "n N"]) -> tuple[Float[Array, "n N"], Float
             h = jnp.matmul(basis, v, precision=HIGHEST)
             v, column = v - jnp.matmul(h, basis, precision=HIGHEST), column + h
         norm = jnp.sqrt(jnp.vdot(v, v, precision=HIGHEST))
-        direction = v / jnp.where(norm > 0, norm, 1)
+        norm = jnp.where(norm > rounding, norm, 0)
+        direction = jnp.where(norm > 0, v / _nonzero(norm), 0)
         return basis.at[j].set(direction), factor.at[:, j].set(column.at[j].set(norm))
 
     return jax.lax.fori_loop(0, n, add, (jnp.zeros_like(x), jnp.zeros((n, n), x.dtype)))
@@ -115,8 +125,7 @@ def _absorbed(
     def rotate(carry: tuple[Array, Array], xs: tuple[Array, Array, Array]):
         (row, c_row), (j, R_j, c_j) = carry, xs
         norm = jnp.sqrt(R_j[j] ** 2 + row[j] ** 2)
-        safe = jnp.where(norm > 0, norm, 1)
-        cos, sin = jnp.where(norm > 0, R_j[j] / safe, 1), row[j] / safe
+        cos, sin = jnp.where(norm > 0, R_j[j] / _nonzero(norm), 1), row[j] / _nonzero(norm)
         turned = cos[None] * R_j + sin[None] * row, cos * c_j + sin * c_row
         return (cos[None] * row - sin[None] * R_j, cos * c_row - sin * c_j), turned
 

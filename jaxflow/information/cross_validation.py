@@ -1,0 +1,95 @@
+"""Nested stratified cross-validation with the paper's seeds, and the information that an accuracy is worth."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.model_selection import ParameterSampler, RepeatedStratifiedKFold
+
+from jaxflow.errors import InputError
+
+OUTER, INNER, DRAWS = 5, 4, 25
+OUTER_SEED, INNER_SEED, DRAW_SEED = 73, 71, 53
+RANGE = loguniform(1e-2, 1e2)
+
+
+class Folds(NamedTuple):
+    """Row numbers of every fold, padded with −1 to a common length; inner folds are numbered outer-major.
+
+    Attributes:
+        train: outer training rows ``[5, rows]``.
+        test: outer test rows ``[5, rows]``.
+        inner_train: ``[20, rows]``.
+        inner_test: ``[20, rows]``.
+    """
+
+    train: Any
+    test: Any
+    inner_train: Any
+    inner_test: Any
+
+
+def outer_splitter() -> RepeatedStratifiedKFold:
+    """The five outer folds of the authors' program."""
+    return RepeatedStratifiedKFold(n_splits=OUTER, n_repeats=1, random_state=OUTER_SEED)
+
+
+def inner_splitter() -> RepeatedStratifiedKFold:
+    """The four inner folds of the authors' program."""
+    return RepeatedStratifiedKFold(n_splits=INNER, n_repeats=1, random_state=INNER_SEED)
+
+
+def nested_folds(message: np.ndarray) -> Folds:
+    """Folds of a binary message ``[N]`` (Venkatesh et al. 2021, App. A.1).
+
+    Raises:
+        InputError: a class has fewer members than the five outer folds need.
+    """
+    check_folds(message)
+    train, test, inner_train, inner_test = [], [], [], []
+    for rows, held_out in outer_splitter().split(message, message):
+        train.append(rows)
+        test.append(held_out)
+        for inner_rows, inner_held_out in inner_splitter().split(message[rows], message[rows]):
+            inner_train.append(rows[inner_rows])
+            inner_test.append(rows[inner_held_out])
+    return Folds(*(_padded(rows) for rows in (train, test, inner_train, inner_test)))
+
+
+def check_folds(message: np.ndarray) -> None:
+    """Refuse a message whose smaller class cannot be spread over the outer folds."""
+    smaller = int(min(np.sum(message == 0), np.sum(message == 1)))
+    if smaller < OUTER:
+        raise InputError(
+            f"a class of the message has {smaller} samples, nested cross-validation needs {OUTER}; record more samples"
+        )
+
+
+def _padded(folds: list[np.ndarray]) -> np.ndarray:
+    """Rows of all folds as one array, −1 where a fold is shorter than the longest."""
+    longest = max(map(len, folds))
+    padded = [np.concatenate([rows, np.full(longest - len(rows), -1)]) for rows in folds]
+    return np.stack(padded).astype(np.int32)
+
+
+def hyperparameter_draws(*names: str) -> np.ndarray:
+    """The 25 draws of the randomised search, log-uniform in [0.01, 100], as ``[25, names]``."""
+    sampler = ParameterSampler(dict.fromkeys(names, RANGE), DRAWS, random_state=DRAW_SEED)
+    return np.array([[draw[name] for name in names] for draw in sampler])
+
+
+def accuracy_to_information(accuracy: np.ndarray, message: np.ndarray) -> np.ndarray:
+    """Fano's bound I ≥ H(M) − H_b(1 − a) in bits, H(M) from the data (Venkatesh et al. 2021, eq. 7).
+
+    An accuracy at or below that of the majority class is worth 0, accuracy 1 is worth H(M).
+    """
+    chance = max(np.mean(message), 1 - np.mean(message))
+    accuracy = np.clip(accuracy, chance, 1)
+    return np.maximum(_entropy(np.asarray(chance)) - _entropy(accuracy), 0)
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+    """H_b in bits, in double precision."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = p * np.log2(p) + (1 - p) * np.log2(1 - p)
+    return np.where((p <= 0) | (p >= 1), 0.0, -terms)

@@ -1,0 +1,215 @@
+"""The linear SVM estimate: scikit-learn as the authors ran it, and the batched solver that agrees with it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from jaxflow import Dataset, Half, InputError
+from jaxflow.information import linear_svm
+from jaxflow.information.cross_validation import (
+    accuracy_to_information,
+    hyperparameter_draws,
+    inner_splitter,
+    nested_folds,
+    outer_splitter,
+)
+from jaxflow.information.linear_svm import search_layers, solve_squared_hinge
+from jaxflow.information.sklearn_svms import fold_accuracies, linear_search
+from jaxflow.networks import forward
+from jaxflow.pipeline import Config, preset, run, strategy_grid
+from jaxflow.training import Training
+
+
+@pytest.fixture
+def message(rng):
+    return (rng.random(400) < 0.4).astype(int)
+
+
+@pytest.fixture
+def layer(rng, message):
+    return (rng.normal(size=(400, 3)) + np.outer(message, [1.0, 0.4, 0.0])).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def activations(reference):
+    """Of the authors' network 0."""
+    params = {
+        f"layer_{layer}": {leaf: reference[f"{leaf}_{layer}"][0] for leaf in ("kernel", "bias")} for layer in (0, 1)
+    }
+    return oracles.forward(params, reference["x"])
+
+
+# --- against the authors' digits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["y", "z"])
+def test_sklearn_gives_the_authors_digits(reference, activations, name):
+    """They take H(M) = 1, so the accuracy that their bits stand for is compared, to the digit."""
+    folds = fold_accuracies(linear_search, activations[2], reference[name])
+    theirs = reference[f"linear_svm_bits_{name}_2_network0"][3]
+    assert oracles.accuracy_of(theirs, 0.5) == pytest.approx(folds.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("name", ["y", "z"])
+def test_batched_solver_gives_the_authors_accuracies(reference, activations, layer, name):
+    """All subsets, to within two of 5,300 test samples.
+
+    Their program reads an accuracy below chance as information (up to 0.0004 bit here); ours are 0 there.
+    """
+    message = reference[name]
+    ours = np.asarray(linear_svm(message, activations[layer].astype(np.float32)), float)
+    theirs = reference[f"linear_svm_bits_{name}_{layer}_network0"]
+    told = ours > 0
+    assert (theirs[~told] < 5e-4).all()
+    accuracies = [
+        [oracles.accuracy_of(b, p) for b in bits[told]] for bits, p in ((ours, message.mean()), (theirs, 0.5))
+    ]
+    np.testing.assert_allclose(*accuracies, atol=2.1 / 5300)
+
+
+# --- against scikit-learn on other data ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("c", [0.01, 1.0, 100.0])
+def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
+    x = StandardScaler().fit_transform(layer.astype(float))
+    exact = LinearSVC(dual=False, C=c, tol=1e-10, max_iter=10_000).fit(x, message)
+    features = np.column_stack([x, np.ones(len(x))]).T[None].astype(np.float32)
+    signs = (2.0 * message[None] - 1).astype(np.float32)
+    w, failed = solve_squared_hinge(
+        jnp.asarray(features), jnp.asarray(signs), jnp.full((1, 1), c), jnp.zeros((1, 1, 4))
+    )
+    assert int(failed) == 0
+    np.testing.assert_allclose(w[0, 0], np.append(exact.coef_, exact.intercept_), rtol=1e-3, atol=1e-4)
+
+
+def test_many_fits_at_once_equal_one_by_one(layer, message):
+    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    c = jnp.asarray(hyperparameter_draws("C")[:, 0], jnp.float32)
+    members = jnp.array([[True, True, True], [True, False, True]])
+    layers = jnp.stack([jnp.asarray(layer), jnp.asarray(layer[:, ::-1])])
+    together = search_layers(layers, jnp.asarray(message, jnp.float32), folds, c, members)
+    for b, t in np.ndindex(2, 2):
+        alone = search_layers(layers[b : b + 1], jnp.asarray(message, jnp.float32), folds, c, members[t : t + 1])
+        np.testing.assert_array_equal(together.chosen[b, t], alone.chosen[0, 0])
+        np.testing.assert_allclose(together.accuracy[b, t], alone.accuracy[0, 0], atol=1e-6)
+
+
+def test_backends_choose_the_same_c_and_agree_in_every_fold(layer, message):
+    c = hyperparameter_draws("C")[:, 0]
+    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    search = search_layers(
+        jnp.asarray(layer)[None], jnp.asarray(message, jnp.float32), folds, jnp.asarray(c, jnp.float32),
+        jnp.ones((1, 3), bool),
+    )  # fmt: skip
+    for k, (rows, held_out) in enumerate(outer_splitter().split(layer, message)):
+        theirs = linear_search().fit(layer[rows], message[rows])
+        scores = theirs.cv_results_["mean_test_score"]
+        ours = int(search.chosen[0, 0, k])
+        assert scores[ours] >= scores.max() - 1.1 / len(rows)  # the same C, or a tie within one sample
+        chosen = make_pipeline(StandardScaler(), LinearSVC(dual=False, C=c[ours])).fit(layer[rows], message[rows])
+        expected = chosen.score(layer[held_out], message[held_out])
+        assert float(search.accuracy[0, 0, k]) == pytest.approx(expected, abs=1.1 / len(held_out))
+
+
+def test_folds_are_scikit_learns_and_cover_every_row(message):
+    folds = nested_folds(message)
+    assert sorted(folds.test[folds.test >= 0]) == list(range(400))
+    for k, (rows, _) in enumerate(outer_splitter().split(message, message)):
+        inner = list(inner_splitter().split(message[rows], message[rows]))
+        for j, (train, test) in enumerate(inner):
+            got = folds.inner_train[4 * k + j]
+            np.testing.assert_array_equal(got[got >= 0], rows[train])
+            got = folds.inner_test[4 * k + j]
+            np.testing.assert_array_equal(got[got >= 0], rows[test])
+
+
+# --- laws -----------------------------------------------------------------------------------------------------------
+
+
+def test_scale_shift_and_order_change_nothing(layer, message):
+    bits = linear_svm(message, layer)
+    np.testing.assert_allclose(linear_svm(message, -5 * layer + 3), bits, atol=5e-3)
+    permuted = linear_svm(message, layer[:, ::-1])
+    order = [int(f"{mask:03b}"[::-1], 2) for mask in range(8)]
+    np.testing.assert_allclose(permuted[jnp.array(order)], bits, atol=5e-3)
+
+
+def test_separable_is_the_entropy_and_noise_is_nothing(rng, message):
+    p = message.mean()
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    bits = linear_svm(message, np.column_stack([message, np.ones(400), 0.01 * rng.normal(size=400)]))
+    assert float(bits[0b001]) == pytest.approx(entropy, abs=1e-6)
+    np.testing.assert_array_equal(bits[jnp.array([0b000, 0b010])], 0)
+    assert float(bits[0b100]) < 0.02
+    assert np.isfinite(bits).all()
+
+
+def test_fano_is_finite_and_clipped_at_both_ends(message):
+    p = message.mean()
+    bits = accuracy_to_information(np.array([0.0, 0.5, 1 - p, 0.9, 1.0]), message)
+    assert bits[:3].tolist() == [0, 0, 0]
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    assert bits[3] == pytest.approx(entropy + 0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
+    assert bits[4] == pytest.approx(entropy)
+
+
+def test_chosen_subsets_equal_those_of_all(layer, message):
+    np.testing.assert_array_equal(
+        linear_svm(message, layer, subsets=(7, 2)), linear_svm(message, layer)[jnp.array([7, 2])]
+    )
+
+
+def test_messages_and_layers_broadcast(layer, message):
+    other = 1 - message[::-1]
+    bits = linear_svm(np.stack([message, other])[:, None], np.stack([layer, 2 * layer]), subsets=(7,))
+    assert bits.shape == (2, 2, 1)
+    assert float(bits[1, 0, 0]) == float(linear_svm(other, layer, subsets=(7,))[0])
+
+
+def test_constant_message_carries_nothing(layer):
+    np.testing.assert_array_equal(linear_svm(np.ones(400, int), layer), 0)
+
+
+def test_too_few_samples_and_unknown_backends_are_refused(layer):
+    few = np.zeros(400, int)
+    few[:4] = 1
+    with pytest.raises(InputError, match="has 4 samples, nested cross-validation needs 5"):
+        linear_svm(few, layer)
+    with pytest.raises(InputError, match="unknown backend 'torch'; choose from jax, sklearn"):
+        linear_svm(few, layer, backend="torch")
+
+
+def test_through_the_pipeline(tmp_path):
+    """Flows without a noise floor, outputs that the estimate of the logits gives, the strategies asked for."""
+    rng = np.random.default_rng(0)
+    y, z = rng.integers(0, 2, (2, 150))
+    half = Half(rng.normal(size=(150, 2)) + np.column_stack([y, z]), y, z)
+    config = Config(
+        "mine", hidden=(2,), training=Training(epochs=2), seeds=2, estimator="linear-svm", factors=(1.0, 0.0),
+        strategies=strategy_grid(nodes=(1,)),
+    )  # fmt: skip
+    data = Dataset("mine", half, half)
+    results = run(config, data, out=tmp_path / "out")
+    assert results.table("node_flows")["null95"].isna().all()
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), results.params())
+    logits = forward(config.network(data), params, jnp.asarray(data.test.x))[-1]
+    bits = linear_svm(np.stack([y, z]), logits[None])
+    table = results.table("information").query("network == 1 and layer == 2")
+    np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
+    row = results.table("networks").iloc[1]
+    expected = [100 * oracles.accuracy_of(float(b[-1]), m.mean()) for b, m in zip(bits, (y, z), strict=True)]
+    np.testing.assert_allclose(row[["output_accuracy", "output_bias"]].to_numpy(float), expected, atol=0.02)
+    whole = results.table("tradeoff").query("factor == 1 and network == 1")
+    np.testing.assert_allclose(whole["accuracy"], expected[0], atol=0.02)
+
+
+def test_the_papers_strategies_are_the_classifiers_default():
+    assert len(preset("adult-small", estimator="linear-svm").strategies) == 12
+    assert len(preset("adult-small").strategies) == 30
