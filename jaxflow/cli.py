@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
@@ -63,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, _interrupted)
+    warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
     from jaxflow import pipeline
     from jaxflow.errors import InputError
     from jaxflow.progress import reporter

@@ -18,8 +18,8 @@ from jaxflow.information.cross_validation import (
     nested_folds,
     outer_splitter,
 )
-from jaxflow.information.linear_svm import search_layers, solve_squared_hinge
 from jaxflow.information.sklearn_svms import fold_accuracies, linear_search
+from jaxflow.information.squared_hinge import search_layers, solve_squared_hinge
 from jaxflow.networks import forward
 from jaxflow.pipeline import Config, preset, run, strategy_grid
 from jaxflow.training import Training

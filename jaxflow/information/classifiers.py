@@ -18,7 +18,7 @@ from jaxflow.errors import InputError
 from jaxflow.information import sklearn_svms
 from jaxflow.information.checks import checked_inputs
 from jaxflow.information.cross_validation import accuracy_to_information, hyperparameter_draws, nested_folds
-from jaxflow.information.linear_svm import search_layers
+from jaxflow.information.squared_hinge import search_layers
 
 BACKENDS = ("jax", "sklearn")
 

@@ -22,7 +22,7 @@ from jaxflow.batching import batched_map
 from jaxflow.information.cross_validation import INNER, OUTER, Folds
 
 HIGHEST = jax.lax.Precision.HIGHEST
-STEPS, TOLERANCE = 30, 1e-8  # of Newton's method; of the squared decrement against the objective
+STEPS, TOLERANCE = 30, 1e-7  # of Newton's method; squared decrement against objective: the resolution of float32
 
 
 class Search(NamedTuple):
