@@ -24,6 +24,7 @@ def node_flows(
     Raises:
         InputError: the last axis is no power of two up to 2³⁰.
     """
+    bits = jnp.asarray(bits)
     n = bits.shape[-1].bit_length() - 1
     if bits.shape[-1] != 2**n or n > 30:
         raise InputError(f"bits must hold 2**n values on its last axis, n ≤ 30, got {bits.shape[-1]}")

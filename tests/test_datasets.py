@@ -278,6 +278,7 @@ def test_own_arrays_become_a_dataset(rng):
         (lambda h: h._replace(z=h[2] * 2), "z must hold both 0 and 1"),
         (lambda h: h._replace(z=h[2][:-1]), "expected x"),
         (lambda h: h._replace(x=h[0][:, 0]), "expected x"),
+        (lambda h: Half(*(part[:0] for part in h)), "N > 0"),
         (lambda h: h._replace(x=np.full((40, 3), "a")), "numeric arrays"),
     ],
 )

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from oracles import gaussian_bits
 
@@ -162,6 +163,12 @@ def test_huge_values_do_not_overflow(message, layer):
         gaussian(message, layer.astype(float) * 1e300)
 
 
+def test_lists_and_frames_will_do(message, layer):
+    bits = gaussian(message, layer)
+    np.testing.assert_allclose(gaussian(message.tolist(), layer.tolist()), bits, atol=1e-6)
+    np.testing.assert_allclose(gaussian(pd.Series(message == 1), pd.DataFrame(layer)), bits, atol=1e-6)
+
+
 def test_more_nodes_never_lower_it(message, rng):
     bits = np.asarray(gaussian(message[:60], (rng.normal(size=(60, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)))
     for mask in range(64):
@@ -214,6 +221,10 @@ def test_sixteen_nodes(message, rng):
         (np.array([0, 1, 0]), np.array([[0.0], [np.inf], [1.0]]), "NaN or infinity"),
         (np.array([0, 1]), np.zeros((3, 1)), "expected message"),
         (np.zeros(0), np.zeros((0, 1)), "no samples"),
+        (np.array(["a", "b"]), np.zeros((2, 1)), "real numbers"),
+        (np.array([0, 1]), np.array([["1"], ["2"]]), "real numbers"),
+        (np.array([0, 1]), np.array([[1j], [2]]), "real numbers"),
+        (np.array([0, 1]), np.zeros((2, 40)), r"2\*\*40 subsets"),
     ],
 )
 def test_bad_input_is_refused(message, activations, says):

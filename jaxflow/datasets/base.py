@@ -81,29 +81,34 @@ def _checked_half(where: str, half: Half, categories: tuple[int, ...]) -> Half:
     """The half as float32 features and int32 messages, or an error that names what is wrong."""
     try:
         x, y, z = (np.asarray(array) for array in half)
-        exact = x.astype(float)
+        x = x.astype(float)
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected three numeric arrays x, y, z ({error})") from None
-    if x.ndim != 2 or y.shape != x.shape[:1] or z.shape != x.shape[:1]:
-        raise InputError(f"{where}: expected x [N, d], y [N], z [N], got {x.shape}, {y.shape}, {z.shape}")
-    if not np.isfinite(exact).all():
-        rows = int((~np.isfinite(exact)).any(axis=1).sum())
-        raise InputError(f"{where}: {rows} rows of x hold NaN or infinity; drop or fill them")
-    if len(categories) > x.shape[1]:
-        raise InputError(f"{where}: {len(categories)} categories for {x.shape[1]} columns")
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    lost = np.abs(x - exact).max(axis=0, initial=0) > 1e-3 * exact.std(axis=0)
-    if (lost & (np.ptp(exact, axis=0) > 0)).any():
-        raise InputError(f"{where}: float32 cannot resolve column {int(lost.argmax())} of x; standardise it")
-
+    if x.ndim != 2 or y.shape != x.shape[:1] or z.shape != x.shape[:1] or len(x) == 0:
+        raise InputError(f"{where}: expected x [N, d], y [N], z [N], N > 0, got {x.shape}, {y.shape}, {z.shape}")
+    x = _checked_features(where, x, categories)
     for name, message in (("y", y), ("z", z)):
         values = np.unique(message)
         if not np.array_equal(values, [0, 1]):
             shown = ", ".join(map(str, values[:5])) + (", …" if len(values) > 5 else "")
             raise InputError(f"{where}: {name} must hold both 0 and 1 and nothing else, it holds {shown or 'nothing'}")
+    return Half(x, y.astype(np.int32), z.astype(np.int32))
+
+
+def _checked_features(where: str, exact: np.ndarray, categories: tuple[int, ...]) -> np.ndarray:
+    """Finite features and valid category codes as float32, if that can hold them."""
+    if not np.isfinite(exact).all():
+        rows = int((~np.isfinite(exact)).any(axis=1).sum())
+        raise InputError(f"{where}: {rows} rows of x hold NaN or infinity; drop or fill them")
+    if len(categories) > exact.shape[1]:
+        raise InputError(f"{where}: {len(categories)} categories for {exact.shape[1]} columns")
+    with np.errstate(over="ignore"):
+        x = exact.astype(np.float32)
+    lost = (np.abs(x - exact).max(axis=0) > 1e-3 * exact.std(axis=0)) & (np.ptp(exact, axis=0) > 0)
+    if lost.any():
+        raise InputError(f"{where}: float32 cannot resolve column {int(lost.argmax())} of x; standardise it")
     for column, cardinality in enumerate(categories):
         codes = x[:, column]
         if not np.array_equal(codes, codes.round()) or codes.min() < 0 or codes.max() >= cardinality:
             raise InputError(f"{where}: column {column} must hold category codes 0 to {cardinality - 1}")
-    return Half(x, y.astype(np.int32), z.astype(np.int32))
+    return x

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array
+from numpy.typing import ArrayLike
 
 from jaxflow.information.classifiers import linear_svm
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy

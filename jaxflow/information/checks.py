@@ -1,14 +1,19 @@
 """What every estimator asks of its inputs."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array
 
 from jaxflow.errors import InputError
 
+MOST_NODES = 26  # 2²⁶ values of one message take a quarter of a gigabyte
 
-def checked_inputs(message: ArrayLike, activations: ArrayLike) -> tuple[Array, Array]:
+
+def checked_inputs(message: Any, activations: Any) -> tuple[Array, Array]:
     """Both as floating arrays with equally many leading axes.
 
     Concrete values are checked, traced ones (under ``jit``, ``vmap``) cannot be.
@@ -16,11 +21,16 @@ def checked_inputs(message: ArrayLike, activations: ArrayLike) -> tuple[Array, A
     Raises:
         InputError: shapes that do not fit, a message that is not 0/1, NaN or infinity.
     """
-    samples, layer = jnp.shape(message), jnp.shape(activations)
+    message, activations = _array("message", message), _array("activations", activations)
+    samples, layer = message.shape, activations.shape
     if len(samples) < 1 or len(layer) < 2 or samples[-1] != layer[-2]:
         raise InputError(f"expected message [..., N] and activations [..., N, n], got {samples} and {layer}")
     if samples[-1] == 0:
         raise InputError("message and activations hold no samples")
+    if layer[-1] > MOST_NODES:
+        raise InputError(
+            f"a layer of {layer[-1]} nodes has 2**{layer[-1]} subsets; at most {MOST_NODES} nodes can be listed"
+        )
     if not isinstance(message, Tracer) and not np.isin(np.asarray(message), (0, 1)).all():
         raise InputError("the message must be binary, 0 or 1 in every sample")
     if not isinstance(activations, Tracer):
@@ -31,7 +41,15 @@ def checked_inputs(message: ArrayLike, activations: ArrayLike) -> tuple[Array, A
     return m.reshape(*(batch + 1 - m.ndim) * (1,), *m.shape), x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape)
 
 
-def _centred(activations: ArrayLike) -> ArrayLike:
+def _array(name: str, values: Any) -> Any:
+    """Lists, frames and series as arrays; only numbers will do."""
+    array = values if isinstance(values, (jax.Array, Tracer)) else np.asarray(values)
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool) or jnp.iscomplexobj(array):
+        raise InputError(f"the {name} must hold real numbers, not {array.dtype}")
+    return array
+
+
+def _centred(activations: Any) -> Any:
     """Checked; columns wider than float32 are centred in their own precision before they are cut to it."""
     values = np.asarray(activations)
     if not np.isfinite(values.astype(float)).all():

@@ -11,7 +11,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from jaxflow.batching import on_all_cores
 from jaxflow.errors import InputError

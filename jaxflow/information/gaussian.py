@@ -16,7 +16,8 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from jaxflow.information.checks import checked_inputs
 from jaxflow.information.entropy import binary_entropy
