@@ -62,7 +62,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path):
     assert tables(folder) == tables(finished[0])
 
 
-@pytest.mark.parametrize("delay", [0.4, 1.2, 3.0, 4.5, None])
+@pytest.mark.parametrize("delay", [0.8, 1.5, 3.0, 4.5, None])
 def test_interrupted_is_130_and_says_how_to_go_on(tmp_path, delay):
     """While modules are imported, while XLA compiles, and (None) after the first chunk."""
     folder = tmp_path / "out"
