@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 from scipy.stats import pearsonr
 
-from jaxflow.information import Estimator, information_to_accuracy
+from jaxflow.information.entropy import information_to_accuracy
+from jaxflow.information.estimates import Estimator
 from jaxflow.interventions import Strategy, prune
 from jaxflow.networks import MLP, Params, forward
 
@@ -48,15 +50,25 @@ def measure_outputs(
     parity_gap = P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0) and odds_gap = max_y |P(Ŷ=1|Z=1,Y=y) − P(Ŷ=1|Z=0,Y=y)|. A cell (y, z) without
     samples adds no gap.
     """
-    messages = jnp.stack([y, z]).astype(logits.dtype)
-    bits = estimator(messages, logits[..., None, :, :])[..., -1]
-    accuracies = information_to_accuracy(bits, jnp.broadcast_to(messages.mean(axis=-1), bits.shape))
-    decisions = jnp.vectorize(partial(_decision_measures, y=y, z=z), signature="(s,c)->(k)")(logits)
+    messages = jnp.stack([y, z])
+    bits = estimator(messages.astype(logits.dtype), logits[..., None, :, :])[..., -1]
+    decisions = jnp.vectorize(partial(decision_measures, messages=messages), signature="(s,c)->(k)")(logits)
+    return outputs(bits, decisions, messages)
+
+
+@jax.jit
+def outputs(
+    bits: Float[Array, "*batch 2"], decisions: Float[Array, "*batch 3"], messages: Int[Array, "2 N"]
+) -> Outputs:
+    """``measure_outputs`` from the information in the logits about y and z, and the measures of the decisions."""
+    probabilities = messages.astype(bits.dtype).mean(axis=-1)
+    accuracies = information_to_accuracy(bits, jnp.broadcast_to(probabilities, bits.shape))
     return Outputs(*jnp.moveaxis(100 * jnp.concatenate([accuracies, decisions], axis=-1), -1, 0))
 
 
-def _decision_measures(logits: Float[Array, "N 2"], y: Int[Array, " N"], z: Int[Array, " N"]) -> Float[Array, "3"]:
+def decision_measures(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"]) -> Float[Array, "3"]:
     """Accuracy, parity gap and odds gap of the argmax, as fractions."""
+    y, z = messages
     decision = logits[:, 1] > logits[:, 0]
 
     def gap(cell: Array) -> Array:
@@ -176,6 +188,22 @@ def tradeoff_table(
         level=level,
         factor=np.array(factors)[None, None, :],
         **outputs._asdict(),
+    )
+
+
+def fits_table(networks: np.ndarray, fits: Mapping[str, tuple[Values, Values]]) -> pd.DataFrame:
+    """Fits behind a network's estimates and those that did not converge, from stage → two arrays ``[S, 2]``."""
+    return _network_major(
+        [
+            tidy(
+                network=networks[:, None],
+                stage=stage,
+                message=np.array(MESSAGES, object)[None, :],
+                fits=total,
+                unconverged=unconverged,
+            )
+            for stage, (total, unconverged) in fits.items()
+        ]
     )
 
 

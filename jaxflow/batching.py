@@ -16,6 +16,8 @@ CPU_BYTES, CPU_MOST = (
     16,
 )  # a batch that stays in a core's cache; XLA inlines small loops up to about 40
 ACCELERATOR_BYTES = 2**31
+ALONE = {"xla_cpu_multi_thread_eigen": False}
+"""Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
 
 
 def lanes(item_bytes: int) -> int:
@@ -28,20 +30,34 @@ def lanes(item_bytes: int) -> int:
     return max(1, ACCELERATOR_BYTES // item_bytes)
 
 
+def cores() -> int:
+    """CPU cores that this process may use; 1 where an accelerator does the work."""
+    if jax.default_backend() != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
-    """``function(items)`` in as many equal parts as there are cores, each in a thread of its own.
+    """``function(items)`` in as many equal parts as there are cores, each in a thread of its own: one trace.
 
     On a CPU XLA runs a loop of small operations on one core; an accelerator gets everything at once.
 
     Args:
         function: compiled, of a pytree with a leading axis, which its results have too.
-        items: array with a leading axis.
+        items: pytree with a leading axis.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parts = min(cores if jax.default_backend() == "cpu" else 1, len(items))
+    count = len(jax.tree.leaves(items)[0])
+    parts = min(cores(), count)
+    width = -(-count // parts)
+    split = [jax.tree.map(lambda a, rows=rows: a[rows], items) for rows in _parts(count, parts, width)]
     with ThreadPoolExecutor(parts) as pool:
-        results = list(pool.map(lambda part: jax.block_until_ready(function(part)), jnp.array_split(items, parts)))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *results)
+        results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *results)
+
+
+def _parts(count: int, parts: int, width: int) -> list[Any]:
+    """Row numbers in equal parts, the last row repeated where they run out."""
+    return [jnp.minimum(jnp.arange(part * width, (part + 1) * width), count - 1) for part in range(parts)]
 
 
 def batched_map(function: Callable[[In], Out], items: In, item_bytes: int) -> Out:
@@ -53,6 +69,8 @@ def batched_map(function: Callable[[In], Out], items: In, item_bytes: int) -> Ou
         item_bytes: what one item needs while it runs, roughly.
     """
     count = jax.tree.leaves(items)[0].shape[0]
+    if lanes(item_bytes) == 1:  # a vmap of one would evaluate both branches of every conditional
+        return jax.lax.map(function, items)
     batches = -(-count // lanes(item_bytes))
     width = -(-count // batches)
     padded = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[-1:], batches * width - count, axis=0)]), items)

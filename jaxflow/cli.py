@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
-ESTIMATORS = ("gaussian", "linear-svm")
+ESTIMATORS = ("gaussian", "linear-svm", "quadratic")
+BACKENDS = ("jax", "sklearn")
+TUNE = ("each", "once")
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +35,11 @@ def parser() -> Parser:
     )
     run.add_argument("experiment", choices=EXPERIMENTS, metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
     run.add_argument("--seeds", type=int, default=100, metavar="N", help="number of networks")
-    run.add_argument("--estimator", choices=ESTIMATORS, default="gaussian", help="of the information")
+    run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
+                     help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
+    run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
+    run.add_argument("--tune", choices=TUNE, default="each", help="search an SVM's hyperparameters for each estimate,"
+                     " or once per network and message and keep them under pruning")  # fmt: skip
     run.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/; else $JAXFLOW_DATA,"
                      " else the user's cache, filled by download from OpenML")  # fmt: skip
     run.add_argument(
@@ -41,8 +47,8 @@ def parser() -> Parser:
     )
     run.add_argument("--seed", type=int, default=0, help="of initialisations, shuffles and the random control")
     run.add_argument("--data-seed", type=int, help="of the draw of rows; the authors' rows if not given")
-    run.add_argument("--chunk", type=int, help="networks computed and saved together; larger on an accelerator, smaller"
-                     " for less memory; the preset's if not given")  # fmt: skip
+    run.add_argument("--chunk", type=int, default=argparse.SUPPRESS, help="networks computed and saved together;"
+                     " larger on an accelerator, smaller for less memory; the preset's if not given")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="delete a former run in the results folder")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return top
@@ -70,9 +76,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from jaxflow.progress import reporter
     from jaxflow.summary import summary
 
-    changes = {name: getattr(arguments, name) for name in ("seeds", "estimator", "seed", "data_seed")}
-    if arguments.chunk is not None:
-        changes["chunk"] = arguments.chunk
+    names = ("seeds", "estimator", "backend", "tune", "seed", "data_seed", "chunk")
+    changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     folders = {"out": arguments.out, "data_dir": arguments.data_dir}
     try:
         config = pipeline.preset(arguments.experiment, **changes)

@@ -1,84 +1,172 @@
 """What is measured on a chunk of trained networks, as arrays: information and flows, tradeoff, dependence.
 
-Each is one network's computation mapped over the networks, compiled once.
+Activations, pruned logits and flows are one network's computation mapped over the networks, compiled once. The
+estimator sees activations as arrays, so that it may choose folds from the messages or leave JAX altogether.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import Outputs, measure_outputs, pruned_logits
+from jaxflow.analyses import Outputs, decision_measures, outputs, pruned_logits
 from jaxflow.batching import batched_map
 from jaxflow.flows import edge_flows, node_flows, noise_floor
-from jaxflow.information import Estimator
+from jaxflow.information import Advance, Estimate, Estimates, subset_members
+from jaxflow.information.estimates import ignore
 from jaxflow.interventions import Strategy, edge_ranks, flow_scores, random_scores, select
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
 
 PERMUTATIONS = 20  # of the message, for the noise floor
+BLOCK_BYTES = 2**28  # of information values that are held at once
 
 
-class Flows(NamedTuple):
-    """Information and flows of networks ``[S]`` about both messages (axis of 2: y, z), by layer.
+class Fits(NamedTuple):
+    """Fits behind every network's estimates about y and z, and how many of them did not converge, ``[S, 2]``."""
+
+    total: np.ndarray
+    unconverged: np.ndarray
+
+
+class LayerFlows(NamedTuple):
+    """Information and flows of one layer of networks ``[S]`` about both messages (axis of 2: y, z).
 
     Attributes:
         bits: ``[S, 2, 2**n]``.
         node: ``[S, 2, n]``.
         witness: ``[S, 2, n]`` bitmasks.
-        null95: ``[S, 2]``.
-        edge: ``[S, 2, n, m]``, of all layers but the output.
-        outputs: of the unpruned networks, fields ``[S]``.
-        start: activations of the first analysed layer ``[S, N, n]``, where interventions begin.
+        null95: ``[S, 2]``, NaN where the messages come without permutations.
     """
 
-    bits: dict[int, Array]
-    node: dict[int, Array]
-    witness: dict[int, Array]
-    null95: dict[int, Array]
+    bits: Any
+    node: Any
+    witness: Any
+    null95: Any
+
+
+class Flows(NamedTuple):
+    """What is measured on unpruned networks ``[S]``.
+
+    Attributes:
+        layers: information and node flows by layer.
+        edge: edge flows ``[S, 2, n, m]`` by layer, of all but the output.
+        outputs: fields ``[S]``.
+        start: activations of the first analysed layer ``[S, N, n]``, where interventions begin.
+        draws: hyperparameters chosen for the output ``[S, 2, 5]``; None without a search.
+        fits: of all layers.
+    """
+
+    layers: dict[int, LayerFlows]
     edge: dict[int, Array]
     outputs: Outputs
-    start: Array
+    start: Any
+    draws: Any
+    fits: Fits
 
 
-def permuted_rows(key: Array, samples: int) -> Int[Array, "permutations N"]:
-    """The identity and the permutations of the noise floor, the same for all networks."""
-    shuffled = jax.vmap(lambda k: jax.random.permutation(k, samples))(jax.random.split(key, PERMUTATIONS))
-    return jnp.concatenate([jnp.arange(samples)[None], shuffled])
+def permuted_within(key: Array, messages: Int[Array, "K N"], groups: Any) -> Int[Array, "P K N"]:
+    """The messages, and permutations of each for the noise floor, the same for all networks.
+
+    Args:
+        key: of the permutations.
+        messages: 0/1.
+        groups: ``[K, N]``, rows change places only within their group (within a fold, so that folds and ranks serve
+            all permutations); None for no permutations.
+    """
+    if groups is None:
+        return messages[None]
+    keys = jax.random.split(key, (PERMUTATIONS, len(messages)))
+
+    def permuted(key: Array, message: Array, group: Array) -> Array:
+        shuffled = jnp.lexsort((jax.random.bits(key, message.shape), group))
+        return jnp.zeros_like(message).at[jnp.argsort(group, stable=True)].set(message[shuffled])
+
+    each = jax.vmap(jax.vmap(permuted), (0, None, None))(keys, messages, jnp.asarray(groups))
+    return jnp.concatenate([messages[None], each])
 
 
-@partial(jax.jit, static_argnames=("network", "estimator", "first_layer"))
 def measure_flows(
     params: Params,
     x: Float[Array, "N d"],
-    y: Int[Array, " N"],
-    z: Int[Array, " N"],
+    messages: Int[Array, "P 2 N"],
     network: MLP,
     first_layer: int,
-    permutations: Int[Array, "permutations N"],
-    estimator: Estimator,
+    estimate: Estimate,
+    advance: Advance = ignore,
 ) -> Flows:
-    """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``."""
-    messages = jnp.stack([y[permutations], z[permutations]], axis=1).astype(x.dtype)  # [1 + permutations, 2, N]
+    """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
 
-    def one(params: Params) -> Flows:
-        layers = dict(enumerate(forward(network, params, x)))
-        all_bits = {layer: estimator(messages, a) for layer, a in layers.items() if layer >= first_layer}
-        bits = {layer: values[0] for layer, values in all_bits.items()}
-        null = {layer: noise_floor(values[1:]) for layer, values in all_bits.items()}
-        node, witness = ({layer: node_flows(b)[part] for layer, b in bits.items()} for part in (0, 1))
-        weights = dict(enumerate(kernels(params)))
-        edge = {
-            layer: jax.vmap(edge_flows, (0, None))(node[layer], weights[layer]) for layer in bits if layer in weights
-        }
-        outputs = measure_outputs(layers[len(layers) - 1], y, z, estimator)
-        return Flows(bits, node, witness, null, edge, outputs, layers[first_layer])
+    The input layer of networks without embeddings is the same for all and estimated once.
 
-    return batched_map(one, params, 8 * x.shape[0] * sum(network.widths))
+    Args:
+        params: stacked parameters of ``network``.
+        x: inputs.
+        messages: y and z, and permutations of them.
+        network: architecture.
+        first_layer: where the analysis begins.
+        estimate: of information.
+        advance: told how many (network, message, subset) are done.
+    """
+    activations = dict(enumerate(_activations(params, x, network)))
+    values = messages.astype(x.dtype)
+    layers, fits, draws = {}, [], None
+    for layer in range(first_layer, len(activations)):
+        own = activations[layer][:1] if layer == 0 and not network.categories else activations[layer]
+        found, draws, spent = _layer_flows(own, values, estimate, advance)
+        layers[layer], *shared = jax.tree.map(partial(_for_all, len(activations[layer])), (found, spent))
+        fits += shared
+    each = jax.vmap(jax.vmap(edge_flows, (0, None)))  # over networks, over messages
+    weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
+    edge = {layer: each(layers[layer].node, kernel) for layer, kernel in weights.items()}
+    decisions = jax.vmap(decision_measures, (0, None))(activations[len(activations) - 1], messages[0])
+    measured = outputs(jnp.asarray(layers[len(activations) - 1].bits[..., -1]), decisions, messages[0])
+    return Flows(layers, edge, measured, activations[first_layer], draws, jax.tree.map(lambda *n: sum(n), *fits))
+
+
+def _for_all(networks: int, values: Any) -> Any:
+    """What was estimated once, for every network."""
+    return jnp.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
+
+
+@partial(jax.jit, static_argnames=("network",))
+def _activations(params: Params, x: Float[Array, "N d"], network: MLP) -> tuple[Float[Array, "S N _"], ...]:
+    """Activations of every layer of every network."""
+    return batched_map(partial(forward, network, x=x), params, 8 * x.shape[0] * sum(network.widths))
+
+
+def _layer_flows(
+    layer: Float[Array, "S N n"], messages: Float[Array, "P 2 N"], estimate: Estimate, advance: Advance
+) -> tuple[LayerFlows, Any, Fits]:
+    """Flows in one layer, the draws of the whole layer and the fits, in blocks of networks."""
+    members = subset_members(layer.shape[-1])
+    width = max(1, BLOCK_BYTES // (8 * messages[..., 0].size * len(members)))
+    found = []
+    for start in range(0, len(layer), width):
+        estimates = estimate(layer[start : start + width], messages, members, advance=advance)
+        own = _node_flows(jnp.asarray(estimates.bits, layer.dtype))
+        whole = None if estimates.draws is None else estimates.draws[:, :, -1]
+        found.append((own, whole, _fits(estimates)))
+    return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
+
+
+@jax.jit
+def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
+    """Node flows and noise floor from the bits about the messages and their permutations."""
+    node, witness = node_flows(bits[0])
+    null = noise_floor(bits[1:]) if len(bits) > 1 else jnp.full(bits.shape[1:3], jnp.nan)
+    return LayerFlows(bits[0], node, witness, null)
+
+
+def _fits(estimates: Estimates) -> Fits:
+    """Summed over subsets; the empty one needs none."""
+    layers, messages, subsets = estimates.bits.shape[1:]
+    count = np.full((layers, messages), estimates.fits * max(1, subsets - 1))
+    return Fits(count, np.broadcast_to(estimates.unconverged, (layers, messages, subsets)).sum(axis=-1))
 
 
 @partial(jax.jit, static_argnames=("strategies", "samples", "first_layer"))
@@ -120,19 +208,22 @@ def strategy_ranks(
     return jax.vmap(one)((keys, params, node))
 
 
-@partial(jax.jit, static_argnames=("network", "estimator"))
 def measure_interventions(
     params: Params,
     start: Float[Array, "S N n"],
     ranks: Int[Array, "S K L W W"],
-    levels: Int[Array, " K"],
-    factors: Float[Array, " F"],
-    y: Int[Array, " N"],
-    z: Int[Array, " N"],
+    levels: Sequence[int],
+    factors: Sequence[float],
+    unpruned: Outputs,
+    messages: Int[Array, "2 N"],
     network: MLP,
-    estimator: Estimator,
-) -> Outputs:
-    """Outputs of all networks after every intervention and factor, fields ``[S, K, F]``.
+    estimate: Estimate,
+    draws: Any = None,
+    advance: Advance = ignore,
+) -> tuple[Outputs, Fits]:
+    """Outputs of all networks after every intervention and factor, fields ``[S, K, F]``, and the fits behind them.
+
+    Of the output layer only the whole is estimated; a factor of 1 is no intervention.
 
     Args:
         params: stacked parameters of ``network``, which begins at the first analysed layer.
@@ -140,24 +231,49 @@ def measure_interventions(
         ranks: of the edges under every intervention.
         levels: edges of rank below it are multiplied by the factor.
         factors: what they are multiplied by.
-        y: true label.
-        z: protected attribute.
+        unpruned: outputs of the networks as they are, fields ``[S]``.
+        messages: y and z.
         network: architecture.
-        estimator: of information.
+        estimate: of information.
+        draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
+        advance: told how many (network, factor, message) are done.
     """
-    shape = ranks.shape[:2]
-    indices = jnp.stack(jnp.meshgrid(*(jnp.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 2)
+    pruning = np.array([factor for factor in factors if factor != 1])
+    prune = partial(_pruned, factors=jnp.asarray(pruning), messages=messages, network=network)
+    kept = None if draws is None else np.repeat(draws, len(pruning), axis=0)
+    measured, fits = [], []
+    for k, level in enumerate(levels if len(pruning) else ()):
+        logits, decisions = prune((params, start, ranks[:, k]), jnp.asarray(level))
+        flat = logits.reshape(-1, *logits.shape[2:])
+        found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
+        bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(*logits.shape[:2], 2)
+        measured.append(outputs(bits, decisions, messages))
+        fits.append(jax.tree.map(lambda n: n.reshape(len(start), -1, 2).sum(axis=1), _fits(found)))
+    whole = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
+    for k, outputs_k in enumerate(measured):
+        for field, own in zip(whole, outputs_k, strict=True):
+            field[:, k, np.array(factors) != 1] = own
+    none = Fits(*np.zeros((2, len(start), 2), int))
+    return whole, jax.tree.map(lambda *n: sum(n), none, *fits)
 
-    def one(index: Int[Array, "2"]) -> Outputs:
-        s, k = index
-        own = jax.tree.map(lambda leaf: leaf[s], params)
-        selection = select(own, ranks[s, k], levels[k])
-        logits = jax.vmap(lambda factor: pruned_logits(network, own, selection, factor, start[s]))(factors)
-        return measure_outputs(logits, y, z, estimator)
 
-    item_bytes = 8 * len(factors) * start.shape[1] * sum(network.widths)
-    outputs = batched_map(one, indices, item_bytes)
-    return jax.tree.map(lambda field: field.reshape(*shape, len(factors)), outputs)
+@partial(jax.jit, static_argnames=("network",))
+def _pruned(
+    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S L W W"]],
+    level: Int[Array, ""],
+    factors: Float[Array, " F"],
+    messages: Int[Array, "2 N"],
+    network: MLP,
+) -> tuple[Float[Array, "S F N 2"], Float[Array, "S F 3"]]:
+    """Logits of networks after one intervention by all factors, and the measures of their decisions."""
+
+    def one(item: tuple[Params, Array, Array]) -> tuple[Array, Array]:
+        own, begin, rank = item
+        selection = select(own, rank, level)
+        logits = jax.vmap(lambda factor: pruned_logits(network, own, selection, factor, begin))(factors)
+        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+
+    return batched_map(one, items, 8 * len(factors) * items[1].shape[1] * sum(network.widths))
 
 
 def single_edges(weights: Sequence[Array]) -> np.ndarray:

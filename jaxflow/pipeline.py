@@ -2,9 +2,6 @@
 
 import importlib.metadata
 import platform
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,19 +13,28 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from jaxflow import analyses, classified, figures, measurements
+from jaxflow import analyses, figures
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
-from jaxflow.information import ESTIMATORS
-from jaxflow.networks import MLP, kernels, tail_network, tail_params
-from jaxflow.presets import PRESETS, Config, preset, strategy_grid
-from jaxflow.progress import Report, silent
+from jaxflow.information import ESTIMATORS, Estimate
+from jaxflow.measurements import (
+    Fits,
+    Flows,
+    LayerFlows,
+    measure_flows,
+    measure_interventions,
+    permuted_within,
+    single_edges,
+    strategy_ranks,
+)
+from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
+from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
+from jaxflow.progress import Report, Stages, silent, timed
 from jaxflow.results import Results, locked, open_results
 from jaxflow.training import Trained, train_many
 
-__all__ = ["PRESETS", "Config", "preset", "run", "strategy_grid"]
+__all__ = ["PRESETS", "Config", "paper_preset", "preset", "run", "strategy_grid"]
 
-STAGES = ("training", "flows", "tradeoff", "dependence")
 PACKAGES = (
     "jaxflow",
     "jax",
@@ -51,8 +57,7 @@ class Inputs(NamedTuple):
     train_x: Array
     train_y: Array
     x: Array
-    y: Array
-    z: Array
+    messages: Array
     key: Array
 
 
@@ -60,9 +65,10 @@ class Measured(NamedTuple):
     """Everything measured on a chunk."""
 
     trained: Trained
-    flows: measurements.Flows
+    flows: Flows
     tradeoff: analyses.Outputs
     removed: analyses.Outputs
+    fits: dict[str, Fits]
 
 
 def run(
@@ -103,7 +109,7 @@ def run(
         results.write_manifest(manifest)
         _run_chunks(inputs, results, manifest, report)
         report("tables and figures", config.seeds, config.seeds)
-        with _timed(manifest["seconds"], "tables and figures"):
+        with timed(manifest["seconds"], "tables and figures"):
             results.assemble(manifest["chunks"])
             results.write_table("correlations", analyses.correlations(results.table("dependence")))
             for name, figure in figures.draw_all(results, config, dataset):
@@ -116,9 +122,12 @@ def run(
 def _run_chunks(inputs: Inputs, results: Results, manifest: dict[str, Any], report: Report) -> None:
     """Compute and save every chunk that is not there yet; all as wide as the widest, so that all share one trace."""
     width = max(stop - start for start, stop in manifest["chunks"])
+    steps = _steps(inputs.config, inputs.network, inputs.x.shape[1], width)
     for start, stop in manifest["chunks"]:
         if not results.finished(start, stop):
-            measured = _measure(inputs, start, width, manifest["seconds"], report, stop - start)
+            stages = Stages(steps, _shares(inputs.config, steps), manifest["seconds"], partial(
+                _report_chunk, report, start, stop, inputs.config.seeds))  # fmt: skip
+            measured = _measure(inputs, start, width, stages)
             measured = jax.tree.map(lambda a, n=stop - start: np.asarray(a[:n]), measured)
             results.write_chunk(start, stop, _tables(inputs, np.arange(start, stop), measured), measured.trained.params)
             results.write_manifest(manifest)
@@ -127,7 +136,7 @@ def _run_chunks(inputs: Inputs, results: Results, manifest: dict[str, Any], repo
 def _inputs(config: Config, dataset: Dataset) -> Inputs:
     """Everything on the device."""
     train, test = dataset.train, dataset.test
-    arrays = map(jnp.asarray, (train.x, train.y, test.x, test.y, test.z))
+    arrays = map(jnp.asarray, (train.x, train.y, test.x, np.stack([test.y, test.z])))
     return Inputs(config, config.network(dataset), *arrays, key=jax.random.key(config.seed))
 
 
@@ -154,51 +163,78 @@ def _planned(config: Config, identity: dict[str, Any], manifest: dict[str, Any] 
     }
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add a stage's wall time."""
-    begin = time.perf_counter()
-    yield
-    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - begin, 3)
-
-
-def _measure(inputs: Inputs, start: int, width: int, seconds: dict[str, float], report: Report, count: int) -> Measured:
+def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured:
     """Train and analyse networks start … start + width − 1."""
-    config, network, train_x, train_y, x, y, z, key = inputs
+    config, network, train_x, train_y, x, messages, key = inputs
     numbers = jnp.arange(start, start + width)
     train_key, control_key, null_key = (jax.random.fold_in(key, purpose) for purpose in range(3))
-
-    def stage(index: int, function: Any, *args: Any) -> Any:
-        report(STAGES[index], start + count * index / len(STAGES), config.seeds)
-        with _timed(seconds, STAGES[index]):
-            return jax.block_until_ready(function(*args))
-
-    trained = stage(0, train_many, train_key, numbers, train_x, train_y, network, config.training)
+    with stages("training"):
+        trained = jax.block_until_ready(train_many(train_key, numbers, train_x, train_y, network, config.training))
     _check_finite(trained, start)
-    first, params = config.first_layer, trained.params
-    measure_flows, measure_interventions = _drivers(config.estimator, null_key, len(y))
-    flows = stage(1, measure_flows, params, x, y, z, network, first)
+    estimate, permuted = _estimator(config, null_key, messages)
+    with stages("flows") as advance:
+        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
-    ranks = measurements.strategy_ranks(control_keys, params, flows.node, config.strategies, len(y), first)
-    rest = jax.vmap(partial(tail_params, start=first))(params), flows.start
-    ends = y, z, tail_network(network, first)
-    levels = jnp.array([strategy.level for strategy in config.strategies])
-    tradeoff = stage(2, measure_interventions, *rest, ranks, levels, jnp.array(config.factors), *ends)
-    single = jnp.asarray(measurements.single_edges(kernels(rest[0])))
-    single = jnp.broadcast_to(single, (width, *single.shape))
-    ones = jnp.ones(single.shape[1], jnp.int32)
-    removed = stage(3, measure_interventions, *rest, single, ones, jnp.zeros(1), *ends)
-    return Measured(trained, flows._replace(start=jnp.zeros(width)), tradeoff, removed)
+    intervene = _interventions(inputs, trained.params, flows, estimate)
+    with stages("tradeoff") as advance:
+        node = {layer: own.node for layer, own in flows.layers.items()}
+        ranks = strategy_ranks(
+            control_keys, trained.params, node, config.strategies, messages.shape[1], config.first_layer
+        )
+        levels = [strategy.level for strategy in config.strategies]
+        tradeoff, tradeoff_fits = intervene(ranks, levels, config.factors, advance=advance)
+    with stages("dependence") as advance:
+        single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
+        ranks = jnp.broadcast_to(jnp.asarray(single), (width, *single.shape))
+        removed, removed_fits = intervene(ranks, [1] * len(single), (0.0,), advance=advance)
+    fits = {"flows": flows.fits, "tradeoff": tradeoff_fits, "dependence": removed_fits}
+    return Measured(trained, flows._replace(start=jnp.zeros(width), draws=None), tradeoff, removed, fits)
 
 
-def _drivers(estimator: str, null_key: Array, samples: int) -> tuple[Callable, Callable]:
-    """What measures flows and interventions: all under ``jit`` if the estimator can be traced, else around it."""
-    spec = ESTIMATORS[estimator]
-    if not spec.traced:
-        return partial(classified.measure_flows, spec=spec), partial(classified.measure_interventions, spec=spec)
-    permutations = measurements.permuted_rows(null_key, samples)
-    flows = partial(measurements.measure_flows, permutations=permutations, estimator=spec.bits)
-    return flows, partial(measurements.measure_interventions, estimator=spec.whole)
+def _estimator(config: Config, key: Array, messages: Array) -> tuple[Estimate, Array]:
+    """The estimator, and the messages with the permutations of its noise floor."""
+    spec = ESTIMATORS[config.estimator]
+    estimate = partial(spec.estimate, backend=config.backend) if spec.searches else spec.estimate
+    groups = None if spec.groups is None else np.stack([spec.groups(message) for message in np.asarray(messages)])
+    return estimate, permuted_within(key, messages, groups)
+
+
+def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate) -> partial:
+    """``measure_interventions`` on these networks, from the first analysed layer on."""
+    config = inputs.config
+    return partial(
+        measure_interventions,
+        jax.vmap(partial(tail_params, start=config.first_layer))(params),
+        flows.start,
+        unpruned=flows.outputs,
+        messages=inputs.messages,
+        network=tail_network(inputs.network, config.first_layer),
+        estimate=estimate,
+        draws=flows.draws if config.tune == "once" else None,
+    )
+
+
+def _report_chunk(report: Report, start: int, stop: int, total: int, stage: str, part: float) -> None:
+    """Part of a chunk done, as networks."""
+    report(stage, start + (stop - start) * part, total)
+
+
+def _steps(config: Config, network: MLP, inputs: int, width: int) -> dict[str, int]:
+    """Estimates (network, factor, message, subset) in every stage of a chunk."""
+    widths = (inputs, *network.widths)[config.first_layer :]
+    shared = config.first_layer == 0 and not network.categories
+    subsets = sum(2**n * (1 if shared and layer == 0 else width) for layer, n in enumerate(widths))
+    edges = sum(n * m for n, m in pairwise(widths))
+    swept = len(config.strategies) * sum(factor != 1 for factor in config.factors)
+    return {"training": 0, "flows": 2 * subsets, "tradeoff": 2 * width * swept, "dependence": 2 * width * edges}
+
+
+def _shares(config: Config, steps: dict[str, int]) -> dict[str, float]:
+    """What part of a chunk's time every stage takes, roughly: by fits where there are many, else as much as any."""
+    if not ESTIMATORS[config.estimator].searches:
+        return dict.fromkeys(steps, 1.0)
+    kept = 0.01 if config.tune == "once" else 1.0
+    return {stage: count * (1.0 if stage == "flows" else kept) for stage, count in steps.items()}
 
 
 def _check_finite(trained: Trained, start: int) -> None:
@@ -214,18 +250,21 @@ def _check_finite(trained: Trained, start: int) -> None:
 
 def _tables(inputs: Inputs, networks: np.ndarray, measured: Measured) -> dict[str, pd.DataFrame]:
     """All tables of a chunk."""
-    trained, flows, tradeoff, removed = measured
+    trained, flows, tradeoff, removed, fits = measured
     config = inputs.config
     weights = {layer: kernel for layer, kernel in enumerate(kernels(trained.params)) if layer >= config.first_layer}
     alone = analyses.Outputs(*(field[:, :, 0] for field in removed))
-    return {
+    layers = {name: {layer: getattr(own, name) for layer, own in flows.layers.items()} for name in LayerFlows._fields}
+    tables = {
         "networks": analyses.networks_table(networks, flows.outputs),
         "training": analyses.training_table(networks, trained.loss, trained.learning_rate),
-        "information": analyses.information_table(networks, flows.bits),
-        "node_flows": analyses.node_flows_table(networks, flows.node, flows.witness, flows.null95),
+        "information": analyses.information_table(networks, layers["bits"]),
+        "node_flows": analyses.node_flows_table(networks, layers["node"], layers["witness"], layers["null95"]),
         "edge_flows": analyses.edge_flows_table(networks, flows.edge, weights),
         "tradeoff": analyses.tradeoff_table(networks, config.strategies, config.factors, tradeoff),
         "dependence": analyses.dependence_table(
             networks, analyses.edge_list(weights), flows.edge, flows.outputs, alone
         ),
     }
+    searched = ESTIMATORS[config.estimator].searches
+    return tables | ({"fits": analyses.fits_table(networks, fits)} if searched else {})

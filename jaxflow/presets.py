@@ -8,11 +8,12 @@ from typing import Any
 
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
-from jaxflow.information import CLASSIFIERS, ESTIMATORS
+from jaxflow.information import BACKENDS, ESTIMATORS
 from jaxflow.interventions import METHODS, METRICS, Strategy, check_strategies
 from jaxflow.networks import MLP
 from jaxflow.training import Training
 
+TUNE = ("each", "once")
 EXACT_NODES = 20  # widest layer whose 2ⁿ subsets are listed
 
 
@@ -42,6 +43,9 @@ class Config:
         first_layer: where the analysis begins; 1 leaves the input layer out.
         seeds: number of networks.
         estimator: of information, a name in ``jaxflow.information.ESTIMATORS``.
+        backend: of an estimator that searches hyperparameters: ``jax`` or ``sklearn``.
+        tune: where it searches them: for ``each`` estimate (the paper), or ``once`` per network and message on the
+            unpruned output, to be kept under pruning.
         seed: of initialisations, shuffles, permutations and the random control.
         data_seed: of the draw of rows; None draws the authors' rows.
         chunk: networks processed, kept in memory and saved together.
@@ -55,6 +59,8 @@ class Config:
     first_layer: int = 0
     seeds: int = 100
     estimator: str = "gaussian"
+    backend: str = "jax"
+    tune: str = "each"
     seed: int = 0
     data_seed: int | None = None
     chunk: int = 25
@@ -73,10 +79,20 @@ class Config:
             raise InputError("a seed must be between 0 and 4294967295")
         if self.estimator not in ESTIMATORS:
             raise InputError(f"unknown estimator {self.estimator!r}; choose from {', '.join(ESTIMATORS)}")
+        self._check_search()
         if not all(width > 0 for width in self.hidden):
             raise InputError(f"hidden layers need at least one node each, got {self.hidden}")
         if not 0 <= self.first_layer <= len(self.hidden):
             raise InputError(f"first_layer must be between 0 and {len(self.hidden)}, not {self.first_layer}")
+
+    def _check_search(self) -> None:
+        """Refuse unknown names, and choices that the estimator does not have."""
+        for name, choices in (("backend", BACKENDS), ("tune", TUNE)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
+            if value != choices[0] and not ESTIMATORS[self.estimator].searches:
+                raise InputError(f"{self.estimator} searches no hyperparameters and has no {name} {value!r}")
 
     def network(self, dataset: Dataset) -> MLP:
         """The architecture for a dataset, two logits at its end.
@@ -103,7 +119,7 @@ class Config:
 
 
 PRESETS = {
-    "synthetic": Config("synthetic", training=Training(learning_rate=3e-2)),
+    "synthetic": Config("synthetic", training=Training(learning_rate=3e-2), estimator="quadratic"),
     "adult-small": Config("adult-small"),
     "adult-large": Config("adult-large", hidden=(3, 3), factors=factor_grid(-1.0)),
     "mnist": Config(
@@ -115,20 +131,31 @@ PRESETS = {
     ),
 }
 
-
+PAPER_ESTIMATORS = {
+    "synthetic": "kernel-svm",
+    "adult-small": "linear-svm",
+    "adult-large": "linear-svm",
+    "mnist": "gaussian",
+}
 PAPER_STRATEGIES = tuple(
     strategy for strategy in strategy_grid(nodes=(2, 3), edges=(3, 6), paths=(1, 2)) if strategy.metric != "random"
-)  # of the paper's main figures; what a classifier can afford
+)  # of the paper's main figures; what a search of hyperparameters can afford
 
 
 def preset(name: str, **changes: Any) -> Config:
-    """The paper's config of an experiment, with changes; a classifier sweeps the twelve strategies of the main figures.
+    """The config of an experiment, with changes; an SVM sweeps the twelve strategies of the main figures.
 
     Raises:
         InputError: unknown experiment or value.
     """
     if name not in PRESETS:
         raise InputError(f"unknown experiment {name!r}; choose from {', '.join(PRESETS)}")
-    if changes.get("estimator", "gaussian") in CLASSIFIERS:
+    spec = ESTIMATORS.get(changes.get("estimator", PRESETS[name].estimator))
+    if spec and spec.searches:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
     return dataclasses.replace(PRESETS[name], **changes)
+
+
+def paper_preset(name: str, **changes: Any) -> Config:
+    """As ``preset``, with the estimator of the paper: synthetic kernel SVM, adult linear SVM, mnist Gaussian."""
+    return preset(name, **{"estimator": PAPER_ESTIMATORS.get(name), **changes})

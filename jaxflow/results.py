@@ -26,7 +26,17 @@ from jaxflow.networks import Params
 
 FORMATS = ("png", "svg")
 TABLES = (
-    *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations"),
+    *(
+        "networks",
+        "training",
+        "information",
+        "node_flows",
+        "edge_flows",
+        "tradeoff",
+        "dependence",
+        "fits",
+        "correlations",
+    ),
 )
 FIGURES = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff")
 

@@ -18,11 +18,13 @@ from jaxflow.information.cross_validation import (
     nested_folds,
     outer_splitter,
 )
-from jaxflow.information.sklearn_svms import fold_accuracies, linear_search
+from jaxflow.information.sklearn_svms import Task, linear_pipeline, random_search, search_task
 from jaxflow.information.squared_hinge import search_layers, solve_squared_hinge
 from jaxflow.networks import forward
 from jaxflow.pipeline import Config, preset, run, strategy_grid
 from jaxflow.training import Training
+
+C = ("linearsvc__C",)
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def activations(reference):
 @pytest.mark.parametrize("name", ["y", "z"])
 def test_sklearn_gives_the_authors_digits(reference, activations, name):
     """They take H(M) = 1, so the accuracy that their bits stand for is compared, to the digit."""
-    folds = fold_accuracies(linear_search, activations[2], reference[name])
+    folds = search_task(Task(linear_pipeline, C, activations[2], reference[name]))[0]
     theirs = reference[f"linear_svm_bits_{name}_2_network0"][3]
     assert oracles.accuracy_of(theirs, 0.5) == pytest.approx(folds.mean(), abs=1e-9)
 
@@ -91,31 +93,31 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
 
 def test_many_fits_at_once_equal_one_by_one(layer, message):
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
-    c = jnp.asarray(hyperparameter_draws("C")[:, 0], jnp.float32)
-    members = jnp.array([[True, True, True], [True, False, True]])
-    layers = jnp.stack([jnp.asarray(layer), jnp.asarray(layer[:, ::-1])])
-    together = search_layers(layers, jnp.asarray(message, jnp.float32), folds, c, members)
-    for b, t in np.ndindex(2, 2):
-        alone = search_layers(layers[b : b + 1], jnp.asarray(message, jnp.float32), folds, c, members[t : t + 1])
-        np.testing.assert_array_equal(together.chosen[b, t], alone.chosen[0, 0])
-        np.testing.assert_allclose(together.accuracy[b, t], alone.accuracy[0, 0], atol=1e-6)
+    c = jnp.asarray(hyperparameter_draws(*C), jnp.float32)
+    layers = jnp.stack([jnp.asarray(x.T) for x in (layer, layer[:, ::-1], layer * [1, 0, 1])])
+    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    together = search_layers(layers, signs, folds, c)
+    kept = search_layers(layers, signs, folds, c, together.chosen)
+    for b in range(3):
+        alone = search_layers(layers[b : b + 1], signs, folds, c)
+        np.testing.assert_array_equal(together.chosen[b], alone.chosen[0])
+        np.testing.assert_allclose(together.accuracy[b], alone.accuracy[0], atol=1e-6)
+        np.testing.assert_allclose(kept.accuracy[b], alone.accuracy[0], atol=1e-6)
 
 
 def test_backends_choose_the_same_c_and_agree_in_every_fold(layer, message):
-    c = hyperparameter_draws("C")[:, 0]
+    c = hyperparameter_draws(*C)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
-    search = search_layers(
-        jnp.asarray(layer)[None], jnp.asarray(message, jnp.float32), folds, jnp.asarray(c, jnp.float32),
-        jnp.ones((1, 3), bool),
-    )  # fmt: skip
+    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    search = search_layers(jnp.asarray(layer.T)[None], signs, folds, jnp.asarray(c, jnp.float32))
     for k, (rows, held_out) in enumerate(outer_splitter().split(layer, message)):
-        theirs = linear_search().fit(layer[rows], message[rows])
+        theirs = random_search(linear_pipeline(), C).fit(layer[rows], message[rows])
         scores = theirs.cv_results_["mean_test_score"]
-        ours = int(search.chosen[0, 0, k])
+        ours = int(search.chosen[0, k])
         assert scores[ours] >= scores.max() - 1.1 / len(rows)  # the same C, or a tie within one sample
-        chosen = make_pipeline(StandardScaler(), LinearSVC(dual=False, C=c[ours])).fit(layer[rows], message[rows])
+        chosen = make_pipeline(StandardScaler(), LinearSVC(dual=False, C=c[ours, 0])).fit(layer[rows], message[rows])
         expected = chosen.score(layer[held_out], message[held_out])
-        assert float(search.accuracy[0, 0, k]) == pytest.approx(expected, abs=1.1 / len(held_out))
+        assert float(search.accuracy[0, k]) == pytest.approx(expected, abs=1.1 / len(held_out))
 
 
 def test_folds_are_scikit_learns_and_cover_every_row(message):

@@ -208,10 +208,12 @@ def test_the_random_control_differs_between_networks(finished):
 
 def test_uneven_chunks_share_one_trace(tmp_path):
     """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement."""
-    functions = (train_many, measurements.measure_flows, measurements.strategy_ranks)
+    functions = (train_many, measurements._activations, measurements._pruned, measurements.strategy_ranks)
     before = [function._cache_size() for function in functions]
     pipeline.run(changed(hidden=(2,), strategies=strategy_grid(nodes=(1,))), own_dataset(), out=tmp_path / "out")
-    assert [function._cache_size() for function in functions] == [count + 1 for count in before]
+    assert [function._cache_size() for function in functions] == [
+        count + more for count, more in zip(before, (1, 1, 2, 1), strict=True)
+    ]  # pruned by all factors, and every edge alone
 
 
 def test_manifest_says_how_and_nothing_about_where(finished):

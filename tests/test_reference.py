@@ -7,12 +7,12 @@ import oracles
 import pytest
 
 from jaxflow import load_dataset
-from jaxflow.information import gaussian
+from jaxflow.information.gaussian import estimate
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import (
     measure_flows,
     measure_interventions,
-    permuted_rows,
+    permuted_within,
     single_edges,
     strategy_ranks,
 )
@@ -45,7 +45,16 @@ def data(reference):
 
 @pytest.fixture(scope="module")
 def flows(params, data):
-    return measure_flows(params, *data, NETWORK, 0, permuted_rows(jax.random.key(0), len(data[0])), gaussian)
+    x, *messages = data
+    permuted = permuted_within(jax.random.key(0), jnp.stack(messages), np.zeros((2, len(x)), int))
+    return measure_flows(params, x, permuted, NETWORK, 0, estimate)
+
+
+def intervene(params, data, flows, ranks, levels, factors):
+    messages = jnp.stack(data[1:])
+    return measure_interventions(
+        params, flows.start, ranks, levels, factors, flows.outputs, messages, NETWORK, estimate
+    )[0]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +62,11 @@ def tradeoff(params, data, flows, reference):
     parts = [name.split("-") for name in CURVES]
     strategies = tuple(Strategy(METRICS[metric], method, int(level)) for metric, method, level in parts)
     keys = jax.random.split(jax.random.key(0), 5)
-    ranks = strategy_ranks(keys, params, flows.node, strategies, len(data[0]), 0)
-    levels = jnp.array([s.level for s in strategies], jnp.int32)
-    factors = jnp.asarray(reference["factors"], jnp.float32)
-    return measure_interventions(params, flows.start, ranks, levels, factors, *data[1:], NETWORK, gaussian), ranks
+    ranks = strategy_ranks(
+        keys, params, {layer: own.node for layer, own in flows.layers.items()}, strategies, len(data[0]), 0
+    )
+    levels = [s.level for s in strategies]
+    return intervene(params, data, flows, ranks, levels, reference["factors"].tolist()), ranks
 
 
 def test_our_analysis_half_is_theirs(reference, data_dir):
@@ -70,8 +80,8 @@ def test_our_analysis_half_is_theirs(reference, data_dir):
 @pytest.mark.parametrize("message", ["y", "z"])
 def test_information_and_node_flows(flows, reference, layer, message):
     index = "yz".index(message)
-    np.testing.assert_allclose(flows.bits[layer][:, index], reference[f"bits_{message}_{layer}"], atol=1e-5)
-    np.testing.assert_allclose(flows.node[layer][:, index], reference[f"flow_{message}_{layer}"], atol=1e-5)
+    np.testing.assert_allclose(flows.layers[layer].bits[:, index], reference[f"bits_{message}_{layer}"], atol=1e-5)
+    np.testing.assert_allclose(flows.layers[layer].node[:, index], reference[f"flow_{message}_{layer}"], atol=1e-5)
 
 
 def test_edge_flows(flows, reference):
@@ -89,8 +99,7 @@ def test_outputs(flows, reference):
 def test_effects_of_single_edges(params, data, flows, reference):
     single = jnp.asarray(single_edges(kernels(params)))
     ranks = jnp.broadcast_to(single[None], (5, *single.shape))
-    ones = jnp.ones(len(single), jnp.int32)
-    removed = measure_interventions(params, flows.start, ranks, ones, jnp.zeros(1), *data[1:], NETWORK, gaussian)
+    removed = intervene(params, data, flows, ranks, [1] * len(single), [0.0])
     for message, field in (("y", "accuracy"), ("z", "bias")):
         effect = getattr(removed, field)[:, :, 0] - getattr(flows.outputs, field)[:, None]
         np.testing.assert_allclose(effect, reference[f"effect_{message}"], atol=0.01)

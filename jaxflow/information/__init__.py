@@ -1,60 +1,55 @@
 """I(M; X_T) for all subsets T of a layer at once, in bits. One signature for all estimators."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array
-from numpy.typing import ArrayLike
 
-from jaxflow.information.classifiers import linear_svm
+from jaxflow.information.cross_validation import outer_fold_numbers
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy
+from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, subset_members
+from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian
+from jaxflow.information.quadratic import estimate as estimate_quadratic
+from jaxflow.information.quadratic import quadratic
+from jaxflow.information.svms import BACKENDS, LINEAR, linear_svm
+from jaxflow.information.svms import estimate as estimate_svm
 
 __all__ = [
-    "CLASSIFIERS",
+    "BACKENDS",
     "ESTIMATORS",
+    "Advance",
+    "Estimate",
+    "Estimates",
     "Estimator",
     "EstimatorSpec",
     "binary_entropy",
     "gaussian",
     "information_to_accuracy",
     "linear_svm",
+    "quadratic",
+    "subset_members",
 ]
-
-
-@runtime_checkable
-class Estimator(Protocol):
-    """``(message [..., N], activations [..., N, n]) → bits [..., subsets]``, the whole layer last."""
-
-    def __call__(self, message: ArrayLike, activations: ArrayLike, /) -> Array:
-        """Information in bits."""
-        ...
 
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """How information is estimated.
+    """How the pipeline estimates information.
 
     Attributes:
-        bits: of all 2ⁿ subsets of a layer.
-        traced: whether it runs under ``jit`` and ``vmap``; one that chooses folds from the message does not.
-        whole: of the whole layer only, ``[..., 1]``; what the output needs.
+        estimate: of stacks of layers.
+        groups: rows that the noise floor's permutations of a message may exchange; None if it has no noise floor.
+        searches: whether it searches hyperparameters, and takes ``backend``.
     """
 
-    bits: Estimator
-    whole: Estimator
-    traced: bool
-
-
-def _whole(message: ArrayLike, activations: ArrayLike, estimate: Any) -> Array:
-    """The last subset is all nodes."""
-    return estimate(message, activations, subsets=(2 ** np.shape(activations)[-1] - 1,))
+    estimate: Callable[..., Estimates]
+    groups: Callable[[np.ndarray], np.ndarray] | None
+    searches: bool = False
 
 
 ESTIMATORS = {
-    "gaussian": EstimatorSpec(gaussian, gaussian, traced=True),
-    "linear-svm": EstimatorSpec(linear_svm, partial(_whole, estimate=linear_svm), traced=False),
+    "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like),
+    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, searches=True),
+    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers),
 }
-CLASSIFIERS = tuple(name for name, spec in ESTIMATORS.items() if not spec.traced)

@@ -10,6 +10,7 @@ from jaxflow.errors import InputError
 
 OUTER, INNER, DRAWS = 5, 4, 25
 OUTER_SEED, INNER_SEED, DRAW_SEED = 73, 71, 53
+ROUND = 32
 RANGE = loguniform(1e-2, 1e2)
 
 
@@ -29,6 +30,14 @@ class Folds(NamedTuple):
     inner_test: Any
 
 
+class Search(NamedTuple):
+    """Nested cross-validations: accuracy and draw of every outer fold ``[..., 5]``, and unconverged fits ``[...]``."""
+
+    accuracy: Any
+    chosen: Any
+    unconverged: Any
+
+
 def outer_splitter() -> RepeatedStratifiedKFold:
     """The five outer folds of the authors' program."""
     return RepeatedStratifiedKFold(n_splits=OUTER, n_repeats=1, random_state=OUTER_SEED)
@@ -37,6 +46,24 @@ def outer_splitter() -> RepeatedStratifiedKFold:
 def inner_splitter() -> RepeatedStratifiedKFold:
     """The four inner folds of the authors' program."""
     return RepeatedStratifiedKFold(n_splits=INNER, n_repeats=1, random_state=INNER_SEED)
+
+
+def outer_fold_numbers(message: np.ndarray) -> np.ndarray:
+    """The outer fold that holds every row out, ``[N]``."""
+    numbers = np.zeros(len(message), np.int32)
+    for fold, held_out in enumerate(outer_folds(message)):
+        numbers[held_out] = fold
+    return numbers
+
+
+def outer_folds(message: np.ndarray) -> list[np.ndarray]:
+    """Held-out rows of the five outer folds of a binary message ``[N]``.
+
+    Raises:
+        InputError: a class has fewer members than there are folds.
+    """
+    check_folds(message)
+    return [held_out for _, held_out in outer_splitter().split(message, message)]
 
 
 def nested_folds(message: np.ndarray) -> Folds:
@@ -53,7 +80,7 @@ def nested_folds(message: np.ndarray) -> Folds:
         for inner_rows, inner_held_out in inner_splitter().split(message[rows], message[rows]):
             inner_train.append(rows[inner_rows])
             inner_test.append(rows[inner_held_out])
-    return Folds(*(_padded(rows) for rows in (train, test, inner_train, inner_test)))
+    return Folds(*(padded(rows) for rows in (train, test, inner_train, inner_test)))
 
 
 def check_folds(message: np.ndarray) -> None:
@@ -65,9 +92,9 @@ def check_folds(message: np.ndarray) -> None:
         )
 
 
-def _padded(folds: list[np.ndarray]) -> np.ndarray:
-    """Rows of all folds as one array, −1 where a fold is shorter than the longest."""
-    longest = max(map(len, folds))
+def padded(folds: list[np.ndarray]) -> np.ndarray:
+    """Rows of all folds as one array, −1 at the end; rounded up so that similar messages share a trace."""
+    longest = -(-max(map(len, folds)) // ROUND) * ROUND
     padded = [np.concatenate([rows, np.full(longest - len(rows), -1)]) for rows in folds]
     return np.stack(padded).astype(np.int32)
 
@@ -81,14 +108,20 @@ def hyperparameter_draws(*names: str) -> np.ndarray:
 def accuracy_to_information(accuracy: np.ndarray, message: np.ndarray) -> np.ndarray:
     """Fano's bound I ≥ H(M) − H_b(1 − a) in bits, H(M) from the data (Venkatesh et al. 2021, eq. 7).
 
-    An accuracy at or below that of the majority class is worth 0, accuracy 1 is worth H(M).
+    An accuracy at or below that of the majority class is worth 0 (up to half a sample, for unequal folds), accuracy 1
+    is worth H(M).
     """
     chance = max(np.mean(message), 1 - np.mean(message))
-    accuracy = np.clip(accuracy, chance, 1)
-    return np.maximum(_entropy(np.asarray(chance)) - _entropy(accuracy), 0)
+    accuracy = np.where(accuracy < chance + 0.5 / len(message), chance, accuracy)
+    return np.maximum(message_entropy(message) - _entropy(np.minimum(accuracy, 1)), 0)
 
 
-def _entropy(p: np.ndarray) -> np.ndarray:
+def message_entropy(message: np.ndarray) -> float:
+    """H(M) in bits from the data."""
+    return float(_entropy(np.mean(message)))
+
+
+def _entropy(p: Any) -> np.ndarray:
     """H_b in bits, in double precision."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = p * np.log2(p) + (1 - p) * np.log2(1 - p)

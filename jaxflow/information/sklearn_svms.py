@@ -1,45 +1,78 @@
 """The authors' classifiers as they are: scikit-learn pipelines under nested randomised search, spread by joblib."""
 
-from collections.abc import Callable
-from typing import Any
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.model_selection import RandomizedSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import RandomizedSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from jaxflow.information.cross_validation import DRAW_SEED, DRAWS, RANGE, inner_splitter, outer_splitter
+from jaxflow.information.cross_validation import (
+    DRAW_SEED,
+    DRAWS,
+    RANGE,
+    Search,
+    hyperparameter_draws,
+    inner_splitter,
+    outer_splitter,
+)
 
 
-def linear_search() -> RandomizedSearchCV:
-    """Linear SVM (L2, squared hinge), C log-uniform in [0.01, 100] (Venkatesh et al. 2021, App. A.1)."""
-    pipeline = make_pipeline(StandardScaler(), LinearSVC(dual=False))  # pyright: ignore[reportArgumentType]
-    return _search(pipeline, {"linearsvc__C": RANGE})
+class Task(NamedTuple):
+    """One nested cross-validation; with ``chosen``, the draw of every outer fold, only the outer one."""
+
+    pipeline: Callable[[], Pipeline]
+    hyperparameters: tuple[str, ...]
+    x: np.ndarray
+    message: np.ndarray
+    chosen: np.ndarray | None = None
 
 
-def _search(pipeline, distributions: dict) -> RandomizedSearchCV:
-    return RandomizedSearchCV(pipeline, distributions, n_iter=DRAWS, cv=inner_splitter(), random_state=DRAW_SEED)
+def linear_pipeline() -> Pipeline:
+    """Linear SVM (L2, squared hinge; Venkatesh et al. 2021, App. A.1)."""
+    return make_pipeline(StandardScaler(), LinearSVC(dual=False))  # pyright: ignore[reportArgumentType]
 
 
-def fold_accuracies(search: Callable[[], RandomizedSearchCV], x: np.ndarray, message: np.ndarray) -> np.ndarray:
-    """Accuracy of every outer fold ``[5]``, on one BLAS thread."""
-    with threadpool_limits(1):
-        return cross_val_score(search(), x, message, cv=outer_splitter())
+def random_search(pipeline: BaseEstimator, hyperparameters: Sequence[str]) -> RandomizedSearchCV:
+    """25 draws from [0.01, 100], log-uniform, over the inner folds."""
+    ranges = dict.fromkeys(hyperparameters, RANGE)
+    return RandomizedSearchCV(pipeline, ranges, n_iter=DRAWS, cv=inner_splitter(), random_state=DRAW_SEED)
 
 
-def search_layers(
-    search: Callable[[], RandomizedSearchCV],
-    layers: np.ndarray,
-    message: np.ndarray,
-    members: np.ndarray,
-) -> np.ndarray:
-    """Fold accuracies ``[B, T, 5]`` of every layer ``[B, N, n]`` and subset ``[T, n]``, one task each.
+def search_fold(task: Task, fold: int, rows: np.ndarray, held_out: np.ndarray) -> tuple[Any, int]:
+    """Accuracy of one outer fold and the draw that it uses."""
+    x, message = task.x, task.message
+    if task.chosen is None:
+        search = random_search(task.pipeline(), task.hyperparameters).fit(x[rows], message[rows])
+        return search.score(x[held_out], message[held_out]), int(search.best_index_)
+    draw = int(task.chosen[fold])
+    values = hyperparameter_draws(*task.hyperparameters)[draw]
+    model = task.pipeline().set_params(**dict(zip(task.hyperparameters, values, strict=True)))
+    return model.fit(x[rows], message[rows]).score(x[held_out], message[held_out]), draw
 
-    joblib's ``parallel_config`` chooses the engine.
-    """
-    tasks = [(layer[:, subset], message) for layer in layers.astype(float) for subset in members]
-    found: Any = Parallel(n_jobs=-1)(delayed(fold_accuracies)(search, x, m) for x, m in tasks)
-    return np.stack(found).reshape(len(layers), len(members), -1)
+
+def search_task(task: Task) -> tuple[np.ndarray, np.ndarray, int]:
+    """Accuracies and draws of the outer folds ``[5]``, and unconverged fits, on one BLAS thread."""
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        folds = outer_splitter().split(task.x, task.message)
+        found = [search_fold(task, fold, *rows) for fold, rows in enumerate(folds)]
+    accuracy, chosen = map(np.array, zip(*found, strict=True))
+    return accuracy, chosen, sum(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+
+
+def search_tasks(tasks: Sequence[Task], advance: Callable[[int], object]) -> Search:
+    """All tasks, fields ``[tasks, ...]``; joblib's ``parallel_config`` chooses the engine."""
+    found = []
+    results: Any = Parallel(n_jobs=-1, return_as="generator")(delayed(search_task)(task) for task in tasks)
+    for result in results:
+        found.append(result)
+        advance(1)
+    return Search(*(np.stack(field) for field in zip(*found, strict=True)))

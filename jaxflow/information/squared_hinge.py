@@ -11,26 +11,19 @@ and the few coordinates make every step three thin matrix products over the samp
 The solutions for 25 values of C lie close together: all start from the one at C = 1.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from jaxflow.batching import batched_map
-from jaxflow.information.cross_validation import INNER, OUTER, Folds
+from jaxflow.batching import ALONE, batched_map
+from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 
 HIGHEST = jax.lax.Precision.HIGHEST
-STEPS, TOLERANCE = 30, 1e-7  # of Newton's method; squared decrement against objective: the resolution of float32
-
-
-class Search(NamedTuple):
-    """A nested search: accuracy and chosen draw of every outer fold, and how many fits did not converge."""
-
-    accuracy: Array
-    chosen: Array
-    unconverged: Array
+STEPS, TOLERANCE = 30, 1e-6  # of Newton's method; squared decrement against objective: the resolution of float32
 
 
 class Fits(NamedTuple):
@@ -129,41 +122,48 @@ def held_out_accuracy(
     return jnp.sum(right, axis=-1) / jnp.sum(real, axis=-1)
 
 
-def nested_search(x: Float[Array, "n N"], t: Float[Array, " N"], folds: Folds, c: Float[Array, " K"]) -> Search:
-    """Nested cross-validation of one layer: C by the mean inner accuracy, the first among equals."""
+def choose(
+    x: Float[Array, "n N"], t: Float[Array, " N"], folds: Folds, c: Float[Array, " K"]
+) -> tuple[Int[Array, " 5"], Int[Array, ""]]:
+    """The draw of every outer fold, by mean accuracy over its inner folds, the first among equals; unconverged fits."""
     features, mean, deviation = training_rows(x, folds.inner_train)
     signs = jnp.where(folds.inner_train >= 0, t[folds.inner_train], 0)
     fits, d = features.shape[:2]
     middle, _ = solve_squared_hinge(features, signs, jnp.ones((fits, 1)), jnp.zeros((fits, 1, d)))
-    w, inner_failed = solve_squared_hinge(
+    w, failed = solve_squared_hinge(
         features, signs, jnp.broadcast_to(c[None], (fits, len(c))), jnp.broadcast_to(middle, (fits, len(c), d))
     )
     accuracy = held_out_accuracy(w, x, t, folds.inner_test, mean, deviation)
-    chosen = jnp.argmax(jnp.mean(accuracy.reshape(OUTER, INNER, -1), axis=1), axis=-1)
+    return jnp.argmax(jnp.mean(accuracy.reshape(OUTER, INNER, -1), axis=1), axis=-1), failed
+
+
+def score(
+    x: Float[Array, "n N"], t: Float[Array, " N"], folds: Folds, c: Float[Array, " 5"]
+) -> tuple[Float[Array, " 5"], Int[Array, ""]]:
+    """Held-out accuracy of every outer fold with its own C, and unconverged fits."""
     features, mean, deviation = training_rows(x, folds.train)
     signs = jnp.where(folds.train >= 0, t[folds.train], 0)
-    near = jnp.mean(middle.reshape(OUTER, INNER, 1, d), axis=1)
-    w, outer_failed = solve_squared_hinge(features, signs, c[chosen][:, None], near)
-    accuracy = held_out_accuracy(w, x, t, folds.test, mean, deviation)[:, 0]
-    return Search(accuracy, chosen, inner_failed + outer_failed)
+    w, failed = solve_squared_hinge(features, signs, c[:, None], jnp.zeros((*features.shape[:1], 1, features.shape[1])))
+    return held_out_accuracy(w, x, t, folds.test, mean, deviation)[:, 0], failed
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ALONE)
 def search_layers(
-    layers: Float[Array, "B N n"],
-    message: Float[Array, " N"],
+    layers: Float[Array, "B n N"],
+    t: Float[Array, " N"],
     folds: Folds,
-    c: Float[Array, " K"],
-    members: Bool[Array, "T n"],
+    draws: Float[Array, "K 1"],
+    chosen: Int[Array, "B 5"] | None = None,
 ) -> Search:
-    """``nested_search`` of every layer and subset: fields ``[B, T, ...]``. Nodes outside a subset are set to 0."""
-    signs = 2 * message - 1
-    shape = len(layers), len(members)
-    index = jnp.stack(jnp.meshgrid(*(jnp.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 2)
+    """Nested cross-validation of every layer, fields ``[B, ...]``; given the draws of the folds, only the outer one."""
+    c = draws[:, 0]
 
-    def one(index: Int[Array, "2"]) -> Search:
-        x = jnp.where(members[index[1]][:, None], layers[index[0]].T, 0)
-        return nested_search(x, signs, folds, c)
+    def one(item: tuple[Array, ...]) -> Search:
+        x, *known = item
+        own, unchosen = (known[0], 0) if known else choose(x, t, folds, c)
+        accuracy, unscored = score(x, t, folds, c[own])
+        return Search(accuracy, own, unchosen + unscored)
 
-    item_bytes = 16 * folds.inner_train.size * len(c)
-    return jax.tree.map(lambda field: field.reshape(*shape, *field.shape[1:]), batched_map(one, index, item_bytes))
+    fits = len(folds.train) if chosen is not None else folds.inner_train.shape[0] * len(c)
+    item_bytes = 16 * folds.train.shape[1] * fits
+    return batched_map(one, (layers,) if chosen is None else (layers, chosen), item_bytes)
