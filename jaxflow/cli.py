@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
-ESTIMATORS = ("gaussian", "linear-svm", "quadratic")
+ESTIMATORS = ("gaussian", "linear-svm", "kernel-svm", "quadratic")
 BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
 
@@ -38,6 +39,9 @@ def parser() -> Parser:
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
                      help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
     run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
+    run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
+                     " program, for --backend sklearn")  # fmt: skip
+    run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")
     run.add_argument("--tune", choices=TUNE, default="each", help="search an SVM's hyperparameters for each estimate,"
                      " or once per network and message and keep them under pruning")  # fmt: skip
     run.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/; else $JAXFLOW_DATA,"
@@ -76,12 +80,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from jaxflow.progress import reporter
     from jaxflow.summary import summary
 
-    names = ("seeds", "estimator", "backend", "tune", "seed", "data_seed", "chunk")
+    names = ("seeds", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
     changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     folders = {"out": arguments.out, "data_dir": arguments.data_dir}
     try:
         config = pipeline.preset(arguments.experiment, **changes)
-        with reporter(arguments.experiment, arguments.quiet) as report:
+        with _engine(arguments), reporter(arguments.experiment, arguments.quiet) as report:
             results = pipeline.run(config, **folders, overwrite=arguments.overwrite, report=report)
         print(summary(results), flush=True)
     except InputError as error:
@@ -94,6 +98,18 @@ def _run(arguments: argparse.Namespace) -> int:
         sys.stdout = None
         return 2
     return 0
+
+
+def _engine(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Where scikit-learn's fits run."""
+    from jaxflow.engines import dask_engine
+    from jaxflow.errors import InputError
+
+    if arguments.dask is None:
+        return nullcontext()
+    if arguments.backend != "sklearn":
+        raise InputError("--dask spreads the fits of --backend sklearn; add that")
+    return dask_engine(arguments.dask)
 
 
 def _interrupted(*_: object) -> None:

@@ -194,9 +194,11 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
 def _estimator(config: Config, key: Array, messages: Array) -> tuple[Estimate, Array]:
     """The estimator, and the messages with the permutations of its noise floor."""
     spec = ESTIMATORS[config.estimator]
-    estimate = partial(spec.estimate, backend=config.backend) if spec.searches else spec.estimate
+    options: dict[str, Any] = {"backend": config.backend} if spec.searches else {}
+    if config.published_alpha:
+        options["published_alpha"] = True
     groups = None if spec.groups is None else np.stack([spec.groups(message) for message in np.asarray(messages)])
-    return estimate, permuted_within(key, messages, groups)
+    return partial(spec.estimate, **options), permuted_within(key, messages, groups)
 
 
 def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate) -> partial:

@@ -17,7 +17,17 @@ def summary(results: Results) -> str:
         "",
         "Pearson r of edge flow and effect of removal",
     ]
-    return "\n".join([*parts, _correlations(results.table("correlations")), "", f"Results: {results.path}"])
+    return "\n".join(
+        [*parts, _correlations(results.table("correlations")), *_fits(results), "", f"Results: {results.path}"]
+    )
+
+
+def _fits(results: Results) -> list[str]:
+    """How many fits did not converge, where there are any."""
+    if not (results.path / "fits.csv").exists():
+        return []
+    fits, unconverged = results.table("fits")[["fits", "unconverged"]].sum()
+    return ["", f"{unconverged:,} of {fits:,} SVM fits did not converge (fits.csv)"]
 
 
 def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame) -> str:

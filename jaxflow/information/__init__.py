@@ -13,7 +13,8 @@ from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian
 from jaxflow.information.quadratic import estimate as estimate_quadratic
 from jaxflow.information.quadratic import quadratic
-from jaxflow.information.svms import BACKENDS, LINEAR, linear_svm
+from jaxflow.information.ranks import rank_normalised
+from jaxflow.information.svms import BACKENDS, LINEAR, check_backend, estimate_kernel, kernel_svm, linear_svm
 from jaxflow.information.svms import estimate as estimate_svm
 
 __all__ = [
@@ -25,10 +26,13 @@ __all__ = [
     "Estimator",
     "EstimatorSpec",
     "binary_entropy",
+    "check_backend",
     "gaussian",
     "information_to_accuracy",
+    "kernel_svm",
     "linear_svm",
     "quadratic",
+    "rank_normalised",
     "subset_members",
 ]
 
@@ -51,5 +55,6 @@ class EstimatorSpec:
 ESTIMATORS = {
     "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like),
     "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, searches=True),
+    "kernel-svm": EstimatorSpec(estimate_kernel, None, searches=True),
     "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers),
 }

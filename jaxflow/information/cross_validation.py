@@ -10,6 +10,7 @@ from jaxflow.errors import InputError
 
 OUTER, INNER, DRAWS = 5, 4, 25
 OUTER_SEED, INNER_SEED, DRAW_SEED = 73, 71, 53
+LANDMARKS, LANDMARK_SEED = 100, 0
 ROUND = 32
 RANGE = loguniform(1e-2, 1e2)
 
@@ -22,12 +23,16 @@ class Folds(NamedTuple):
         test: outer test rows ``[5, rows]``.
         inner_train: ``[20, rows]``.
         inner_test: ``[20, rows]``.
+        landmarks: of a Nyström map, among the outer training rows ``[5, 100]``.
+        inner_landmarks: ``[20, 100]``.
     """
 
     train: Any
     test: Any
     inner_train: Any
     inner_test: Any
+    landmarks: Any
+    inner_landmarks: Any
 
 
 class Search(NamedTuple):
@@ -80,7 +85,14 @@ def nested_folds(message: np.ndarray) -> Folds:
         for inner_rows, inner_held_out in inner_splitter().split(message[rows], message[rows]):
             inner_train.append(rows[inner_rows])
             inner_test.append(rows[inner_held_out])
-    return Folds(*(padded(rows) for rows in (train, test, inner_train, inner_test)))
+    landmarks = ([_landmarks(rows) for rows in training] for training in (train, inner_train))
+    return Folds(*(padded(rows) for rows in (train, test, inner_train, inner_test)), *map(np.stack, landmarks))
+
+
+def _landmarks(rows: np.ndarray) -> np.ndarray:
+    """The training rows that scikit-learn's ``Nystroem`` takes under the seed, −1 where there are fewer than 100."""
+    taken = rows[np.random.RandomState(LANDMARK_SEED).permutation(len(rows))[:LANDMARKS]]
+    return np.pad(taken, (0, LANDMARKS - len(taken)), constant_values=-1).astype(np.int32)
 
 
 def check_folds(message: np.ndarray) -> None:

@@ -24,12 +24,13 @@ from jaxflow.batching import batched_map
 from jaxflow.information.checks import checked_inputs
 from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import Advance, Estimates, ignore
+from jaxflow.information.ranks import rank_normalised
 
 DETERMINED = 1e-6  # residual variance of a standardised column that counts as none
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
-def gaussian(message: ArrayLike, activations: ArrayLike) -> Float[Array, "*batch subsets"]:
+def gaussian(message: ArrayLike, activations: ArrayLike, *, rank: bool = False) -> Float[Array, "*batch subsets"]:
     """I(M; X_T) = ½ log₂(Var M / Var(M | X_T)) in bits, clipped to [0, H(M)], for all 2ⁿ subsets T.
 
     The Gaussian approximation of Venkatesh et al. 2021, App. A.3 (the determinant form of eq. 13). It sees linear
@@ -39,6 +40,7 @@ def gaussian(message: ArrayLike, activations: ArrayLike) -> Float[Array, "*batch
     Args:
         message: binary, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        rank: replace activations by normal scores first, see ``rank_normalised``.
 
     Returns:
         Bits ``[..., 2**n]``, T indexed by bitmask (bit i set = node i in T). H(M) from the data.
@@ -47,7 +49,8 @@ def gaussian(message: ArrayLike, activations: ArrayLike) -> Float[Array, "*batch
         InputError: shapes that do not fit, a message that is not 0/1, NaN or infinity. Under a transformation values
             cannot be checked, and NaN gives NaN.
     """
-    return _all_gaussian(*checked_inputs(message, activations))
+    message, activations = checked_inputs(message, activations)
+    return _all_gaussian(message, rank_normalised(activations) if rank else activations)
 
 
 def estimate(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 PACKED = 2**16  # a row number that fits beside half a float32 in one integer
@@ -55,6 +56,20 @@ def normal_scores(x: Float[Array, " N"], among: Ranking) -> Float[Array, "F N"]:
     distinct = jnp.all(step[1 : len(x)])
     both = jax.lax.cond(distinct, lambda: 2 * below + counted, lambda: _both_of_equals(below, step))
     return jnp.take_along_axis(among.quantiles, both.at[:, place].get(mode=WITHIN).astype(int), axis=1, mode=WITHIN)
+
+
+def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
+    """Every column's normal scores among all its rows: a monotone map of each node, which changes no information.
+
+    Labels play no part, so that nothing about a message leaks from held-out rows.
+
+    Args:
+        activations: ``[..., N, n]``.
+    """
+    x = jnp.asarray(activations)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    among = ranking(np.ones((1, x.shape[-2]), bool), x.dtype)
+    return jnp.vectorize(lambda column: normal_scores(column, among)[0], signature="(s)->(s)")(x.mT).mT
 
 
 def _both_of_equals(below: Float[Array, "F M"], step: Bool[Array, " M"]) -> Float[Array, "F M"]:

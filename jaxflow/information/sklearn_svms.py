@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +19,8 @@ from threadpoolctl import threadpool_limits
 from jaxflow.information.cross_validation import (
     DRAW_SEED,
     DRAWS,
+    LANDMARK_SEED,
+    LANDMARKS,
     RANGE,
     Search,
     hyperparameter_draws,
@@ -38,6 +42,35 @@ class Task(NamedTuple):
 def linear_pipeline() -> Pipeline:
     """Linear SVM (L2, squared hinge; Venkatesh et al. 2021, App. A.1)."""
     return make_pipeline(StandardScaler(), LinearSVC(dual=False))  # pyright: ignore[reportArgumentType]
+
+
+class SGDHinge(ClassifierMixin, BaseEstimator):
+    """Hinge loss by stochastic gradients, α = 1/(nC) for n rows: the C of a support vector machine."""
+
+    def __init__(self, C: float = 1.0, seed: int = 0) -> None:
+        self.C, self.seed = C, seed
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> "SGDHinge":
+        """As scikit-learn's."""
+        self.model_ = SGDClassifier(alpha=1 / (len(x) * self.C), random_state=self.seed).fit(x, y)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """As scikit-learn's."""
+        return np.asarray(self.model_.predict(x))
+
+
+def kernel_pipeline(seed: int = 0) -> Pipeline:
+    """Gaussian kernel through a Nyström map of 100 components, hinge loss by SGD with C (App. A.1)."""
+    nystroem = Nystroem(n_components=LANDMARKS, random_state=LANDMARK_SEED)
+    return Pipeline([("scale", StandardScaler()), ("nystroem", nystroem), ("sgd", SGDHinge(seed=seed))])
+
+
+def published_kernel_pipeline(seed: int = 0) -> Pipeline:
+    """As ``kernel_pipeline``, with the range for C given to α itself, as the authors' program does."""
+    nystroem = Nystroem(n_components=LANDMARKS, random_state=LANDMARK_SEED)
+    return Pipeline([("scale", StandardScaler()), ("nystroem", nystroem), ("sgd", SGDClassifier(random_state=seed))])
 
 
 def random_search(pipeline: BaseEstimator, hyperparameters: Sequence[str]) -> RandomizedSearchCV:

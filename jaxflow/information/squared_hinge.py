@@ -11,6 +11,7 @@ and the few coordinates make every step three thin matrix products over the samp
 The solutions for 25 values of C lie close together: all start from the one at C = 1.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from jaxflow.batching import ALONE, batched_map
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 
 HIGHEST = jax.lax.Precision.HIGHEST
+MOST_PAIRED = 32
+LENGTHS = (1.0, 0.25, 0.5, 2.0, 4.0)
 STEPS, TOLERANCE = 30, 1e-6  # of Newton's method; squared decrement against objective: the resolution of float32
 
 
@@ -37,59 +40,78 @@ class Fits(NamedTuple):
 
 
 def solve_squared_hinge(
-    x: Float[Array, "F d N"], t: Float[Array, "F N"], c: Float[Array, "F K"], start: Float[Array, "F K d"]
+    x: Float[Array, "F d N"],
+    t: Float[Array, "F N"],
+    c: Float[Array, "F K"],
+    start: Float[Array, "F K d"],
+    penalty: Float[Array, " d"] | None = None,
 ) -> tuple[Float[Array, "F K d"], Int[Array, ""]]:
-    """argmin_w ½‖w‖² + C Σ max(0, 1 − t wᵀx)² for F samples and K values of C at once.
+    """argmin_w ½ Σ p w² + C Σ max(0, 1 − t wᵀx)² for F samples and K values of C at once.
 
-    A step that does not lower its objective is halved, so the method cannot cycle.
+    The best of a few lengths is stepped; where none lowers the objective they are halved, so the method cannot cycle.
+    Many coordinates take several lengths (kinks close together make the full step too short or too long, and trying
+    costs little beside a Hessian), few take the full one.
 
     Args:
         x: features, the intercept's ones among them.
         t: ±1, 0 for rows that do not count.
         c: C of every fit.
         start: weights to begin with.
+        penalty: p, of every coordinate; 1 if not given.
 
     Returns:
         Weights, and the number of fits that did not converge.
     """
-    d = x.shape[1]
-    rows, columns = np.triu_indices(d)
-    pairs = x[:, rows] * x[:, columns]
-    place = np.zeros((d, d), int)
-    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    p = (jnp.ones(x.shape[1], x.dtype) if penalty is None else penalty)[None, None]
+    curvature = _curvature(x)
+    lengths = LENGTHS if x.shape[1] > MOST_PAIRED else LENGTHS[:1]
 
     def evaluated(w: Array) -> tuple[Array, Array]:
         margins = t[:, None] * jnp.einsum("fkd,fdn->fkn", w, x, precision=HIGHEST)
         hinge = jnp.maximum(1 - margins, 0) * jnp.abs(t)[:, None]
-        return hinge, jnp.sum(w**2, axis=-1) / 2 + c * jnp.sum(hinge**2, axis=-1)
+        return hinge, jnp.sum(p * w**2, axis=-1) / 2 + c * jnp.sum(hinge**2, axis=-1)
 
     def step(fits: Fits) -> Fits:
-        gradient = fits.w - 2 * c[..., None] * jnp.einsum("fkn,fdn->fkd", fits.hinge * t[:, None], x, precision=HIGHEST)
-        active = (fits.hinge > 0).astype(x.dtype)
-        curvature = jnp.einsum("fkn,fpn->fkp", active, pairs, precision=HIGHEST)[..., place]
-        hessian = jnp.eye(d)[None, None] + 2 * c[..., None, None] * curvature
-        direction = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(hessian), True), gradient[..., None])[..., 0]
-        decrement = jnp.sum(direction * gradient, axis=-1)
-        w = fits.w - fits.length[..., None] * direction
-        hinge, objective = evaluated(w)
-        better = objective <= fits.objective * (1 + 1e-6)
-        keep = better[..., None]
-        return Fits(
-            jnp.where(keep, w, fits.w),
-            jnp.where(keep, hinge, fits.hinge),
-            jnp.where(better, objective, fits.objective),
-            jnp.where(better, 1.0, fits.length / 2),
-            decrement / jnp.maximum(objective, jnp.finfo(x.dtype).tiny),
+        gradient = p * fits.w - 2 * c[..., None] * jnp.einsum(
+            "fkn,fdn->fkd", fits.hinge * t[:, None], x, precision=HIGHEST
         )
+        active = (fits.hinge > 0).astype(x.dtype)
+        hessian = p[..., None] * jnp.eye(x.shape[1])[None, None] + 2 * c[..., None, None] * curvature(active)
+        direction = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(hessian), True), gradient[..., None])[..., 0]
+        best = fits._replace(length=fits.length / 2)
+        for length in lengths:
+            w = fits.w - (length * fits.length)[..., None] * direction
+            new = Fits(w, *evaluated(w), jnp.ones_like(c), fits.decrement)
+            # the full step first: float32 may call it a little higher where nothing is left to gain
+            best = _better(new, best, 1e-6 if length == 1 else 0.0)
+        decrement = jnp.sum(direction * gradient, axis=-1)
+        return best._replace(decrement=decrement / jnp.maximum(best.objective, jnp.finfo(x.dtype).tiny))
 
     def unfinished(carry: tuple[Fits, Array]) -> Array:
         fits, steps = carry
         return (steps < STEPS) & jnp.any(fits.decrement > TOLERANCE)
 
-    hinge, objective = evaluated(start)
-    begin = Fits(start, hinge, objective, jnp.ones_like(c), jnp.full_like(c, jnp.inf))
+    begin = Fits(start, *evaluated(start), jnp.ones_like(c), jnp.full_like(c, jnp.inf))
     fits, _ = jax.lax.while_loop(unfinished, lambda carry: (step(carry[0]), carry[1] + 1), (begin, jnp.zeros((), int)))
     return fits.w, jnp.sum(fits.decrement > TOLERANCE)
+
+
+def _better(new: Fits, old: Fits, rounding: float) -> Fits:
+    """Of every fit the one with the lower objective, the old one among equals beyond rounding."""
+    lower = new.objective < old.objective * (1 + rounding) if rounding else new.objective < old.objective
+    return Fits(*(jnp.where(lower[..., None] if a.ndim > 2 else lower, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def _curvature(x: Float[Array, "F d N"]) -> Callable[[Float[Array, "F K N"]], Float[Array, "F K d d"]]:
+    """Σ x xᵀ over the active samples: of few coordinates from their pairs, which all C share, of many directly."""
+    d = x.shape[1]
+    if d > MOST_PAIRED:
+        return lambda active: jnp.einsum("fkdn,fen->fkde", active[:, :, None] * x[:, None], x, precision=HIGHEST)
+    rows, columns = np.triu_indices(d)
+    pairs = x[:, rows] * x[:, columns]
+    place = np.zeros((d, d), int)
+    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    return lambda active: jnp.einsum("fkn,fpn->fkp", active, pairs, precision=HIGHEST)[..., place]
 
 
 def training_rows(

@@ -1,0 +1,198 @@
+"""The kernel SVM estimate: the same Nyström map as scikit-learn's, a solver that converges, XOR, and its laws."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.kernel_approximation import Nystroem
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from jaxflow import InputError, node_flows
+from jaxflow.information import kernel_svm, linear_svm, rank_normalised
+from jaxflow.information.cross_validation import (
+    INNER,
+    LANDMARK_SEED,
+    LANDMARKS,
+    hyperparameter_draws,
+    nested_folds,
+    outer_splitter,
+)
+from jaxflow.information.nystrom import fold_accuracies, search_layers, whitening
+from jaxflow.information.sklearn_svms import Task, kernel_pipeline, search_task
+from jaxflow.information.squared_hinge import solve_squared_hinge
+from jaxflow.information.svms import KERNEL, PUBLISHED
+
+NAMES = KERNEL.hyperparameters
+EXTREMES = [(0.01, 0.01), (0.01, 100.0), (1.0, 1.0), (100.0, 0.01), (100.0, 100.0)]  # gamma, C
+
+
+def ring(rng, count=400):
+    """One class inside the other: nothing linear to see; a quarter of the message is noise."""
+    x = rng.normal(size=(count, 2)).astype(np.float32)
+    inside = np.linalg.norm(x, axis=1) < 1.2
+    return x, np.where(rng.random(count) < 0.15, ~inside, inside).astype(int)
+
+
+def awkward_layers(rng):
+    """A ring, separable classes, a duplicated column, a constant one, a leaky sliver, values far from 0."""
+    x, message = ring(rng)
+    squeezed = np.where(x > 0, x, 0.01 * x)
+    return {
+        "ring": (x, message),
+        "separable": (np.column_stack([x[:, 0] + 9 * message, x[:, 1]]).astype(np.float32), message),
+        "duplicated": (x[:, [0, 1, 0]], message),
+        "constant": (np.column_stack([x[:, 0], np.ones(len(x), np.float32)]), message),
+        "sliver": (squeezed, message),
+        "far": (x + np.float32(100), message),
+        "binary": ((x > 0).astype(np.float32), (x[:, 0] > 0) ^ (x[:, 1] > 0)),
+    }
+
+
+LAYERS = tuple(awkward_layers(np.random.default_rng(0)))
+
+
+# --- the solver against scikit-learn's ----------------------------------------------------------------------------
+
+
+def test_landmarks_are_nystroems(rng):
+    _, message = ring(rng)
+    folds = nested_folds(message)
+    for rows, landmarks in zip(folds.inner_train, folds.inner_landmarks, strict=True):
+        real = rows[rows >= 0]
+        theirs = Nystroem(n_components=LANDMARKS, random_state=LANDMARK_SEED).fit(real[:, None].astype(float))
+        np.testing.assert_array_equal(landmarks, real[theirs.component_indices_])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_fold_is_told_as_by_an_exact_solver_in_scikit_learns_map(rng, name):
+    """Extreme γ and C, double precision, the same objective: at most two held-out samples apart, all converged."""
+    x, message = awkward_layers(rng)[name]
+    message = np.asarray(message).astype(int)
+    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    rows = folds.inner_train[0], folds.inner_test[0], folds.inner_landmarks[0]
+    ours, failed = fold_accuracies(jnp.asarray(x.T), signs, *rows, jnp.asarray(EXTREMES, jnp.float32))
+    assert not np.asarray(failed).any()
+    train, test = (np.asarray(r)[np.asarray(r) >= 0] for r in rows[:2])
+    scaler = StandardScaler().fit(x[train].astype(float))
+    for (gamma, c), accuracy in zip(EXTREMES, ours, strict=True):
+        nystroem = Nystroem(gamma=gamma, n_components=LANDMARKS, random_state=LANDMARK_SEED)
+        phi = nystroem.fit_transform(scaler.transform(x[train].astype(float)))
+        exact = LinearSVC(dual=False, C=c, tol=1e-9, intercept_scaling=1e3, max_iter=100_000).fit(phi, message[train])
+        theirs = exact.score(nystroem.transform(scaler.transform(x[test].astype(float))), message[test])
+        assert float(accuracy) == pytest.approx(theirs, abs=2.1 / len(test)), (gamma, c)
+
+
+def test_wide_solver_ends_at_a_minimum(rng):
+    """The gradient at its solution, in double precision, is small beside its parts."""
+    x = np.where(rng.random((60, 900)) < 0.5, 1e-2, 1.0) * rng.normal(size=(60, 900))
+    t = np.sign(x[:20].sum(axis=0) + rng.normal(size=900))
+    x[-1] = 1
+    penalty = np.ones(60)
+    penalty[-1] = 1e-6
+    for c in (0.01, 1.0, 100.0):
+        arrays = (jnp.asarray(a, jnp.float32) for a in (x[None], t[None], [[c]], np.zeros((1, 1, 60)), penalty))
+        w, failed = solve_squared_hinge(*arrays)
+        assert int(failed) == 0
+        w = np.asarray(w[0, 0], float)
+        pull = 2 * c * x * (np.maximum(1 - t * (w @ x), 0) * t)
+        assert np.abs(penalty * w - pull.sum(axis=1)).max() < 1e-3 * np.abs(pull).sum(axis=1).max()
+
+
+def test_whitening_survives_equal_landmarks():
+    kernel = np.ones((100, 100), np.float32)
+    assert np.isfinite(whitening(jnp.asarray(kernel))).all()
+    assert np.isfinite(whitening(jnp.zeros((100, 100), jnp.float32))).all()
+
+
+def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
+    """Mean outer accuracy beside scikit-learn's under three SGD seeds, on 300 rows: two standard errors of a fold."""
+    x, message = ring(rng, 300)
+    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
+    ours = search_layers(jnp.asarray(x.T)[None], jnp.asarray(2 * message - 1, jnp.float32), folds, draws)
+    theirs = [search_task(Task(partial(kernel_pipeline, s), NAMES, x.astype(float), message))[0] for s in range(2)]
+    assert float(ours.accuracy.mean()) == pytest.approx(np.mean(theirs), abs=0.03)
+    assert int(ours.unconverged[0]) == 0
+
+
+# --- laws -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["jax", "sklearn"])
+def test_sees_what_is_not_linear(rng, backend):
+    """M = X₁ xor X₂: 1 bit together, nothing alone, flow 1 on both nodes."""
+    x = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], 40, axis=0) + 0.05 * rng.normal(size=(160, 2))
+    message = np.repeat([0, 1, 1, 0], 40)
+    bits = np.array(kernel_svm(message, x, subsets=[0, 1, 2, 3], backend=backend))
+    np.testing.assert_allclose(bits, [0, 0, 0, 1], atol=0.1)
+    np.testing.assert_allclose(node_flows(jnp.asarray(bits))[0], 1, atol=0.1)
+
+
+def test_laws_of_order_scale_batch_and_repetition(rng):
+    """The order of nodes, scale, shift and what else is estimated beside it change nothing; nor does asking again."""
+    x, message = ring(rng, 200)
+    layers = np.stack([x, x[:, ::-1], -3 * x + 2, x])
+    bits = np.asarray(kernel_svm(message, layers, subsets=[3]))
+    np.testing.assert_allclose(bits, np.broadcast_to(bits[0], bits.shape), atol=0.02)
+    np.testing.assert_array_equal(bits[0], bits[3])
+    np.testing.assert_allclose(kernel_svm(message, x, subsets=[3]), bits[0], atol=1e-6)
+
+
+def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
+    x, message = ring(rng, 200)
+    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
+    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    searched = search_layers(jnp.asarray(x.T)[None], signs, folds, draws)
+    kept = search_layers(jnp.asarray(x.T)[None], signs, folds, draws, searched.chosen)
+    np.testing.assert_allclose(kept.accuracy, searched.accuracy, atol=1e-6)
+    theirs = Task(kernel_pipeline, NAMES, x.astype(float), message)
+    accuracy, chosen, _ = search_task(theirs)
+    again, same, _ = search_task(theirs._replace(chosen=chosen))
+    np.testing.assert_array_equal(accuracy, again)
+    np.testing.assert_array_equal(chosen, same)
+
+
+def test_fewer_rows_than_landmarks(rng):
+    """48 training rows in an inner fold: all of them are landmarks."""
+    x, message = ring(rng, 80)
+    assert (nested_folds(message).inner_landmarks >= 0).sum(axis=1).max() <= 48
+    assert np.isfinite(kernel_svm(message, x, subsets=[3])).all()
+
+
+def test_separable_unbalanced_and_noise(rng):
+    message = (rng.random(200) < 0.2).astype(int)
+    p = message.mean()
+    bits = kernel_svm(message, np.column_stack([message, np.zeros(200)]))
+    assert float(bits[1]) == pytest.approx(-p * np.log2(p) - (1 - p) * np.log2(1 - p), abs=1e-6)
+    np.testing.assert_array_equal(bits[jnp.array([0, 2])], 0)
+
+
+def test_folds_cover_the_inner_loop():
+    message = np.tile([0, 1], 100)
+    assert len(nested_folds(message).inner_train) == INNER * outer_splitter().get_n_splits(message, message)
+
+
+def test_the_published_alpha_is_scikit_learns_alone(rng):
+    """A penalty so strong that the majority class is predicted; the batched solver refuses it."""
+    x, message = ring(rng, 120)
+    with pytest.raises(InputError, match="exists with backend sklearn only"):
+        kernel_svm(message, x, published_alpha=True)
+    draws = hyperparameter_draws(*PUBLISHED.hyperparameters)
+    strong = np.flatnonzero(draws[:, 1] > 1)[0]
+    task = Task(PUBLISHED.pipeline, PUBLISHED.hyperparameters, x.astype(float), message, np.full(5, strong))
+    majority = max(message.mean(), 1 - message.mean())
+    assert search_task(task)[0].mean() == pytest.approx(majority, abs=0.06)
+
+
+def test_rank_normalisation_makes_any_estimate_invariant_to_monotone_maps(rng):
+    message = rng.integers(0, 2, 300)
+    x = rng.normal(size=(300, 2)) + message[:, None]
+    mapped = np.column_stack([np.exp(x[:, 0]), np.where(x[:, 1] > 0, x[:, 1], 0.01 * x[:, 1])])
+    np.testing.assert_allclose(rank_normalised(mapped), rank_normalised(x), atol=1e-6)
+    np.testing.assert_allclose(linear_svm(message, mapped, rank=True), linear_svm(message, x, rank=True), atol=1e-6)
+    assert float(linear_svm(message, mapped, rank=True)[3]) != float(linear_svm(message, mapped)[3])

@@ -1,0 +1,180 @@
+"""Runs by SVM: backends and tuning, progress, resuming, unconverged fits, and Dask's workers."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import LocalCluster
+
+from jaxflow import Dataset, Half, InputError, pipeline
+from jaxflow.cli import main
+from jaxflow.engines import dask_engine
+from jaxflow.information import linear_svm, svms
+from jaxflow.networks import forward
+from jaxflow.pipeline import Config, paper_preset, preset, strategy_grid
+from jaxflow.results import TABLES
+from jaxflow.training import Training
+
+CONFIG = Config(
+    "mine", hidden=(1,), training=Training(epochs=3), seeds=2, chunk=1, first_layer=1, estimator="linear-svm",
+    factors=(1.0, 0.0), strategies=strategy_grid(edges=(1,))[:1],
+)  # fmt: skip
+
+
+def changed(**changes):
+    return dataclasses.replace(CONFIG, **changes)
+
+
+SKLEARN = changed(backend="sklearn", tune="once", seeds=1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y, z = rng.integers(0, 2, (2, 120))
+    half = Half(rng.normal(size=(120, 2)) + np.column_stack([y, z]), y, z)
+    return Dataset("mine", half, half)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    return pipeline.run(CONFIG, data, out=tmp_path_factory.mktemp("run") / "out")
+
+
+@pytest.fixture(scope="module")
+def by_sklearn(data, tmp_path_factory):
+    return pipeline.run(SKLEARN, data, out=tmp_path_factory.mktemp("sklearn") / "out")
+
+
+def tables(results):
+    return {name: (results.path / f"{name}.csv").read_bytes() for name in TABLES}
+
+
+def test_dask_workers_give_the_local_tables(data, by_sklearn, tmp_path):
+    """Two worker processes of a real cluster, byte for byte."""
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    with cluster, dask_engine(cluster.scheduler_address):
+        spread = pipeline.run(SKLEARN, data, out=tmp_path / "spread")
+    assert tables(spread) == tables(by_sklearn)
+
+
+def test_backends_agree_through_the_pipeline(finished, by_sklearn):
+    ours, theirs = (r.table("networks").query("network == 0") for r in (finished, by_sklearn))
+    np.testing.assert_allclose(ours, theirs, atol=100 * 2.1 / 120)
+
+
+def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
+    """Flows and unpruned outputs as when tuned each time; a pruned output takes five fits, with the whole's draws."""
+    once = pipeline.run(changed(tune="once"), data, out=tmp_path / "out")
+    for name in ("networks", "node_flows", "edge_flows"):
+        pd.testing.assert_frame_equal(once.table(name), finished.table(name))
+    fits = once.table("fits").set_index(["network", "stage", "message"])["fits"]
+    assert set(fits.xs("tradeoff", level="stage")) == {5}
+    assert set(fits.xs("dependence", level="stage")) == {2 * 5}
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), once.params())
+    start, logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-2:]
+    kernel, bias = (np.array(params["layer_1"][leaf]) for leaf in ("kernel", "bias"))
+    kernel[0, 0] = 0
+    messages = np.stack([data.test.y, data.test.z])
+    members = np.ones((1, 2), bool)
+    whole = svms.estimate(logits[None], jnp.asarray(messages[None], jnp.float32), members, svm=svms.LINEAR)
+    pruned = jnp.asarray(np.asarray(start) @ kernel + bias)
+    expected = svms.estimate(
+        pruned[None], jnp.asarray(messages[None], jnp.float32), members, svm=svms.LINEAR, draws=whole.draws[:, :, 0]
+    )
+    effect = once.table("dependence").query("network == 1 and source == 0 and target == 0")["effect"].to_numpy()
+    before = once.table("networks").query("network == 1")[["output_accuracy", "output_bias"]].to_numpy()[0]
+    for bits, message, accuracy in zip(expected.bits[0, 0, :, 0], messages, before + effect, strict=True):
+        p = accuracy / 100
+        entropy = [-q * np.log2(q) - (1 - q) * np.log2(1 - q) for q in (message.mean(), p)]
+        assert bits == pytest.approx(entropy[0] - entropy[1], abs=2e-3)
+
+
+def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypatch):
+    fits = finished.table("fits")
+    each = 505  # 5 × (4 × 25 + 1)
+    flows = fits.query("stage == 'flows'")["fits"]
+    assert set(flows) == {each * (1 + 3)}  # one hidden node, two logits
+    assert (fits["unconverged"] == 0).all()
+
+    def stuck(*args, **options):
+        found = svms.squared_hinge.search_layers(*args, **options)
+        return found._replace(unconverged=found.unconverged + 3)
+
+    monkeypatch.setattr(svms, "LINEAR", dataclasses.replace(svms.LINEAR, search=stuck))
+    x, message = data.test.x, data.test.y
+    with pytest.warns(svms.ConvergenceWarning, match="9 of 1515 linear SVM fits did not converge"):
+        linear_svm(message, x)
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
+    """Killed in the second network's tradeoff: the first is not computed again, and the tables come out the same."""
+    stages = []
+
+    class Killed(BaseException):
+        pass
+
+    def die(stage, done, _total):
+        stages.append(stage)
+        if done > 1 and stage == "tradeoff":
+            raise Killed
+
+    with pytest.raises(Killed):
+        pipeline.run(CONFIG, data, out=tmp_path / "out", report=die)
+    resumed = pipeline.run(CONFIG, data, out=tmp_path / "out", report=lambda *args: stages.append(args))
+    assert min(args[1] for args in stages if isinstance(args, tuple) and args[0] == "flows") >= 1
+    assert tables(resumed) == tables(finished)
+
+
+def test_progress_moves_within_a_network(data, tmp_path):
+    """Every report is at least as far as the one before it, most of them fractions, and the last is the whole."""
+    heard = []
+    pipeline.run(changed(seeds=1), data, out=tmp_path / "out", report=lambda *args: heard.append(args[1]))
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
+    assert len({done for done in heard if 0 < done < 1}) > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--estimator", "gaussian", "--backend", "sklearn"], "gaussian searches no hyperparameters"),
+        (["--tune", "once"], "quadratic searches no hyperparameters and has no tune 'once'"),
+        (["--estimator", "kernel-svm", "--published-alpha"], "exists with backend sklearn only"),
+        (["--published-alpha"], "quadratic has no alpha"),
+        (["--estimator", "linear-svm", "--dask", "tcp://127.0.0.1:9"], "--dask spreads the fits of --backend sklearn"),
+    ],
+)
+def test_choices_that_do_not_go_together_are_one_line(arguments, says, capsys, tmp_path):
+    assert main(["run", "synthetic", "--out", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
+    import distributed
+
+    def refused(address, **_):
+        raise OSError(f"timed out after {address}")
+
+    monkeypatch.setattr(distributed, "Client", refused)
+    with (
+        pytest.raises(InputError, match="no Dask scheduler answers at tcp://nowhere:1"),
+        dask_engine("tcp://nowhere:1"),
+    ):
+        pass
+
+
+def test_presets_of_the_reproduction_use_the_papers_estimators():
+    names = ("synthetic", "adult-small", "adult-large", "mnist")
+    assert [paper_preset(n).estimator for n in names] == ["kernel-svm", "linear-svm", "linear-svm", "gaussian"]
+    assert [preset(n).estimator for n in names] == ["quadratic", "gaussian", "gaussian", "gaussian"]
+    assert len(paper_preset("synthetic").strategies) == 12
+    assert paper_preset("adult-small", seeds=3, backend="sklearn").backend == "sklearn"
+    with pytest.raises(InputError, match="choose from synthetic"):
+        paper_preset("adult")
