@@ -1,4 +1,4 @@
-"""The synthetic experiment (Venkatesh et al. 2021, §4.1; Figs. 2, 3 and 8, here by the Gaussian estimate: Fig. 13).
+"""The synthetic experiment (Venkatesh et al. 2021, §4.1; Figs. 2, 3 and 8, there by kernel SVMs, here quadratic).
 
     python experiments/synthetic.py [--seeds 100] [--data-dir DIR] [--out DIR]
 

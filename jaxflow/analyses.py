@@ -66,6 +66,7 @@ def outputs(
     return Outputs(*jnp.moveaxis(100 * jnp.concatenate([accuracies, decisions], axis=-1), -1, 0))
 
 
+@jax.jit
 def decision_measures(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"]) -> Float[Array, "3"]:
     """Accuracy, parity gap and odds gap of the argmax, as fractions."""
     y, z = messages

@@ -11,13 +11,12 @@ import jax.numpy as jnp
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-CPU_BYTES, CPU_MOST = (
-    2**16,
-    16,
-)  # a batch that stays in a core's cache; XLA inlines small loops up to about 40
+CPU_BYTES, CPU_MOST = 2**16, 16  # a batch that stays in a core's cache; XLA inlines small loops up to about 40
 ACCELERATOR_BYTES = 2**31
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
+BRIEF = {"xla_backend_optimization_level": 0}
+"""Compiler options of what takes longer to compile than to run: half of the time to compile."""
 
 
 def lanes(item_bytes: int) -> int:

@@ -6,7 +6,7 @@ estimator sees activations as arrays, so that it may choose folds from the messa
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import groupby
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -15,14 +15,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxflow.analyses import Outputs, decision_measures, outputs, pruned_logits
-from jaxflow.batching import batched_map
+from jaxflow.batching import BRIEF, batched_map
 from jaxflow.flows import edge_flows, node_flows, noise_floor
 from jaxflow.information import Advance, Estimate, Estimates, subset_members
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import Strategy, edge_ranks, flow_scores, random_scores, select
+from jaxflow.interventions import Scores, Strategy, edge_ranks, flow_scores, random_scores, select
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
 
 PERMUTATIONS = 20  # of the message, for the noise floor
+MOST_TOGETHER = 32  # interventions by factors in one call
 BLOCK_BYTES = 2**28  # of information values that are held at once
 
 
@@ -80,13 +81,19 @@ def permuted_within(key: Array, messages: Int[Array, "K N"], groups: Any) -> Int
     """
     if groups is None:
         return messages[None]
+    return _permuted(key, messages, jnp.asarray(groups))
+
+
+@partial(jax.jit, compiler_options=BRIEF)
+def _permuted(key: Array, messages: Int[Array, "K N"], groups: Int[Array, "K N"]) -> Int[Array, "P K N"]:
+    """``permuted_within``."""
     keys = jax.random.split(key, (PERMUTATIONS, len(messages)))
 
     def permuted(key: Array, message: Array, group: Array) -> Array:
         shuffled = jnp.lexsort((jax.random.bits(key, message.shape), group))
         return jnp.zeros_like(message).at[jnp.argsort(group, stable=True)].set(message[shuffled])
 
-    each = jax.vmap(jax.vmap(permuted), (0, None, None))(keys, messages, jnp.asarray(groups))
+    each = jax.vmap(jax.vmap(permuted), (0, None, None))(keys, messages, groups)
     return jnp.concatenate([messages[None], each])
 
 
@@ -120,17 +127,22 @@ def measure_flows(
         found, draws, spent = _layer_flows(own, values, estimate, advance)
         layers[layer], *shared = jax.tree.map(partial(_for_all, len(activations[layer])), (found, spent))
         fits += shared
-    each = jax.vmap(jax.vmap(edge_flows, (0, None)))  # over networks, over messages
     weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
-    edge = {layer: each(layers[layer].node, kernel) for layer, kernel in weights.items()}
+    edge = {layer: _edge_flows(layers[layer].node, kernel) for layer, kernel in weights.items()}
     decisions = jax.vmap(decision_measures, (0, None))(activations[len(activations) - 1], messages[0])
     measured = outputs(jnp.asarray(layers[len(activations) - 1].bits[..., -1]), decisions, messages[0])
     return Flows(layers, edge, measured, activations[first_layer], draws, jax.tree.map(lambda *n: sum(n), *fits))
 
 
+@jax.jit
+def _edge_flows(node: Float[Array, "S 2 n"], kernel: Float[Array, "S n m"]) -> Float[Array, "S 2 n m"]:
+    """Edge flows of every network about both messages."""
+    return jax.vmap(jax.vmap(edge_flows, (0, None)))(node, kernel)
+
+
 def _for_all(networks: int, values: Any) -> Any:
     """What was estimated once, for every network."""
-    return jnp.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
+    return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
 @partial(jax.jit, static_argnames=("network",))
@@ -169,7 +181,7 @@ def _fits(estimates: Estimates) -> Fits:
     return Fits(count, np.broadcast_to(estimates.unconverged, (layers, messages, subsets)).sum(axis=-1))
 
 
-@partial(jax.jit, static_argnames=("strategies", "samples", "first_layer"))
+@partial(jax.jit, static_argnames=("strategies", "samples", "first_layer"), compiler_options=BRIEF)
 def strategy_ranks(
     keys: Array,
     params: Params,
@@ -195,15 +207,20 @@ def strategy_ranks(
         layers = range(first_layer, first_layer + len(weights))
         flow_y, flow_z = ([node[layer][message] for layer in layers] for message in (0, 1))
         pairs = {"bias/acc": (flow_z, flow_y), "acc/bias": (flow_y, flow_z)}
-        ranks = []
-        for (metric, method), group in groupby(strategies, lambda strategy: strategy[:2]):
-            levels = [strategy.level for strategy in group]
+
+        def scores(metric: str, method: str) -> Scores:
             if metric == "random":
-                scores = random_scores(key, method, weights)
-            else:
-                scores = flow_scores(method, *pairs[metric], weights, samples)
-            ranks += len(levels) * [edge_ranks(method, scores, weights[0].shape[0], max(levels))]
-        return jnp.stack(ranks)
+                return random_scores(key, method, weights)
+            return flow_scores(method, *pairs[metric], weights, samples)
+
+        ranks = {}
+        for method in dict.fromkeys(strategy.method for strategy in strategies):
+            metrics = list(dict.fromkeys(strategy.metric for strategy in strategies if strategy.method == method))
+            most = max(strategy.level for strategy in strategies if strategy.method == method)
+            stacked = jax.tree.map(lambda *fields: jnp.stack(fields), *(scores(metric, method) for metric in metrics))
+            ranked = jax.vmap(partial(edge_ranks, method, inputs=weights[0].shape[0], most=most))(stacked)
+            ranks |= {(metric, method): own for metric, own in zip(metrics, ranked, strict=True)}
+        return jnp.stack([ranks[strategy[:2]] for strategy in strategies])
 
     return jax.vmap(one)((keys, params, node))
 
@@ -219,6 +236,7 @@ def measure_interventions(
     network: MLP,
     estimate: Estimate,
     draws: Any = None,
+    width: int = MOST_TOGETHER,
     advance: Advance = ignore,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks after every intervention and factor, fields ``[S, K, F]``, and the fits behind them.
@@ -236,41 +254,53 @@ def measure_interventions(
         network: architecture.
         estimate: of information.
         draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
-        advance: told how many (network, factor, message) are done.
+        width: interventions by factors that are measured together.
+        advance: told how many (network, intervention, factor, message) are done.
     """
-    pruning = np.array([factor for factor in factors if factor != 1])
-    prune = partial(_pruned, factors=jnp.asarray(pruning), messages=messages, network=network)
-    kept = None if draws is None else np.repeat(draws, len(pruning), axis=0)
-    measured, fits = [], []
-    for k, level in enumerate(levels if len(pruning) else ()):
-        logits, decisions = prune((params, start, ranks[:, k]), jnp.asarray(level))
+    pairs = np.array([(k, f) for k, f in product(range(len(levels)), range(len(factors))) if factors[f] != 1], int)
+    prune = partial(_pruned, messages=messages, network=network)
+    measured = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
+    fits = [Fits(*np.zeros((2, len(start), 2), int))]
+    for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
+        k, f = np.pad(own, ((0, width - len(own)), (0, 0)), "edge").T  # one trace
+        pruned = prune((params, start, ranks[:, k]), np.array(levels)[k], np.array(factors, start.dtype)[f])
+        logits, decisions = (a[:, : len(own)] for a in pruned)
         flat = logits.reshape(-1, *logits.shape[2:])
+        kept = None if draws is None else np.repeat(draws, len(own), axis=0)
         found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
         bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(*logits.shape[:2], 2)
-        measured.append(outputs(bits, decisions, messages))
+        for field, values in zip(measured, outputs(bits, decisions, messages), strict=True):
+            field[:, *own.T] = values
         fits.append(jax.tree.map(lambda n: n.reshape(len(start), -1, 2).sum(axis=1), _fits(found)))
-    whole = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
-    for k, outputs_k in enumerate(measured):
-        for field, own in zip(whole, outputs_k, strict=True):
-            field[:, k, np.array(factors) != 1] = own
-    none = Fits(*np.zeros((2, len(start), 2), int))
-    return whole, jax.tree.map(lambda *n: sum(n), none, *fits)
+    return measured, jax.tree.map(lambda *n: sum(n), *fits)
+
+
+def group_width(*counts: int) -> int:
+    """The width of groups that wastes least on filling up the last; one for all counts, so that all share a trace.
+
+    Args:
+        counts: interventions by factors.
+    """
+    return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
 @partial(jax.jit, static_argnames=("network",))
 def _pruned(
-    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S L W W"]],
-    level: Int[Array, ""],
-    factors: Float[Array, " F"],
+    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S G L W W"]],
+    levels: Int[Array, " G"],
+    factors: Float[Array, " G"],
     messages: Int[Array, "2 N"],
     network: MLP,
-) -> tuple[Float[Array, "S F N 2"], Float[Array, "S F 3"]]:
-    """Logits of networks after one intervention by all factors, and the measures of their decisions."""
+) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
+    """Logits of networks after every intervention by its factor, and the measures of their decisions."""
 
     def one(item: tuple[Params, Array, Array]) -> tuple[Array, Array]:
-        own, begin, rank = item
-        selection = select(own, rank, level)
-        logits = jax.vmap(lambda factor: pruned_logits(network, own, selection, factor, begin))(factors)
+        own, begin, ranks = item
+
+        def pruned(rank: Array, level: Array, factor: Array) -> Array:
+            return pruned_logits(network, own, select(own, rank, level), factor, begin)
+
+        logits = jax.vmap(pruned)(ranks, levels, factors)
         return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
 
     return batched_map(one, items, 8 * len(factors) * items[1].shape[1] * sum(network.widths))

@@ -21,6 +21,7 @@ from jaxflow.measurements import (
     Fits,
     Flows,
     LayerFlows,
+    group_width,
     measure_flows,
     measure_interventions,
     permuted_within,
@@ -175,7 +176,8 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     with stages("flows") as advance:
         flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
-    intervene = _interventions(inputs, trained.params, flows, estimate)
+    single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
+    intervene = _interventions(inputs, trained.params, flows, estimate, len(single))
     with stages("tradeoff") as advance:
         node = {layer: own.node for layer, own in flows.layers.items()}
         ranks = strategy_ranks(
@@ -184,7 +186,6 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
         levels = [strategy.level for strategy in config.strategies]
         tradeoff, tradeoff_fits = intervene(ranks, levels, config.factors, advance=advance)
     with stages("dependence") as advance:
-        single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
         ranks = jnp.broadcast_to(jnp.asarray(single), (width, *single.shape))
         removed, removed_fits = intervene(ranks, [1] * len(single), (0.0,), advance=advance)
     fits = {"flows": flows.fits, "tradeoff": tradeoff_fits, "dependence": removed_fits}
@@ -201,9 +202,10 @@ def _estimator(config: Config, key: Array, messages: Array) -> tuple[Estimate, A
     return partial(spec.estimate, **options), permuted_within(key, messages, groups)
 
 
-def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate) -> partial:
+def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate, edges: int) -> partial:
     """``measure_interventions`` on these networks, from the first analysed layer on."""
     config = inputs.config
+    swept = len(config.strategies) * sum(factor != 1 for factor in config.factors)
     return partial(
         measure_interventions,
         jax.vmap(partial(tail_params, start=config.first_layer))(params),
@@ -213,6 +215,7 @@ def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estim
         network=tail_network(inputs.network, config.first_layer),
         estimate=estimate,
         draws=flows.draws if config.tune == "once" else None,
+        width=group_width(swept, edges),
     )
 
 

@@ -207,13 +207,13 @@ def test_the_random_control_differs_between_networks(finished):
 
 
 def test_uneven_chunks_share_one_trace(tmp_path):
-    """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement."""
+    """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement, which strategies and single
+    edges share.
+    """
     functions = (train_many, measurements._activations, measurements._pruned, measurements.strategy_ranks)
     before = [function._cache_size() for function in functions]
     pipeline.run(changed(hidden=(2,), strategies=strategy_grid(nodes=(1,))), own_dataset(), out=tmp_path / "out")
-    assert [function._cache_size() for function in functions] == [
-        count + more for count, more in zip(before, (1, 1, 2, 1), strict=True)
-    ]  # pruned by all factors, and every edge alone
+    assert [function._cache_size() for function in functions] == [count + 1 for count in before]
 
 
 def test_manifest_says_how_and_nothing_about_where(finished):
@@ -229,9 +229,8 @@ def test_manifest_says_how_and_nothing_about_where(finished):
     assert not (finished.path / ".partial").exists()
 
 
-@pytest.mark.parametrize("chunk", [1, 5])
-def test_chunks_change_nothing(finished, tmp_path, chunk):
-    other = pipeline.run(changed(chunk=chunk), own_dataset(), out=tmp_path / "out")
+def test_chunks_change_nothing(finished, tmp_path):
+    other = pipeline.run(changed(chunk=1), own_dataset(), out=tmp_path / "out")
     for name in TABLES:
         ours, theirs = other.table(name), finished.table(name)
         pd.testing.assert_frame_equal(ours, theirs, rtol=1e-4, atol=2e-4)

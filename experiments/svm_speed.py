@@ -1,0 +1,111 @@
+"""How much faster the batched SVMs are than scikit-learn's, and whether they say the same: one process, one core each.
+
+    python experiments/svm_speed.py [synthetic] [--networks 8] [--seeds 3] [--data-dir DIR]
+
+Full nested searches (505 fits of scaler, solver and held-out scoring) about the attribute, in the first hidden layer of
+trained networks: the batched solver on all networks, warm; scikit-learn on the first three. For the kernel SVM
+scikit-learn is run with several seeds of its stochastic gradients, to show its own spread beside our distance from it.
+"""
+
+import argparse
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from jaxflow import load_dataset
+from jaxflow.information.cross_validation import INNER, OUTER, Search, hyperparameter_draws, nested_folds
+from jaxflow.information.sklearn_svms import Task, kernel_pipeline, search_task
+from jaxflow.information.svms import KERNEL, LINEAR, SVM
+from jaxflow.networks import forward
+from jaxflow.pipeline import PRESETS, preset
+from jaxflow.training import train_many
+
+BESIDE = 3  # networks that scikit-learn searches too
+
+
+def hidden_layers(experiment: str, networks: int, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """First hidden layer of trained networks ``[S, N, n]``, and the attribute ``[N]``."""
+    config = preset(experiment)
+    data = load_dataset(config.name, data_dir)
+    network = config.network(data)
+    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    trained = train_many(*arrays, network=network, config=config.training)
+    activations = jax.vmap(partial(forward, network, x=jnp.asarray(data.test.x)))(trained.params)
+    return np.asarray(activations[1]), data.test.z
+
+
+def batched(svm: SVM, layers: np.ndarray, message: np.ndarray) -> tuple[Search, float]:
+    """Accuracies of every network, and seconds of the second call."""
+    solver: Any = svm.search
+    draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), jnp.float32)
+    x, signs = jnp.asarray(np.swapaxes(layers, 1, 2)), jnp.asarray(2.0 * message - 1, jnp.float32)
+    arrays = x, signs, jax.tree.map(jnp.asarray, nested_folds(message)), draws
+    jax.block_until_ready(solver(*arrays))
+    begin = time.perf_counter()
+    found = jax.block_until_ready(solver(*arrays))
+    return jax.tree.map(np.asarray, found), time.perf_counter() - begin
+
+
+def one_by_one(svm: SVM, pipeline: Any, layers: np.ndarray, message: np.ndarray) -> tuple[Search, float]:
+    """The same by scikit-learn."""
+    begin = time.perf_counter()
+    found = [search_task(Task(pipeline, svm.hyperparameters, np.asarray(x, float), message)) for x in layers]
+    return Search(*map(np.stack, zip(*found, strict=True))), time.perf_counter() - begin
+
+
+def compared(
+    svm: SVM, pipelines: list[Any], layers: np.ndarray, message: np.ndarray
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Speed and agreement, and mean accuracies of every network by the batched solver and by every pipeline."""
+    ours, seconds = batched(svm, layers, message)
+    theirs, spent = zip(*(one_by_one(svm, own, layers[:BESIDE], message) for own in pipelines), strict=True)
+    fits = OUTER * (1 + INNER * len(hyperparameter_draws(*svm.hyperparameters)))
+    batched_ms = 1e3 * seconds / (fits * len(layers))
+    sklearn_ms = 1e3 * float(np.mean(spent)) / (fits * BESIDE)
+    accuracy = np.stack([found.accuracy for found in theirs])  # [seeds, networks, folds]
+    apart = ours.accuracy[None, :BESIDE] - accuracy
+    row = {
+        "jax ms/fit": batched_ms,
+        "sklearn ms/fit": sklearn_ms,
+        "ratio": sklearn_ms / batched_ms,
+        "folds with the same draw": f"{np.mean(ours.chosen[:BESIDE] == theirs[0].chosen):.0%}",
+        "largest difference of a fold": float(np.abs(apart).max()),
+        "range of a fold over seeds": float(np.ptp(accuracy, axis=0).max()),
+        "unconverged": f"{int(ours.unconverged.sum())} of {fits * len(layers)}",
+    }
+    columns = {"jax": ours.accuracy[:BESIDE].mean(axis=-1)}
+    columns |= {f"sklearn {seed}": own.mean(axis=-1) for seed, own in enumerate(accuracy)}
+    return row, pd.DataFrame(columns)
+
+
+def main() -> None:
+    """Print a column for either SVM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("experiment", nargs="?", default="synthetic", choices=PRESETS)
+    parser.add_argument("--networks", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3, help="of scikit-learn's SGD")
+    parser.add_argument("--data-dir", type=Path)
+    options = parser.parse_args()
+
+    if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    layers, message = hidden_layers(options.experiment, options.networks, options.data_dir)
+    seeds = [partial(kernel_pipeline, seed) for seed in range(options.seeds)]
+    rows, accuracies = {}, {}
+    for svm, pipelines in ((LINEAR, [LINEAR.pipeline]), (KERNEL, seeds)):
+        rows[svm.name], accuracies[svm.name] = compared(svm, pipelines, layers, message)
+    print(f"{options.experiment}, {options.networks} networks, {layers.shape[1:]} on {jax.devices()[0].device_kind}")
+    print(pd.DataFrame(rows).to_string(float_format="{:.4f}".format))
+    print("\nMean accuracy over folds, by network; for the kernel SVM by seed of scikit-learn's SGD")
+    print(pd.concat(accuracies).to_string(float_format="{:.4f}".format, na_rep=""))
+
+
+if __name__ == "__main__":
+    main()
