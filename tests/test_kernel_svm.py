@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.kernel_approximation import Nystroem
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 from jaxflow import InputError, node_flows
 from jaxflow.information import kernel_svm, linear_svm, rank_normalised
@@ -20,9 +20,9 @@ from jaxflow.information.cross_validation import (
     nested_folds,
     outer_splitter,
 )
+from jaxflow.information.newton import SQUARED_HINGE, smoothed_hinge, solve
 from jaxflow.information.nystrom import fold_accuracies, search_layers, whitening
 from jaxflow.information.sklearn_svms import Task, kernel_pipeline, search_task
-from jaxflow.information.squared_hinge import solve_squared_hinge
 from jaxflow.information.svms import KERNEL, PUBLISHED
 
 NAMES = KERNEL.hyperparameters
@@ -80,13 +80,33 @@ def test_a_fold_is_told_as_by_an_exact_solver_in_scikit_learns_map(rng, name):
     scaler = StandardScaler().fit(x[train].astype(float))
     for (gamma, c), accuracy in zip(EXTREMES, ours, strict=True):
         nystroem = Nystroem(gamma=gamma, n_components=LANDMARKS, random_state=LANDMARK_SEED)
-        phi = nystroem.fit_transform(scaler.transform(x[train].astype(float)))
-        exact = LinearSVC(dual=False, C=c, tol=1e-9, intercept_scaling=1e3, max_iter=100_000).fit(phi, message[train])
-        theirs = exact.score(nystroem.transform(scaler.transform(x[test].astype(float))), message[test])
+        phi = np.column_stack([nystroem.fit_transform(scaler.transform(x[train].astype(float))), np.ones(len(train))])
+        w = exact_minimum(phi, 2.0 * message[train] - 1, c)
+        scores = nystroem.transform(scaler.transform(x[test].astype(float))) @ w[:-1] + w[-1]
+        theirs = np.mean((scores > 0) == (message[test] > 0))
         assert float(accuracy) == pytest.approx(theirs, abs=2.1 / len(test)), (gamma, c)
 
 
-def test_wide_solver_ends_at_a_minimum(rng):
+def exact_minimum(phi, t, c):
+    """Of the objective in double precision, by SciPy's trust region."""
+    penalty = np.append(np.ones(phi.shape[1] - 1), 1e-6)
+
+    def objective(w):
+        r = 1 - t * (phi @ w)
+        parts = np.where(r > 0.25, r, np.maximum(r + 0.25, 0) ** 2)
+        pull = np.clip((r + 0.25) / 0.5, 0, 1)
+        return penalty @ w**2 / 2 + c * parts.sum(), penalty * w - c * phi.T @ (pull * t)
+
+    def hessian(w):
+        near = np.abs(1 - t * (phi @ w)) < 0.25
+        return np.diag(penalty) + 2 * c * phi[near].T @ phi[near]
+
+    start = np.zeros(phi.shape[1])
+    return minimize(objective, start, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-6}).x
+
+
+@pytest.mark.parametrize("loss", [SQUARED_HINGE, smoothed_hinge(0.25)])
+def test_wide_solver_ends_at_a_minimum(rng, loss):
     """The gradient at its solution, in double precision, is small beside its parts."""
     x = np.where(rng.random((60, 900)) < 0.5, 1e-2, 1.0) * rng.normal(size=(60, 900))
     t = np.sign(x[:20].sum(axis=0) + rng.normal(size=900))
@@ -94,12 +114,21 @@ def test_wide_solver_ends_at_a_minimum(rng):
     penalty = np.ones(60)
     penalty[-1] = 1e-6
     for c in (0.01, 1.0, 100.0):
-        arrays = (jnp.asarray(a, jnp.float32) for a in (x[None], t[None], [[c]], np.zeros((1, 1, 60)), penalty))
-        w, failed = solve_squared_hinge(*arrays)
+        arrays = [jnp.asarray(a, jnp.float32) for a in (x[None], t[None], [[c]], np.zeros((1, 1, 60)), penalty)]
+        near, _ = solve(*arrays, smoothed_hinge(2))
+        w, failed = solve(*arrays[:3], near, penalty=arrays[4], loss=loss)
         assert int(failed) == 0
         w = np.asarray(w[0, 0], float)
-        pull = 2 * c * x * (np.maximum(1 - t * (w @ x), 0) * t)
+        pull = c * x * (np.asarray(loss.slope(jnp.asarray(1 - t * (w @ x)))) * t)
         assert np.abs(penalty * w - pull.sum(axis=1)).max() < 1e-3 * np.abs(pull).sum(axis=1).max()
+
+
+@pytest.mark.parametrize("loss", [SQUARED_HINGE, smoothed_hinge(0.25), smoothed_hinge(2)])
+def test_slopes_and_curvatures_are_the_derivatives(loss):
+    r = jnp.array([-3.0, -0.2, 0.1, 0.3, 2.5])
+    np.testing.assert_allclose(jax.vmap(jax.grad(loss.value))(r), loss.slope(r), rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(jax.grad(loss.slope))(r), loss.curvature(r), rtol=1e-6)
+    np.testing.assert_array_equal([f(jnp.array(-jnp.inf)) for f in loss], 0)
 
 
 def test_whitening_survives_equal_landmarks():

@@ -18,8 +18,9 @@ from jaxflow.information.cross_validation import (
     nested_folds,
     outer_splitter,
 )
+from jaxflow.information.linear import search_layers
+from jaxflow.information.newton import solve
 from jaxflow.information.sklearn_svms import Task, linear_pipeline, random_search, search_task
-from jaxflow.information.squared_hinge import search_layers, solve_squared_hinge
 from jaxflow.networks import forward
 from jaxflow.pipeline import Config, preset, run, strategy_grid
 from jaxflow.training import Training
@@ -84,9 +85,7 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
     exact = LinearSVC(dual=False, C=c, tol=1e-10, max_iter=10_000).fit(x, message)
     features = np.column_stack([x, np.ones(len(x))]).T[None].astype(np.float32)
     signs = (2.0 * message[None] - 1).astype(np.float32)
-    w, failed = solve_squared_hinge(
-        jnp.asarray(features), jnp.asarray(signs), jnp.full((1, 1), c), jnp.zeros((1, 1, 4))
-    )
+    w, failed = solve(jnp.asarray(features), jnp.asarray(signs), jnp.full((1, 1), c), jnp.zeros((1, 1, 4)))
     assert int(failed) == 0
     np.testing.assert_allclose(w[0, 0], np.append(exact.coef_, exact.intercept_), rtol=1e-3, atol=1e-4)
 

@@ -101,7 +101,7 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
     assert (fits["unconverged"] == 0).all()
 
     def stuck(*args, **options):
-        found = svms.squared_hinge.search_layers(*args, **options)
+        found = svms.linear.search_layers(*args, **options)
         return found._replace(unconverged=found.unconverged + 3)
 
     monkeypatch.setattr(svms, "LINEAR", dataclasses.replace(svms.LINEAR, search=stuck))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from jaxflow.batching import cores, on_all_cores
 from jaxflow.errors import InputError
-from jaxflow.information import nystrom, squared_hinge
+from jaxflow.information import linear, nystrom
 from jaxflow.information.cross_validation import (
     INNER,
     OUTER,
@@ -63,7 +63,7 @@ class SVM:
     block_fits: int
 
 
-LINEAR = SVM("linear SVM", ("linearsvc__C",), squared_hinge.search_layers, linear_pipeline, 8192)
+LINEAR = SVM("linear SVM", ("linearsvc__C",), linear.search_layers, linear_pipeline, 8192)
 KERNEL = SVM("kernel SVM", ("nystroem__gamma", "sgd__C"), nystrom.search_layers, kernel_pipeline, 1024)
 PUBLISHED = SVM("kernel SVM", ("nystroem__gamma", "sgd__alpha"), None, published_kernel_pipeline, 1024)
 
@@ -119,7 +119,7 @@ def kernel_svm(
         message: binary, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
-        backend: ``jax``, squared hinge, solved to convergence, or ``sklearn``, hinge by ``SGDClassifier`` with
+        backend: ``jax``, a hinge without its kink, solved to convergence, or ``sklearn``, hinge by ``SGDClassifier`` with
             α = 1/(nC) and a fixed seed. The same map; their accuracies differ by about as much as the latter's between
             seeds.
         published_alpha: draw α itself from [0.01, 100], as the authors' program does where their text draws C: so
