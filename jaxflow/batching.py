@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -48,15 +49,19 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     count = len(jax.tree.leaves(items)[0])
     parts = min(cores(), count)
     width = -(-count // parts)
-    split = [jax.tree.map(lambda a, rows=rows: a[rows], items) for rows in _parts(count, parts, width)]
+    if parts == 1:
+        return function(items)
+    split = [jax.tree.map(partial(_part, start=part * width, width=width), items) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *results)
 
 
-def _parts(count: int, parts: int, width: int) -> list[Any]:
-    """Row numbers in equal parts, the last row repeated where they run out."""
-    return [jnp.minimum(jnp.arange(part * width, (part + 1) * width), count - 1) for part in range(parts)]
+def _part(a: Any, start: int, width: int) -> Any:
+    """``width`` rows from ``start`` on, the last one repeated where they run out."""
+    own = a[start : start + width]
+    missing = width - len(own)
+    return jnp.concatenate([own, jnp.repeat(a[-1:], missing, axis=0)]) if missing else own
 
 
 def batched_map(function: Callable[[In], Out], items: In, item_bytes: int) -> Out:

@@ -23,8 +23,8 @@ from jaxflow.results import Results
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":"}
-METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6}
+STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}
+METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6, "magnitude": 2}
 MESSAGE_NAMES = {"y": "accuracy", "z": "bias"}
 PAPER: dict[Any, Any] = {
     "font.size": 8,

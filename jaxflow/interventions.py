@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int
 from jaxflow.errors import InputError
 from jaxflow.networks import Params, kernels
 
-METRICS = ("bias/acc", "acc/bias", "random")
+PAPER_METRICS = ("bias/acc", "acc/bias", "random")
+METRICS = (*PAPER_METRICS, "magnitude")
 METHODS = ("node", "edge", "path")
 Kernels: TypeAlias = Sequence[Float[Array, "_ _"]]
 Flows: TypeAlias = Sequence[Float[Array, " _"]]
@@ -91,6 +92,13 @@ def random_scores(key: Array, method: str, weights: Kernels) -> Scores:
     key = jax.random.fold_in(key, METHODS.index(method))
     shapes = [w.shape[:1] if method == "node" else w.shape for w in weights]
     scores = [jax.random.uniform(jax.random.fold_in(key, layer), shape) for layer, shape in enumerate(shapes)]
+    return _padded(scores, scores, weights)
+
+
+def magnitude_scores(method: str, weights: Kernels) -> Scores:
+    """The control that knows no flow: |w| of every edge, Σ|w| over the edges out of every node."""
+    sizes = [jnp.abs(w) for w in weights]
+    scores = [jnp.sum(size, axis=1) for size in sizes] if method == "node" else sizes
     return _padded(scores, scores, weights)
 
 

@@ -15,11 +15,19 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxflow.analyses import Outputs, decision_measures, outputs, pruned_logits
-from jaxflow.batching import BRIEF, batched_map
+from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
 from jaxflow.information import Advance, Estimate, Estimates, subset_members
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import Scores, Strategy, edge_ranks, flow_scores, random_scores, select
+from jaxflow.interventions import (
+    Scores,
+    Strategy,
+    edge_ranks,
+    flow_scores,
+    magnitude_scores,
+    random_scores,
+    select,
+)
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
 
 PERMUTATIONS = 20  # of the message, for the noise floor
@@ -211,6 +219,8 @@ def strategy_ranks(
         def scores(metric: str, method: str) -> Scores:
             if metric == "random":
                 return random_scores(key, method, weights)
+            if metric == "magnitude":
+                return magnitude_scores(method, weights)
             return flow_scores(method, *pairs[metric], weights, samples)
 
         ranks = {}
@@ -263,7 +273,8 @@ def measure_interventions(
     fits = [Fits(*np.zeros((2, len(start), 2), int))]
     for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
         k, f = np.pad(own, ((0, width - len(own)), (0, 0)), "edge").T  # one trace
-        pruned = prune((params, start, ranks[:, k]), np.array(levels)[k], np.array(factors, start.dtype)[f])
+        values = jnp.asarray(np.array(levels)[k]), jnp.asarray(np.array(factors)[f], start.dtype)
+        pruned = on_all_cores(lambda items, values=values: prune(items, *values), (params, start, ranks[:, k]))
         logits, decisions = (a[:, : len(own)] for a in pruned)
         flat = logits.reshape(-1, *logits.shape[2:])
         kept = None if draws is None else np.repeat(draws, len(own), axis=0)
@@ -284,7 +295,7 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("network",))
+@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
 def _pruned(
     items: tuple[Params, Float[Array, "S N n"], Int[Array, "S G L W W"]],
     levels: Int[Array, " G"],

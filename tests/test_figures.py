@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import linregress
 
 from jaxflow import figures
-from jaxflow.interventions import METRICS
+from jaxflow.interventions import PAPER_METRICS
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def tradeoffs(rng):
     rows = [
         (network, metric, method, level, factor, *rng.random(2))
         for network in range(4)
-        for metric in METRICS
+        for metric in PAPER_METRICS
         for method, levels in (("node", (1, 2, 3)), ("edge", (2, 6)))
         for level in levels
         for factor in (1.0, 0.5, 0.0)
@@ -43,7 +43,7 @@ def test_tradeoff_curve_is_mean_and_standard_error(tradeoffs, networks):
     np.testing.assert_allclose(
         star.get_xydata()[0], [networks["output_bias"].mean(), networks["output_accuracy"].mean()]
     )
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["unpruned", *METRICS]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["unpruned", *PAPER_METRICS]
     assert [a.get_title() for a in figure.axes] == ["top 2 nodes", "top 2 edges"]
 
 

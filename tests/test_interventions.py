@@ -16,6 +16,7 @@ from jaxflow.interventions import (
     edge_ranks,
     flow_ratio,
     flow_scores,
+    magnitude_scores,
     random_scores,
     select,
     widest_paths,
@@ -194,6 +195,24 @@ def test_random_control_is_uniform_and_one_draw_per_method(params):
     drawn = [random_scores(keys[0], method, weights).score for method in ("edge", "path")]
     assert not np.array_equal(*map(np.asarray, drawn))
     np.testing.assert_array_equal(drawn[0], random_scores(keys[0], "edge", weights).score)
+
+
+def test_magnitude_control_takes_the_largest_weights(params):
+    """Without a look at any flow: the largest |w|, the nodes with the largest sum of them, the widest paths."""
+    weights = [np.abs(np.asarray(w)) for w in kernels(params)]
+    edges = {(layer, *edge): w[edge] for layer, w in enumerate(weights) for edge in np.ndindex(*w.shape)}
+    largest = sorted(edges, key=edges.__getitem__, reverse=True)
+    ranks = edge_ranks("edge", magnitude_scores("edge", kernels(params)), 3, 5)
+    assert chosen_edges(params, ranks, 5) == set(largest[:5])
+    nodes = {(layer, node): w[node].sum() for layer, w in enumerate(weights) for node in range(len(w))}
+    layer, node = max(nodes, key=nodes.__getitem__)
+    ranks = edge_ranks("node", magnitude_scores("node", kernels(params)), 3, 1)
+    assert chosen_edges(params, ranks, 1) == {(layer, node, target) for target in range(weights[layer].shape[1])}
+    width = {path: min(weights[0][path[:2]], weights[1][path[1:]]) for path in np.ndindex(3, 4, 2)}
+    ranks = edge_ranks("path", magnitude_scores("path", kernels(params)), 3, 1)
+    ((_, a, b), (_, c, d)) = sorted(chosen_edges(params, ranks, 1))
+    assert b == c
+    assert width[a, b, d] == max(width.values())
 
 
 def test_levels_are_nested(params):

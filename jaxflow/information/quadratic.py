@@ -124,7 +124,7 @@ def _subset_bytes(x: Array, messages: Array) -> int:
 
 @partial(jax.jit, static_argnames=("bound",), compiler_options=ALONE)
 def all_held_out(
-    layers: Float[Array, "S n N"],
+    layers: Float[Array, "S N n"],
     messages: Float[Array, "F P N"],
     among: Ranking,
     rows: Int[Array, "F B"],
@@ -133,7 +133,7 @@ def all_held_out(
 ) -> Float[Array, "S T P F"]:
     """``held_out`` of every layer."""
     item_bytes = 12 * layers[0].size * len(rows) + len(members) * _subset_bytes(layers[0], messages)
-    return batched_map(lambda x: held_out(x, messages, among, rows, members, bound), layers, item_bytes)
+    return batched_map(lambda x: held_out(x.T, messages, among, rows, members, bound), layers, item_bytes)
 
 
 def quadratic(
@@ -185,7 +185,7 @@ def estimate(
     each = jnp.repeat(jnp.swapaxes(messages, 0, 1), OUTER, axis=0)
     among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(tests))
     run = partial(all_held_out, messages=each, among=among, rows=rows, members=jnp.asarray(members), bound=bound)
-    by_fold = np.asarray(on_all_cores(run, jnp.swapaxes(layers, 1, 2)), float)
+    by_fold = np.asarray(on_all_cores(run, layers), float)
     by_fold = by_fold.reshape(*by_fold.shape[:3], -1, OUTER)  # [S, T, P, K, 5]
     sizes = np.array([len(own) for own in tests]).reshape(-1, OUTER)
     bits = [_bits(by_fold[..., k, :], sizes[k], message, bound) for k, message in enumerate(about)]

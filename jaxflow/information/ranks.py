@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
@@ -19,10 +19,12 @@ class Ranking(NamedTuple):
 
     Attributes:
         counted: 1 for the rows among them, else 0; more zeros up to whole blocks, ``[F, B · 64]``.
+        words: the same, a bit for every fold in integers of 32: one gather serves as many folds ``[F / 32, B · 64]``.
         quantiles: of the normal distribution at 1, 2, … 2N, over twice the number of counted rows, ``[F, 2N + 1]``.
     """
 
     counted: Float[Array, "F M"]
+    words: UInt[Array, "W M"]
     quantiles: Float[Array, "F Q"]
 
 
@@ -31,7 +33,10 @@ def ranking(counted: Bool[np.ndarray, "F N"], dtype: Any = np.float32) -> Rankin
     rows = counted.sum(axis=1, keepdims=True)
     doubled = np.clip(np.arange(2 * counted.shape[1] + 1)[None], 1, 2 * rows - 1)
     filled = np.pad(counted, ((0, 0), (0, _filling(counted.shape[1]))))
-    return Ranking(jnp.asarray(filled, dtype), jnp.asarray(ndtri(doubled / (2 * rows)), dtype))
+    bits = np.pad(filled, ((0, -len(filled) % 32), (0, 0))).reshape(-1, 32, filled.shape[1])
+    words = np.sum(bits << np.arange(32, dtype=np.uint32)[:, None], axis=1, dtype=np.uint32)
+    quantiles = ndtri(doubled / (2 * rows))
+    return Ranking(jnp.asarray(filled, dtype), jnp.asarray(words), jnp.asarray(quantiles, dtype))
 
 
 def _filling(rows: int) -> int:
@@ -51,7 +56,9 @@ def normal_scores(x: Float[Array, " N"], among: Ranking) -> Float[Array, "F N"]:
     ascending = filled[order]
     step = jnp.concatenate([jnp.zeros(1, bool), ascending[1:] != ascending[:-1]])
     place = jnp.zeros_like(rows).at[order].set(rows, unique_indices=True, mode=WITHIN)[: len(x)]
-    counted = among.counted.at[:, order].get(mode=WITHIN)
+    words = among.words.at[:, order].get(mode=WITHIN)
+    bits = words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None, :, None] & 1
+    counted = bits.reshape(-1, len(filled))[: len(among.counted)].astype(x.dtype)
     below = _before(counted)
     distinct = jnp.all(step[1 : len(x)])
     both = jax.lax.cond(distinct, lambda: 2 * below + counted, lambda: _both_of_equals(below, step))

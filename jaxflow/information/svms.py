@@ -119,9 +119,9 @@ def kernel_svm(
         message: binary, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
-        backend: ``jax``, a hinge without its kink, solved to convergence, or ``sklearn``, hinge by ``SGDClassifier`` with
-            α = 1/(nC) and a fixed seed. The same map; their accuracies differ by about as much as the latter's between
-            seeds.
+        backend: ``jax``, a hinge rounded off and solved to convergence, or ``sklearn``, the hinge by ``SGDClassifier``
+            with α = 1/(nC) and a fixed seed. The same map; their accuracies differ by about as much as the latter's
+            between seeds.
         published_alpha: draw α itself from [0.01, 100], as the authors' program does where their text draws C: so
             strong a penalty that most draws predict the majority class. For ``sklearn`` only.
         rank: replace activations by normal scores first, see ``rank_normalised``.
