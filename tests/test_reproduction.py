@@ -1,0 +1,134 @@
+"""The reproduction: verdicts on tables whose answer is known, and the page against the tables it is made from."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxflow.reproduction.page import page
+from jaxflow.reproduction.paper import CORRELATIONS
+from jaxflow.reproduction.reproduce import read_tables
+from jaxflow.reproduction.runs import reproduction_runs
+from jaxflow.reproduction.verdicts import (
+    bias_taken_off,
+    correlations,
+    curves,
+    features_carry,
+    judged,
+    less_bias,
+    mean_of_networks,
+    negative_factors_raise_bias,
+    nodes_beat_edges,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+FACTORS = (1.0, 0.5, 0.0, -1.0)
+
+
+def tradeoff_table(rng, shapes, networks=8):
+    """Curves (accuracy, bias) by strategy at ``FACTORS``, the same for all networks but for a little noise."""
+    rows = [
+        (n, metric, method, level, factor, accuracy + noise, bias + noise)
+        for n in range(networks)
+        for noise in [0.01 * rng.normal()]
+        for (metric, method, level), points in shapes.items()
+        for factor, (accuracy, bias) in zip(FACTORS, points, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["network", "metric", "method", "level", "factor", "accuracy", "bias"])
+
+
+STEEP = ((70, 66), (69, 60), (68, 54), (67, 52))
+FLAT = ((70, 66), (69, 63), (68, 61), (67, 60))
+
+
+def test_a_number_agrees_within_the_widened_interval_and_an_order_above_0():
+    assert judged("run", "r", -0.5, -0.3, (-0.41, -0.2)).verdict == "agree"
+    assert judged("run", "r", -0.52, -0.3, (-0.41, -0.2)).verdict == "differ"
+    assert judged("run", "order", np.nan, 0.3, (0.01, 0.4)).verdict == "agree"
+    assert judged("run", "order", np.nan, 0.3, (-0.01, 0.4)).verdict == "differ"
+    assert judged("run", "r", -0.5, np.nan, (np.nan, np.nan)).verdict == "undecided"
+
+
+def test_curves_do_not_depend_on_the_order_of_rows(rng):
+    table = tradeoff_table(
+        rng, {("bias/acc", "node", 2): STEEP, ("random", "edge", 10): FLAT, ("random", "edge", 9): STEEP}
+    )
+    shuffled = curves(table.sample(frac=1, random_state=1))
+    assert shuffled.strategies == [("bias/acc", "node", 2), ("random", "edge", 9), ("random", "edge", 10)]
+    np.testing.assert_array_equal(shuffled.factors, FACTORS)
+    np.testing.assert_allclose(shuffled.points.mean(axis=0)[:, :, ::-1], [STEEP, STEEP, FLAT], atol=0.02)
+
+
+def test_bias_taken_off_counts_what_two_points_of_accuracy_afford(rng):
+    table = curves(tradeoff_table(rng, {("bias/acc", "node", 2): STEEP, ("acc/bias", "node", 2): FLAT}))
+    found = bias_taken_off("run", 12.0, table)
+    assert found.ours == pytest.approx(12)
+    assert found.verdict == "agree"
+    assert bias_taken_off("run", 10.0, table).verdict == "differ"
+
+
+def test_orders_are_at_equal_accuracy(rng):
+    """Interpolated by hand: 0 at 70, 3 at 69, 7 at 68, 8 at 67 %."""
+    shapes = {("bias/acc", "node", 1): STEEP, ("random", "node", 1): FLAT, ("bias/acc", "edge", 3): FLAT}
+    shapes[("random", "edge", 3)] = FLAT
+    table = curves(tradeoff_table(rng, shapes))
+    expected = np.mean(np.interp(np.linspace(67, 70, 50), [67, 68, 69, 70], [8, 7, 3, 0]))
+    assert less_bias("run", "order", table, "bias/acc", "random").ours == pytest.approx(expected / 2, abs=0.01)
+    assert nodes_beat_edges("run", table).ours == pytest.approx(expected, abs=0.01)
+    assert less_bias("run", "order", table, "random", "bias/acc").verdict == "differ"
+
+
+def test_negative_factors(rng):
+    turning = ((70, 66), (69, 60), (68, 54), (67, 58))
+    for shape, ours, verdict in ((turning, 4, "agree"), (STEEP, -2, "differ")):
+        found = negative_factors_raise_bias("run", curves(tradeoff_table(rng, {("bias/acc", "node", 1): shape})))
+        assert found.ours == pytest.approx(ours)
+        assert found.verdict == verdict
+
+
+def test_features_are_compared_by_their_widest_edges():
+    rows = [
+        (n, 0, source, target, message, flow * (1 + 0.1 * target))
+        for n in range(5)
+        for message, flows in (("y", (0.1, 0.2, 0.5)), ("z", (0.4, 0.3, 0.0)))
+        for source, flow in enumerate(flows)
+        for target in range(2)
+    ]
+    edges = pd.DataFrame(rows, columns=["network", "layer", "source", "target", "message", "flow"])
+    y, z = features_carry("run", edges)
+    assert (y.ours, z.ours) == (pytest.approx(0.33), pytest.approx(0.33))
+    assert (y.verdict, z.verdict) == ("agree", "agree")
+
+
+def test_intervals_of_means_are_those_of_the_central_limit(rng):
+    values = pd.Series(rng.normal(98, 2, 400))
+    found = mean_of_networks("run", "accuracy", 98.0, values)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_table_2_takes_the_layers_from_the_first_analysed():
+    rows = [
+        (message, layer, "edge flow", r, r - 0.01, r + 0.01)
+        for message, printed in CORRELATIONS["mnist"].items()
+        for layer, r in enumerate(printed, 1)
+    ]
+    table = pd.DataFrame(rows, columns=["message", "layer", "predictor", "r", "low", "high"])
+    found = correlations("mnist-gaussian", "mnist", table)
+    assert [verdict.verdict for verdict in found] == ["agree"] * 10
+    assert [verdict.ours for verdict in found] == [verdict.paper for verdict in found]
+
+
+def test_all_runs_are_configured_and_quick_ones_are_small():
+    quick = reproduction_runs(quick=True)
+    assert set(quick) == set(reproduction_runs())
+    assert max(config.seeds for config in quick.values()) == 10
+    assert {strategy.metric for strategy in quick["mnist-gaussian"].strategies} == {
+        *("bias/acc", "acc/bias", "random", "magnitude")
+    }
+
+
+def test_the_page_is_what_its_tables_say():
+    if not (DOCS / "reproduction.md").exists():
+        pytest.skip("the reproduction is not committed")
+    assert (DOCS / "reproduction.md").read_text() == page(read_tables(DOCS / "reproduction"))
