@@ -7,6 +7,7 @@ import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
 ESTIMATORS = ("gaussian", "linear-svm", "kernel-svm", "quadratic")
@@ -55,7 +56,29 @@ def parser() -> Parser:
                      " larger on an accelerator, smaller for less memory; the preset's if not given")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="delete a former run in the results folder")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _reproduce_parser(commands)
     return top
+
+
+def _reproduce_parser(commands: Any) -> None:
+    """``jaxflow reproduce``."""
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="run everything of the paper and write a page of verdicts",
+        description="Run the paper's experiments at full size, going on with what is there, and write tables, figures"
+        " and a page of verdicts on its claims.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    reproduce.add_argument("--only", nargs="+", default=(), metavar="FIGURE", help="only the runs of these figures,"
+                           " such as fig3")  # fmt: skip
+    reproduce.add_argument("--seeds", type=int, default=100, metavar="N", help="networks of every run; by kernel SVM at"
+                           " most 20 on a CPU")  # fmt: skip
+    reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once")
+    reproduce.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/")
+    reproduce.add_argument("--docs", type=Path, default=Path("docs"), metavar="DIR", help="where the page goes")
+    reproduce.add_argument("--results", type=Path, default=Path("results/reproduction"), metavar="DIR",
+                           help="where the runs are kept")  # fmt: skip
+    reproduce.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,12 +92,26 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command is None:
         parser().print_help()
         return 0
-    return _run(arguments)
+    signal.signal(signal.SIGINT, _interrupted)
+    warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
+    return _run(arguments) if arguments.command == "run" else _reproduce(arguments)
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from jaxflow.errors import InputError
+    from jaxflow.reproduction.reproduce import reproduce
+
+    names = ("only", "seeds", "quick", "data_dir", "quiet")
+    try:
+        page = reproduce(arguments.docs, arguments.results, **{name: getattr(arguments, name) for name in names})
+    except InputError as error:
+        print(f"jaxflow: {error}", file=sys.stderr)
+        return 2
+    print(f"Page: {page}")
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    signal.signal(signal.SIGINT, _interrupted)
-    warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
     from jaxflow import pipeline
     from jaxflow.errors import InputError
     from jaxflow.progress import reporter
