@@ -29,6 +29,7 @@ from jaxflow.measurements import (
     strategy_ranks,
 )
 from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
+from jaxflow.predictors import predictors
 from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
 from jaxflow.results import Results, locked, open_results
@@ -112,7 +113,10 @@ def run(
         report("tables and figures", config.seeds, config.seeds)
         with timed(manifest["seconds"], "tables and figures"):
             results.assemble(manifest["chunks"])
-            results.write_table("correlations", analyses.correlations(results.table("dependence")))
+            dependence = results.table("dependence")
+            results.write_table("correlations", analyses.correlations(dependence))
+            told = predictors(dependence, results.table("edge_flows"), results.table("node_flows"))
+            results.write_table("predictors", told)
             for name, figure in figures.draw_all(results, config, dataset):
                 results.write_figure(name, figure)
         results.write_manifest({**manifest, "finished": True})

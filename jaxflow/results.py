@@ -36,8 +36,10 @@ TABLES = (
         "dependence",
         "fits",
         "correlations",
+        "predictors",
     ),
 )
+NUMBERS = ("r", "p", "null95", "low", "high", "rho", "rho_low", "rho_high")  # columns that may be empty
 FIGURES = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff")
 
 
@@ -75,7 +77,7 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """A table, such as ``tradeoff``; an empty witness stays an empty string."""
-        return pd.read_csv(self.path / f"{name}.csv", keep_default_na=False, na_values={"r": "", "p": "", "null95": ""})
+        return pd.read_csv(self.path / f"{name}.csv", keep_default_na=False, na_values=dict.fromkeys(NUMBERS, ""))
 
     def params(self) -> Params:
         """Parameters of all networks, stacked on axis 0."""

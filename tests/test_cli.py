@@ -36,7 +36,7 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
     assert lines[-1] == f"Results: {folder}"
     assert any(line.startswith("unpruned") for line in lines)
     assert any(line.startswith("accuracy") for line in lines)
-    assert len(tables(folder)) == 8
+    assert len(tables(folder)) == 9
 
 
 def test_progress_is_plain_lines_on_stderr(finished):
@@ -108,6 +108,7 @@ BAD = {
     ("run", "synthetic", "--seed", "-1"): "seed must be",
     ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
     ("run",): "required: EXPERIMENT",
+    ("reproduce", "--only", "fig99"): "unknown figure 'fig99'; choose from fig2",
     ("fly",): "invalid choice: 'fly'",
     ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
     ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",

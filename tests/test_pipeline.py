@@ -22,7 +22,8 @@ from jaxflow.networks import MLP, forward
 from jaxflow.pipeline import Config, preset, strategy_grid
 from jaxflow.training import Training, train_many
 
-TABLES = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations")
+OF_CHUNKS = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence")
+TABLES = (*OF_CHUNKS, "correlations", "predictors")
 COLUMNS = {
     "networks": ["network", "argmax_accuracy", "output_accuracy", "output_bias", "parity_gap", "odds_gap"],
     "information": ["network", "layer", "subset", "message", "bits"],
@@ -32,6 +33,8 @@ COLUMNS = {
                  "odds_gap"],
     "dependence": ["network", "layer", "source", "target", "message", "flow", "effect"],
     "correlations": ["message", "layer", "r", "p", "points", "nonzero"],
+    "predictors": ["message", "layer", "predictor", "r", "low", "high", "rho", "rho_low", "rho_high", "networks",
+                   "points"],
 }  # fmt: skip
 
 
@@ -84,8 +87,9 @@ def test_tables_have_their_columns_and_rows(finished):
         "tradeoff": 5 * 12 * 3,
         "dependence": 5 * 15 * 2,
         "correlations": 4,
+        "predictors": 4 * 4,
     }
-    assert not any(finished.table(name).isna().any(axis=None) for name in TABLES if name != "correlations")
+    assert not any(finished.table(name).isna().any(axis=None) for name in OF_CHUNKS)
 
 
 def rows_of(table, network, layer, message):

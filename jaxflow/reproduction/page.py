@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from jaxflow.reproduction.drawings import FIGURES
 from jaxflow.reproduction.paper import COST
 
 TABLES = ("verdicts", "beyond", "predictors", "runs")
@@ -20,11 +21,12 @@ removal does.
 
 def page(tables: Mapping[str, pd.DataFrame]) -> str:
     """Markdown from the tables ``TABLES``."""
-    verdicts = tables["verdicts"]
+    verdicts, runs = tables["verdicts"], tables["runs"]
+    missing = runs.loc[runs["networks"] == 0, "run"].tolist()
     counts = verdicts["verdict"].value_counts()
     said = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in ("agree", "differ", "undecided"))
     parts = [
-        HEAD,
+        HEAD + (f"\n**Not run yet: {', '.join(missing)}.** What follows is without them.\n" if missing else ""),
         f"**Of {len(verdicts)} printed claims: {said}.** A number agrees if it lies in our 95 % bootstrap interval over"
         " networks (conditional on this draw of rows), widened by 0.1; an order, if the interval of the difference lies"
         " above 0; undecided are correlations that rest on too few effects that are not 0.",
@@ -36,11 +38,13 @@ def page(tables: Mapping[str, pd.DataFrame]) -> str:
         "![r of every predictor](reproduction/predictors.png)",
         _predictors(tables["predictors"]),
         "Bias that pruning by magnitude leaves beyond what pruning by bias-to-accuracy flow leaves, at equal accuracy:",
-        _claims(tables["beyond"]),
+        _beyond(tables["beyond"]),
+        "## The paper's figures",
+        *(f"![{name}: {own}](reproduction/{name}.png)" for name, (own, _) in FIGURES.items() if own not in missing),
         "## What it cost",
-        _cost(tables["runs"]),
+        _cost(runs[runs["networks"] > 0]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def _claims(verdicts: pd.DataFrame) -> str:
@@ -50,6 +54,12 @@ def _claims(verdicts: pd.DataFrame) -> str:
         for row in verdicts.itertuples()
     ]
     return markdown(["run", "claim", "paper", "ours", "95 % interval", "verdict"], rows)
+
+
+def _beyond(differences: pd.DataFrame) -> str:
+    """A row for every run."""
+    rows = [(row.run, f"{_number(row.ours)} points", _interval(row)) for row in differences.itertuples()]
+    return markdown(["run", "mean over methods and levels", "95 % interval"], rows)
 
 
 def _predictors(predictors: pd.DataFrame) -> str:

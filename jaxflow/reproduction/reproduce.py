@@ -8,7 +8,6 @@ import pandas as pd
 from jaxflow.errors import InputError
 from jaxflow.figures import paper_style
 from jaxflow.pipeline import run
-from jaxflow.predictors import predictors
 from jaxflow.presets import PAPER_ESTIMATORS, Config
 from jaxflow.progress import reporter
 from jaxflow.reproduction.drawings import FIGURES, predictor_figure
@@ -16,6 +15,8 @@ from jaxflow.reproduction.page import page
 from jaxflow.reproduction.runs import reproduction_runs
 from jaxflow.reproduction.verdicts import beyond_magnitude, of_run, verdict_table
 from jaxflow.results import Results
+
+COST_COLUMNS = ("run", "experiment", "estimator", "papers", "networks", "seconds")
 
 
 def reproduce(
@@ -54,19 +55,21 @@ def reproduce(
         if name in needed:
             with reporter(name, quiet) as report:
                 run(config, out=results / name, data_dir=data_dir, report=report)
-    finished = {name: config for name, config in wanted.items() if _is_finished(results / name)}
-    return write_page(docs, {name: (config, Results(results / name)) for name, config in finished.items()})
+    return write_page(docs, {name: (config, Results(results / name)) for name, config in wanted.items()})
 
 
-def _is_finished(path: Path) -> bool:
-    return (path / "manifest.json").exists() and Results(path).manifest["finished"]
+def _is_finished(results: Results) -> bool:
+    return (results.path / "manifest.json").exists() and results.manifest["finished"]
 
 
-def write_page(docs: Path, runs: dict[str, tuple[Config, Results]]) -> Path:
-    """Tables and figures of finished runs, and the page made from them."""
+def write_page(docs: Path, wanted: dict[str, tuple[Config, Results]]) -> Path:
+    """Tables and figures of those runs that are finished, and the page made from them."""
     folder = docs / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
+    runs = {name: own for name, own in wanted.items() if _is_finished(own[1])}
     tables = _tables(runs)
+    missing = [(name, own.name, own.estimator, False, 0, 0.0) for name, (own, _) in wanted.items() if name not in runs]
+    tables["runs"] = pd.concat([tables["runs"], pd.DataFrame(missing, columns=list(COST_COLUMNS))])
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
     with paper_style():
@@ -90,8 +93,7 @@ def _tables(runs: dict[str, tuple[Config, Results]]) -> dict[str, pd.DataFrame]:
     """What the page says, from the runs' tables."""
     verdicts, beyond, told, cost = [], [], [], []
     for name, (config, results) in runs.items():
-        tables = {own: results.table(own) for own in ("networks", "node_flows", "edge_flows", "tradeoff", "dependence")}
-        tables["predictors"] = predictors(tables["dependence"], tables["edge_flows"], tables["node_flows"])
+        tables = {own: results.table(own) for own in ("networks", "edge_flows", "tradeoff", "predictors")}
         verdicts += of_run(name, config.name, config.estimator, tables)
         beyond.append(beyond_magnitude(name, tables))
         told.append(tables["predictors"].assign(run=name))
@@ -102,5 +104,5 @@ def _tables(runs: dict[str, tuple[Config, Results]]) -> dict[str, pd.DataFrame]:
         "verdicts": verdict_table(verdicts),
         "beyond": verdict_table(beyond),
         "predictors": pd.concat(told),
-        "runs": pd.DataFrame(cost, columns=["run", "experiment", "estimator", "papers", "networks", "seconds"]),
+        "runs": pd.DataFrame(cost, columns=list(COST_COLUMNS)),
     }
