@@ -29,7 +29,8 @@ def page(tables: Mapping[str, pd.DataFrame]) -> str:
         HEAD + (f"\n**Not run yet: {', '.join(missing)}.** What follows is without them.\n" if missing else ""),
         f"**Of {len(verdicts)} printed claims: {said}.** A number agrees if it lies in our 95 % bootstrap interval over"
         " networks (conditional on this draw of rows), widened by 0.1 (by 0.5 if it was printed to whole per cent or"
-        " points); an order, if the interval of the difference lies above 0; undecided are correlations that rest on too few effects that are not 0.",
+        " points); an order, if the interval of the difference lies above 0; undecided are correlations that rest on"
+        " too few effects that are not 0.",
         "## Every claim",
         _claims(verdicts),
         "## Is it the flow, or just the weight?",

@@ -1,8 +1,8 @@
 """Every printed claim beside what comes out here, with an interval and a verdict: pure functions of a run's tables.
 
 Intervals are 95 % percentile bootstraps over whole networks, conditional on this draw of rows. A printed number agrees
-if it lies in the interval widened by 0.1 (by ½ if it was printed to whole per cent or points); a printed order agrees if
-the interval of the difference lies above 0.
+if it lies in the interval widened by 0.1 (by ½ if it was printed to whole per cent or points); a printed order agrees
+if the interval of the difference lies above 0.
 """
 
 from collections.abc import Callable, Mapping
