@@ -1,14 +1,16 @@
 """The reproduction: verdicts on tables whose answer is known, and the page against the tables it is made from."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from jaxflow import InputError
 from jaxflow.reproduction.page import page
 from jaxflow.reproduction.paper import CORRELATIONS
-from jaxflow.reproduction.reproduce import read_tables
+from jaxflow.reproduction.reproduce import read_tables, reproduce
 from jaxflow.reproduction.runs import reproduction_runs
 from jaxflow.reproduction.verdicts import (
     bias_taken_off,
@@ -126,6 +128,27 @@ def test_all_runs_are_configured_and_quick_ones_are_small():
     assert {strategy.metric for strategy in quick["mnist-gaussian"].strategies} == {
         *("bias/acc", "acc/bias", "random", "magnitude")
     }
+
+
+def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
+    """Two networks of the synthetic data: run, tables, figures and page; the page says what is missing."""
+    quick = partial(reproduce, tmp_path / "docs", tmp_path / "runs", only=["fig13"], seeds=2, quick=True, quiet=True)
+    path = quick()
+    tables = read_tables(path.parent / "reproduction")
+    text = path.read_text()
+    assert text == page(tables)
+    assert "Not run yet: synthetic-kernel-svm, synthetic-quadratic, adult-small-linear-svm" in text
+    assert set(tables["predictors"]["run"]) == {"synthetic-gaussian"}
+    assert {file.name for file in (path.parent / "reproduction").glob("*.png")} == {"fig13.png", "predictors.png"}
+    chunk = next((tmp_path / "runs/synthetic-gaussian/chunks").iterdir())
+    before = chunk.stat().st_mtime_ns
+    assert quick().read_text() == text
+    assert chunk.stat().st_mtime_ns == before
+
+
+def test_an_unknown_figure_is_refused(tmp_path):
+    with pytest.raises(InputError, match="unknown figure 'fig99'"):
+        reproduce(tmp_path, tmp_path, only=["fig99"])
 
 
 def test_the_page_is_what_its_tables_say():

@@ -81,7 +81,7 @@ def _cost(runs: pd.DataFrame) -> str:
         (row.run, row.networks, f"{float(str(row.seconds)):.0f} s", COST[str(row.experiment)] if row.papers else "–")
         for row in runs.itertuples()
     ]
-    return markdown(["run", "networks", "training, analyses, tables and figures", "paper, analyses"], rows)
+    return markdown(["run", "networks", "training and analyses", "paper, analyses"], rows)
 
 
 def _number(value: object, otherwise: str = "–") -> str:

@@ -98,7 +98,8 @@ def _tables(runs: dict[str, tuple[Config, Results]]) -> dict[str, pd.DataFrame]:
         beyond.append(beyond_magnitude(name, tables))
         told.append(tables["predictors"].assign(run=name))
         papers = config.estimator == PAPER_ESTIMATORS[config.name]
-        seconds = sum(results.manifest["seconds"].values())
+        spent = results.manifest["seconds"]
+        seconds = sum(spent[stage] for stage in ("training", "flows", "tradeoff", "dependence"))
         cost.append((name, config.name, config.estimator, papers, results.manifest["seeds"], seconds))
     return {
         "verdicts": verdict_table(verdicts),
