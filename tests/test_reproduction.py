@@ -63,7 +63,8 @@ def test_curves_do_not_depend_on_the_order_of_rows(rng):
 
 
 def test_bias_taken_off_counts_what_two_points_of_accuracy_afford(rng):
-    table = curves(tradeoff_table(rng, {("bias/acc", "node", 2): STEEP, ("acc/bias", "node", 2): FLAT}))
+    shapes = {("acc/bias", "node", 2): STEEP, ("bias/acc", "edge", 2): FLAT, ("bias/acc", "node", 2): STEEP}
+    table = curves(tradeoff_table(rng, shapes))
     found = bias_taken_off("run", 12.0, table)
     assert found.ours == pytest.approx(12)
     assert found.verdict == "agree"
@@ -84,7 +85,8 @@ def test_orders_are_at_equal_accuracy(rng):
 def test_negative_factors(rng):
     turning = ((70, 66), (69, 60), (68, 54), (67, 58))
     for shape, ours, verdict in ((turning, 4, "agree"), (STEEP, 0, "differ")):
-        found = negative_factors_raise_bias("run", curves(tradeoff_table(rng, {("bias/acc", "node", 1): shape})))
+        shapes = {("bias/acc", "edge", 1): STEEP, ("bias/acc", "node", 1): shape, ("random", "node", 1): turning}
+        found = negative_factors_raise_bias("run", curves(tradeoff_table(rng, shapes)))
         assert found.ours == pytest.approx(ours)
         assert found.verdict == verdict
 

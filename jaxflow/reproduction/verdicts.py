@@ -129,10 +129,10 @@ def negative_factors_raise_bias(run: str, tradeoff: Curves) -> Verdict:
     chosen = [k for k, strategy in enumerate(tradeoff.strategies) if strategy[0] == "bias/acc"]
 
     def statistic(mean: np.ndarray) -> np.ndarray:
-        bias = mean[..., chosen, :, 0]
+        bias = mean[..., 0][..., chosen, :]
         return np.max(bias[..., -1] - np.min(bias, axis=-1), axis=-1)
 
-    claim = f"rise of bias from its minimum to factor {tradeoff.factors[-1]:g}"
+    claim = f"rise of bias from its minimum to factor {tradeoff.factors[-1]:g}".replace("-", "−")
     return _bootstrapped(run, claim, np.nan, tradeoff.points, statistic)
 
 
