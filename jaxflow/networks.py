@@ -48,10 +48,12 @@ class MLP(nn.Module):
     Attributes:
         widths: nodes of the hidden layers and of the output.
         categories: the first columns of x hold codes of these many categories, each embedded in one dimension.
+        linear: hidden layers that stay linear; 1 is the first.
     """
 
     widths: tuple[int, ...]
     categories: tuple[int, ...] = ()
+    linear: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N d"]) -> tuple[Float[Array, "N _"], ...]:
@@ -66,7 +68,7 @@ class MLP(nn.Module):
         activations = [h]
         for index, width in enumerate(self.widths):
             h = Layer(width, name=f"layer_{index}")(h)
-            if index < len(self.widths) - 1:
+            if index < len(self.widths) - 1 and index + 1 not in self.linear:
                 h = nn.leaky_relu(h, LEAK)
             activations.append(h)
         return tuple(a.T for a in activations)
@@ -94,7 +96,7 @@ def depth(params: Params) -> int:
 
 def tail_network(network: MLP, start: int) -> MLP:
     """The network from layer ``start`` on: its input are the activations of that layer (embedded, for layer 0)."""
-    return MLP(network.widths[start:])
+    return MLP(network.widths[start:], linear=tuple(layer - start for layer in network.linear if layer > start))
 
 
 def tail_params(params: Params, start: int) -> Params:

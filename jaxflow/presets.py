@@ -40,6 +40,7 @@ class Config:
     Attributes:
         name: of the experiment; also the dataset that is loaded where none is given.
         hidden: widths of the hidden layers.
+        linear: hidden layers without the leaky ReLU; 1 is the first.
         training: how the networks are trained.
         strategies: the interventions.
         factors: what the chosen weights are multiplied by; 1.0 among them marks the unpruned point.
@@ -58,6 +59,7 @@ class Config:
 
     name: str
     hidden: tuple[int, ...] = (3,)
+    linear: tuple[int, ...] = ()
     training: Training = field(default_factory=Training)
     strategies: tuple[Strategy, ...] = strategy_grid(nodes=(1, 2, 3), edges=(2, 3, 6, 9), paths=(1, 2, 3))
     factors: tuple[float, ...] = factor_grid()
@@ -73,7 +75,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Make sequences tuples and refuse what no dataset could make right."""
-        for name in ("hidden", "strategies", "factors"):
+        for name in ("hidden", "linear", "strategies", "factors"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.strategies or not self.factors:
             raise InputError("an experiment needs at least one strategy and one factor")
@@ -88,6 +90,8 @@ class Config:
         self._check_search()
         if not all(width > 0 for width in self.hidden):
             raise InputError(f"hidden layers need at least one node each, got {self.hidden}")
+        if not set(self.linear) <= set(range(1, len(self.hidden) + 1)):
+            raise InputError(f"linear names hidden layers, 1 to {len(self.hidden)}, not {self.linear}")
         if not 0 <= self.first_layer <= len(self.hidden):
             raise InputError(f"first_layer must be between 0 and {len(self.hidden)}, not {self.first_layer}")
 
@@ -120,7 +124,7 @@ class Config:
         check_strategies(self.strategies, widths[self.first_layer :])
         if len(dataset.train.y) < self.training.batch_size:
             raise InputError(f"{len(dataset.train.y)} training rows cannot fill a batch of {self.training.batch_size}")
-        return MLP((*self.hidden, 2), dataset.categories)
+        return MLP((*self.hidden, 2), dataset.categories, self.linear)
 
     def as_json(self) -> dict[str, Any]:
         """The config as plain JSON types."""

@@ -19,18 +19,20 @@ from jaxflow.networks import MLP, Params, forward, initial_params
 class Training:
     """Stochastic gradient descent with momentum (Venkatesh et al. 2021, App. C.1).
 
-    The learning rate falls tenfold when the epoch's mean loss has not improved for 11 epochs, as PyTorch's
-    ReduceLROnPlateau with its defaults does.
+    The learning rate falls tenfold when the epoch's mean loss has not improved for ``patience`` epochs, as PyTorch's
+    ReduceLROnPlateau does, with its defaults for 11.
     """
 
     learning_rate: float = 3e-3
     epochs: int = 50
     batch_size: int = 10
     momentum: float = 0.9
+    patience: int = 11
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""
-        if not (self.learning_rate > 0 and self.epochs > 0 and self.batch_size > 0 and 0 <= self.momentum < 1):
+        counts = self.epochs, self.batch_size, self.patience
+        if not (self.learning_rate > 0 and min(counts) > 0 and 0 <= self.momentum < 1):
             raise InputError(f"cannot train with {self}: rates and counts must be positive, momentum in [0, 1)")
 
 
@@ -89,7 +91,7 @@ def train(key: Array, x: Float[Array, "N d"], y: Int[Array, " N"], network: MLP,
     init_key, shuffle_key = jax.random.split(key)
     params = initial_params(init_key, network, x)
     momentum = optax.trace(config.momentum)
-    plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=11, rtol=1e-4)
+    plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=config.patience, rtol=1e-4)
 
     def loss(params: Params, rows: Array) -> Array:
         return cross_entropy(forward(network, params, x[rows])[-1], y[rows])

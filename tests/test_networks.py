@@ -54,9 +54,19 @@ def test_embeddings_start_standard_normal():
     assert float(table.std()) == pytest.approx(1, abs=0.05)
 
 
+def test_a_linear_layer_passes_negative_values_unchanged(rng):
+    x = jnp.asarray(rng.normal(size=(20, 5)).astype(np.float32))
+    params = initial_params(jax.random.key(1), MLP((4, 3, 2)), x)
+    plain, linear = (forward(MLP((4, 3, 2), linear=own), params, x) for own in ((), (1,)))
+    assert float(linear[1].min()) < 0
+    np.testing.assert_allclose(plain[1], np.where(linear[1] > 0, linear[1], 0.01 * linear[1]), atol=1e-7)
+    assert float(jnp.abs(linear[2] - plain[2]).max()) > 0.01
+
+
+@pytest.mark.parametrize("linear", [(), (1,), (2,)])
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_tail_continues_from_a_layers_activations(rng, start):
-    network = MLP((4, 3, 2), categories=(7,))
+def test_tail_continues_from_a_layers_activations(rng, start, linear):
+    network = MLP((4, 3, 2), categories=(7,), linear=linear)
     x = jnp.asarray(np.column_stack([rng.integers(0, 7, 20), rng.normal(size=(20, 2))]).astype(np.float32))
     params = initial_params(jax.random.key(2), network, x)
     whole = forward(network, params, x)

@@ -3,15 +3,23 @@
 from functools import partial
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
 from jaxflow import InputError
+from jaxflow.datasets import Dataset, Half, load_dataset
+from jaxflow.information import ESTIMATORS, gaussian, subset_members
+from jaxflow.interventions import Strategy
+from jaxflow.networks import initial_params
+from jaxflow.presets import Config
 from jaxflow.reproduction.page import page
 from jaxflow.reproduction.paper import CORRELATIONS
+from jaxflow.reproduction.program import estimate_by_inversion, measured_again, shared_edges_table
 from jaxflow.reproduction.reproduce import read_tables, reproduce
-from jaxflow.reproduction.runs import reproduction_runs
+from jaxflow.reproduction.runs import PROGRAM, RATE, ROWS, program_pixels, reproduction_runs, variants
 from jaxflow.reproduction.verdicts import (
     bias_taken_off,
     correlations,
@@ -126,10 +134,62 @@ def test_table_2_takes_the_layers_from_the_first_analysed():
 def test_all_runs_are_configured_and_quick_ones_are_small():
     quick = reproduction_runs(quick=True)
     assert set(quick) == set(reproduction_runs())
-    assert max(config.seeds for config in quick.values()) == 10
-    assert {strategy.metric for strategy in quick["mnist-gaussian"].strategies} == {
+    assert max(run.config.seeds for run in quick.values()) == 10
+    assert {strategy.metric for strategy in quick["mnist-gaussian"].config.strategies} == {
         *("bias/acc", "acc/bias", "random", "magnitude")
     }
+
+
+def test_variants_change_one_thing_and_explain_a_run_there_is():
+    runs = reproduction_runs()
+    for name, variant in variants().items():
+        own, base = variant.config.as_json(), runs[variant.explains].config.as_json()
+        changed = {key for key in own if own[key] != base[key]} - {"strategies", "factors"}
+        expected = {ROWS: {"data_seed"}, RATE: {"training"}, PROGRAM: {"linear"}}[variant.kind]
+        assert changed == expected, name
+
+
+def test_program_pixels_divide_by_the_spread_of_the_pixels_spreads(rng):
+    """Half of the pixels with deviation 1, half with 3: their deviations deviate by 1."""
+    x = rng.normal(size=(20_000, 10)).astype(np.float32) * np.repeat([2, 6], 5)
+    half = Half(x, rng.integers(0, 2, len(x)), rng.integers(0, 2, len(x)))
+    scaled = program_pixels(Dataset("own", half, half))
+    np.testing.assert_allclose(scaled.test.x, x / 2, rtol=0.03)
+
+
+def test_inversion_is_the_gaussian_estimate_until_the_covariance_is_singular(rng):
+    """Eq. 13 by inverse and determinant equals the recursion where both are sound, and does not where they are not."""
+    message = rng.integers(0, 2, 2000)
+    layer = rng.normal(size=(2000, 3)) + np.outer(message, [1, 0.5, 0])
+    members = subset_members(3)
+    bits = estimate_by_inversion(jnp.asarray(layer[None], jnp.float32), jnp.asarray(message[None, None]), members).bits
+    np.testing.assert_allclose(bits[0, 0, 0], gaussian(message, layer), atol=1e-6)
+    twins = (layer[:, :1] * [1, 0.3] + [0.1, -2]).astype(np.float32)  # the second logit is the first but for rounding
+    stacked = jnp.asarray(np.stack([twins, twins[:, ::-1]]))
+    whole = np.ones((1, 2), bool)
+    own = np.asarray(gaussian(message, twins))[-1]
+    single = estimate_by_inversion(stacked, jnp.asarray(message[None, None]), whole, precision="float32").bits
+    assert np.abs(single - own).max() > 0.1
+    constant = jnp.zeros((1, 2000, 2))
+    assert estimate_by_inversion(constant, jnp.asarray(message[None, None]), whole).bits == 0
+
+
+def test_shared_edges_are_scaled_for_every_path_through_them():
+    """Two paths through one last edge: scaled once they follow the tradeoff table's curve, twice they do not."""
+    half = Half(*(own[:600] for own in load_dataset("synthetic").test))
+    dataset = Dataset("own", half, half)
+    config = Config("own", strategies=(Strategy("bias/acc", "path", 2),), factors=(1.0, 0.5, 0.0))
+    network = config.network(dataset)
+    keys = jax.random.split(jax.random.key(0), 6)
+    params = jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x)))(keys)
+    table = shared_edges_table(params, config, dataset)
+    plain = measured_again(params, config, dataset, ESTIMATORS["gaussian"].estimate)
+    np.testing.assert_allclose(table["bias"], np.ravel(plain.bias), atol=1e-3)
+    np.testing.assert_allclose(table["accuracy"], np.ravel(plain.accuracy), atol=1e-3)
+    halfway = table[table["factor"] == 0.5]
+    assert (halfway["bias"] - halfway["bias_repeated"]).abs().max() > 0.01
+    ends = table[table["factor"] != 0.5]
+    np.testing.assert_allclose(ends["bias"], ends["bias_repeated"], atol=1e-4)
 
 
 def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
@@ -141,7 +201,9 @@ def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
     assert text == page(tables)
     assert "Not run yet: synthetic-kernel-svm, synthetic-quadratic, adult-small-linear-svm" in text
     assert set(tables["predictors"]["run"]) == {"synthetic-gaussian"}
-    assert {file.name for file in (path.parent / "reproduction").glob("*.png")} == {"fig13.png", "predictors.png"}
+    drawn = {file.stem for file in (path.parent / "reproduction").glob("*.png")}
+    assert drawn == {"fig1", "fig7", "fig13", "inversion", "predictors"}
+    assert tables["inversion"]["networks"].eq(2).all()
     chunk = next((tmp_path / "runs/synthetic-gaussian/chunks").iterdir())
     before = chunk.stat().st_mtime_ns
     assert quick().read_text() == text

@@ -10,19 +10,23 @@ from jaxflow.figures import (
     COLOURS,
     MARKERS,
     MESSAGE_NAMES,
+    counted,
     dependence,
     flows,
+    mark_unpruned,
     new_figure,
     tradeoff,
     tradeoff_by_metric,
+    tradeoff_curve,
     tradeoff_levels,
     typical_network,
 )
+from jaxflow.reproduction.diagrams import graphical_model, synthetic_model
+from jaxflow.reproduction.runs import RATIOS
 from jaxflow.results import Results
 
 NODES_EDGES = (("node", 2), ("node", 3), ("edge", 3), ("edge", 6))
 WITH_PATHS = (*NODES_EDGES, ("path", 1), ("path", 2))
-RATIOS = ("bias/acc", "acc/bias")
 
 
 def _dependence(results: Results, title: str) -> Figure:
@@ -70,6 +74,27 @@ FIGURES: Mapping[str, tuple[str, Callable[[Results, str], Figure]]] = {
     "quadratic": ("synthetic-quadratic", _ratios(NODES_EDGES)),
 }
 """Name → run and how it is drawn (Venkatesh et al. 2021)."""
+
+DIAGRAMS: Mapping[str, Callable[[], Figure]] = {"fig1": graphical_model, "fig7": synthetic_model}
+WAYS = {"": "jaxflow", "_double": "eq. 13, double precision", "_single": "eq. 13, single precision"}
+
+
+def inversion_figure(compared: pd.DataFrame) -> Figure:
+    """Fig. 13 by bias-to-accuracy flow: jaxflow's estimate beside the inversion of a near-singular covariance."""
+    figure, grid = new_figure(8.4, 2.8, 1, 3, shared=True)
+    for axes, (way, title) in zip(grid[0], WAYS.items(), strict=True):
+        own = compared.assign(bias=compared[f"bias{way}"], accuracy=compared[f"accuracy{way}"])
+        for look, (method, level) in enumerate(NODES_EDGES):
+            chosen = (own["metric"] == "bias/acc") & (own["method"] == method) & (own["level"] == level)
+            tradeoff_curve(axes, own[chosen], look, counted(level, method))
+        unpruned = own[own["factor"] == 1].rename(columns={"bias": "output_bias", "accuracy": "output_accuracy"})
+        mark_unpruned(axes, unpruned)
+        axes.set_title(title)
+        axes.set_xlabel("bias at the output (%)")
+    grid[0, 0].set_ylabel("accuracy at the output (%)")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned")
+    figure.suptitle("synthetic, Gaussian estimate, by bias/acc")
+    return figure
 
 
 def predictor_figure(predictors: pd.DataFrame) -> Figure:

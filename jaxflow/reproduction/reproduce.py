@@ -1,22 +1,25 @@
 """Everything of the paper in one call: runs, tables, figures, page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
 from jaxflow.figures import paper_style
 from jaxflow.pipeline import run
-from jaxflow.presets import PAPER_ESTIMATORS, Config
 from jaxflow.progress import reporter
-from jaxflow.reproduction.drawings import FIGURES, predictor_figure
+from jaxflow.reproduction import departures
+from jaxflow.reproduction.drawings import DIAGRAMS, FIGURES, inversion_figure, predictor_figure
 from jaxflow.reproduction.page import page
-from jaxflow.reproduction.runs import reproduction_runs
-from jaxflow.reproduction.verdicts import beyond_magnitude, of_run, verdict_table
+from jaxflow.reproduction.runs import PROGRAM, Run, program_pixels, reproduction_runs, variants
+from jaxflow.reproduction.verdicts import beyond_magnitude, numbers, of_run, verdict_table
 from jaxflow.results import Results
 
-COST_COLUMNS = ("run", "experiment", "estimator", "papers", "networks", "seconds")
+COST_COLUMNS = ("run", "experiment", "estimator", "kind", "networks", "seconds")
+READ = ("networks", "edge_flows", "tradeoff", "predictors", "correlations")
 
 
 def reproduce(
@@ -34,8 +37,8 @@ def reproduce(
     Args:
         docs: folder of the page.
         results: folder of the runs; a finished one is not computed again.
-        only: names of figures whose runs are needed; everything if empty.
-        seeds: networks of every run (20 for the kernel SVM on a CPU).
+        only: names of figures whose runs are needed; everything if empty, with the runs that explain what differs.
+        seeds: networks of every run (at most 20 for the kernel SVM on a CPU).
         quick: ten networks, SVMs tuned once.
         data_dir: of the data files.
         quiet: no progress.
@@ -49,36 +52,62 @@ def reproduce(
     unknown = set(only) - set(FIGURES)
     if unknown:
         raise InputError(f"unknown figure {min(unknown)!r}; choose from {', '.join(FIGURES)}")
-    wanted = reproduction_runs(seeds, quick)
+    wanted = {**reproduction_runs(seeds, quick), **variants(seeds, quick)}
     needed = {FIGURES[name][0] for name in only} or set(wanted)
-    for name, config in wanted.items():
+    datasets = partial(load_dataset, data_dir=data_dir)
+    for name, own in wanted.items():
         if name in needed:
             with reporter(name, quiet) as report:
-                run(config, out=results / name, data_dir=data_dir, report=report)
-    return write_page(docs, {name: (config, Results(results / name)) for name, config in wanted.items()})
+                run(own.config, _dataset(own, datasets), out=results / name, report=report)
+    folders = {name: Results(results / name) for name in wanted}
+    finished = {name: (own, folders[name]) for name, own in wanted.items() if _is_finished(folders[name])}
+    compared = departures.tables(finished, results / "departures", datasets, needed, quiet)
+    missing = {name: own for name, own in wanted.items() if name not in finished}
+    return write_page(docs, finished, missing, compared)
+
+
+def _dataset(own: Run, load: Callable[..., Dataset]) -> Dataset:
+    """The data of a run."""
+    dataset = load(own.config.name, seed=own.config.data_seed)
+    return program_pixels(dataset) if own.kind == PROGRAM else dataset
 
 
 def _is_finished(results: Results) -> bool:
     return (results.path / "manifest.json").exists() and results.manifest["finished"]
 
 
-def write_page(docs: Path, wanted: dict[str, tuple[Config, Results]]) -> Path:
-    """Tables and figures of those runs that are finished, and the page made from them."""
+def write_page(
+    docs: Path,
+    finished: dict[str, tuple[Run, Results]],
+    missing: dict[str, Run],
+    compared: dict[str, pd.DataFrame],
+) -> Path:
+    """Tables and figures, and the page made from the tables.
+
+    Args:
+        docs: folder of the page.
+        finished: runs with their results.
+        missing: runs that the page does without.
+        compared: the tables of ``departures``.
+    """
     folder = docs / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
-    runs = {name: own for name, own in wanted.items() if _is_finished(own[1])}
-    tables = _tables(runs)
-    missing = [(name, own.name, own.estimator, False, 0, 0.0) for name, (own, _) in wanted.items() if name not in runs]
-    tables["runs"] = pd.concat([tables["runs"], pd.DataFrame(missing, columns=list(COST_COLUMNS))])
+    tables = _tables(finished) | {name: departures.summary(name, table) for name, table in compared.items()}
+    absent = [(name, own.config.name, own.config.estimator, own.kind, 0, 0.0) for name, own in missing.items()]
+    tables["runs"] = pd.concat([tables["runs"], pd.DataFrame(absent, columns=list(COST_COLUMNS))])
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
     with paper_style():
         predictor_figure(tables["predictors"]).savefig(folder / "predictors.png", dpi=150)
+        for name, diagram in DIAGRAMS.items():
+            diagram().savefig(folder / f"{name}.png", dpi=110)
         for name, (own, draw) in FIGURES.items():
-            if own in runs:
-                config, results = runs[own]
+            if own in finished:
+                config, results = finished[own][0].config, finished[own][1]
                 title = f"{config.name}, {config.estimator} estimate, {results.manifest['seeds']} networks"
                 draw(results, title).savefig(folder / f"{name}.png", dpi=110)
+        if "inversion" in compared:
+            inversion_figure(compared["inversion"]).savefig(folder / "inversion.png", dpi=110)
     path = docs / "reproduction.md"
     path.write_text(page(read_tables(folder)))
     return path
@@ -89,21 +118,30 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
 
 
-def _tables(runs: dict[str, tuple[Config, Results]]) -> dict[str, pd.DataFrame]:
+def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
     """What the page says, from the runs' tables."""
-    verdicts, beyond, told, cost = [], [], [], []
-    for name, (config, results) in runs.items():
-        tables = {own: results.table(own) for own in ("networks", "edge_flows", "tradeoff", "predictors")}
-        verdicts += of_run(name, config.name, config.estimator, tables)
-        beyond.append(beyond_magnitude(name, tables))
-        told.append(tables["predictors"].assign(run=name))
-        papers = config.estimator == PAPER_ESTIMATORS[config.name]
+    verdicts, beyond, told, cost, printed = [], [], [], [], []
+    for name, (own, results) in runs.items():
+        config = own.config
+        tables = {table: results.table(table) for table in READ}
+        found = verdict_table(numbers(name, config.name, tables))
+        printed.append(found.assign(experiment=config.name, kind=own.kind, nonzero=_nonzero(tables["correlations"])))
         spent = results.manifest["seconds"]
         seconds = sum(spent[stage] for stage in ("training", "flows", "tradeoff", "dependence"))
-        cost.append((name, config.name, config.estimator, papers, results.manifest["seeds"], seconds))
+        cost.append((name, config.name, config.estimator, own.kind, results.manifest["seeds"], seconds))
+        if not own.explains:
+            verdicts += of_run(name, config.name, config.estimator, tables)
+            beyond.append(beyond_magnitude(name, tables))
+            told.append(tables["predictors"].assign(run=name))
     return {
         "verdicts": verdict_table(verdicts),
+        "numbers": pd.concat(printed),
         "beyond": verdict_table(beyond),
         "predictors": pd.concat(told),
         "runs": pd.DataFrame(cost, columns=list(COST_COLUMNS)),
     }
+
+
+def _nonzero(correlations: pd.DataFrame) -> pd.Series:
+    """Effects that are not 0, of all, in the order of Table 2."""
+    return correlations["nonzero"].astype(str) + " of " + correlations["points"].astype(str)

@@ -160,11 +160,6 @@ def verdict_table(verdicts: list[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(verdicts, columns=list(Verdict._fields))
 
 
-def agreement(table: pd.DataFrame) -> Mapping[str, int]:
-    """How many claims agree, differ or stay undecided."""
-    return {str(verdict): int(count) for verdict, count in table["verdict"].value_counts().items()}
-
-
 def _bootstrapped(
     run: str, claim: str, paper: float, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]
 ) -> Verdict:
@@ -196,11 +191,19 @@ def _gap(less: np.ndarray, more: np.ndarray) -> float:
     return float(np.mean(second - first))
 
 
+def numbers(name: str, experiment: str, tables: Mapping[str, pd.DataFrame]) -> list[Verdict]:
+    """The paper's printed numbers on an experiment's networks beside those of any run of it."""
+    rows = correlations(name, experiment, tables["predictors"])
+    if experiment == "mnist":
+        networks = tables["networks"]
+        rows.append(mean_of_networks(name, "argmax accuracy, %", 98.0, networks["argmax_accuracy"]))
+        rows.append(mean_of_networks(name, "output bias, %", 65.0, networks["output_bias"]))
+    return rows
+
+
 def of_run(name: str, experiment: str, estimator: str, tables: Mapping[str, pd.DataFrame]) -> list[Verdict]:
     """All claims that a run can judge: those of the paper's figures with the same estimator."""
-    rows = []
-    if estimator == PAPER_ESTIMATORS[experiment]:
-        rows += correlations(name, experiment, tables["predictors"])
+    rows = numbers(name, experiment, tables) if estimator == PAPER_ESTIMATORS[experiment] else []
     tradeoff = curves(tables["tradeoff"])
     match experiment, estimator:
         case "synthetic", "kernel-svm":
@@ -212,10 +215,6 @@ def of_run(name: str, experiment: str, estimator: str, tables: Mapping[str, pd.D
                 rows.append(less_bias(name, f"bias left by {more} minus bias left by {less}", tradeoff, less, more))
         case "adult-large", "gaussian":
             rows.append(negative_factors_raise_bias(name, tradeoff))
-        case "mnist", "gaussian":
-            networks = tables["networks"]
-            rows.append(mean_of_networks(name, "argmax accuracy, %", 98.0, networks["argmax_accuracy"]))
-            rows.append(mean_of_networks(name, "output bias, %", 65.0, networks["output_bias"]))
         case _:
             pass
     return rows
