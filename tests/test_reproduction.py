@@ -15,7 +15,7 @@ from jaxflow.information import ESTIMATORS, gaussian, subset_members
 from jaxflow.interventions import Strategy
 from jaxflow.networks import initial_params
 from jaxflow.presets import Config
-from jaxflow.reproduction.page import page
+from jaxflow.reproduction.page import page, short
 from jaxflow.reproduction.paper import CORRELATIONS
 from jaxflow.reproduction.program import estimate_by_inversion, measured_again, shared_edges_table
 from jaxflow.reproduction.reproduce import read_tables, reproduce
@@ -193,8 +193,8 @@ def test_shared_edges_are_scaled_for_every_path_through_them():
 
 
 def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
-    """Two networks of the synthetic data: run, tables, figures and page; the page says what is missing."""
-    quick = partial(reproduce, tmp_path / "docs", tmp_path / "runs", only=["fig13"], seeds=2, quick=True, quiet=True)
+    """Ten networks of the synthetic data: run, tables, figures and page; the page says what is missing."""
+    quick = partial(reproduce, tmp_path / "docs", tmp_path / "runs", only=["fig13"], quick=True, quiet=True)
     path = quick()
     tables = read_tables(path.parent / "reproduction")
     text = path.read_text()
@@ -203,7 +203,7 @@ def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
     assert set(tables["predictors"]["run"]) == {"synthetic-gaussian"}
     drawn = {file.stem for file in (path.parent / "reproduction").glob("*.png")}
     assert drawn == {"fig1", "fig7", "fig13", "inversion", "predictors"}
-    assert tables["inversion"]["networks"].eq(2).all()
+    assert tables["inversion"]["networks"].eq(10).all()
     chunk = next((tmp_path / "runs/synthetic-gaussian/chunks").iterdir())
     before = chunk.stat().st_mtime_ns
     assert quick().read_text() == text
@@ -215,7 +215,7 @@ def test_an_unknown_figure_is_refused(tmp_path):
         reproduce(tmp_path, tmp_path, only=["fig99"])
 
 
-def test_the_page_is_what_its_tables_say():
-    if not (DOCS / "reproduction.md").exists():
-        pytest.skip("the reproduction is not committed")
-    assert (DOCS / "reproduction.md").read_text() == page(read_tables(DOCS / "reproduction"))
+def test_the_page_and_the_readme_are_what_the_tables_say():
+    tables = read_tables(DOCS / "reproduction")
+    assert (DOCS / "reproduction.md").read_text() == page(tables)
+    assert short(tables) in (DOCS.parent / "README.md").read_text()

@@ -75,6 +75,25 @@ def page(tables: Mapping[str, pd.DataFrame]) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
+def short(tables: Mapping[str, pd.DataFrame]) -> str:
+    """What the README says of it: the count of claims, Table 2 side by side, hours then and minutes now."""
+    runs = tables["runs"]
+    parts = [_counted(tables["verdicts"]), _table_2(tables["numbers"])]
+    return "\n\n".join([*parts, _cost(runs[(runs["networks"] > 0) & (runs["kind"] == PAPERS)])])
+
+
+def _table_2(numbers: pd.DataFrame) -> str:
+    """The paper's correlations and ours, a row per experiment and flow."""
+    own = numbers[(numbers["kind"] == PAPERS) & numbers["claim"].str.startswith("r of")]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in own.itertuples():
+        cell = f"{_number(row.paper)} / {_number(row.ours)}"
+        rows.setdefault((str(row.experiment), str(row.claim).split()[2]), []).append(cell)
+    layers = max(map(len, rows.values()), default=0)
+    names = ["experiment", "flow", *(f"layer {layer + 1}" for layer in range(layers))]
+    return markdown(names, [(*key, *cells, *[""] * (layers - len(cells))) for key, cells in rows.items()])
+
+
 def _counted(verdicts: pd.DataFrame) -> str:
     """How many claims agree."""
     counts = verdicts["verdict"].value_counts()
@@ -211,15 +230,15 @@ def _alpha(compared: pd.DataFrame) -> str:
 def _cost(runs: pd.DataFrame) -> str:
     """A row for every run; the paper's cost beside the runs by its estimator."""
     rows = [
-        (
-            row.run,
-            row.networks,
-            _duration(row.seconds),
-            COST[str(row.experiment)] if row.kind == PAPERS else "–",
-        )
+        (row.run, row.networks, _duration(row.training), _duration(row.analyses), _papers_cost(row))
         for row in runs.itertuples()
     ]
-    return markdown(["run", "networks", "training and analyses, 2 cores", "paper, analyses of 100 networks"], rows)
+    return markdown(["run", "networks", "training", "analyses, 2 cores", "the paper's, of 100 networks"], rows)
+
+
+def _papers_cost(row: Any) -> str:
+    """Table 1, for the runs it is about."""
+    return COST[row.experiment] if row.kind == PAPERS else "–"
 
 
 def _duration(value: object) -> str:
