@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import warnings
@@ -23,6 +24,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists the options\n")
 
 
+def widths(text: str) -> tuple[int, ...]:
+    """Widths of layers from ``16,8`` or ``32x20`` or both."""
+    found = [re.fullmatch(r"(\d+)(?:x(\d+))?", part.strip()) for part in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} are no widths; write 16,8 or 32x20")
+    return tuple(int(own[1]) for own in found if own for _ in range(int(own[2] or 1)))
+
+
 def parser() -> Parser:
     """All commands and options."""
     top = Parser(prog="jaxflow", description="Information flows in trained networks, and interventions on them.")
@@ -37,6 +46,8 @@ def parser() -> Parser:
     )
     run.add_argument("experiment", choices=EXPERIMENTS, metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
     run.add_argument("--seeds", type=int, default=100, metavar="N", help="number of networks")
+    run.add_argument("--hidden", type=widths, default=argparse.SUPPRESS, metavar="WIDTHS", help="of the hidden layers,"
+                     " such as 16,8 or 32x20 for twenty of 32 nodes; the paper's if not given")  # fmt: skip
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
                      help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
     run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
@@ -118,7 +129,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from jaxflow.progress import reporter
     from jaxflow.summary import summary
 
-    names = ("seeds", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
+    names = ("seeds", "hidden", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
     changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     folders = {"out": arguments.out, "data_dir": arguments.data_dir}
     try:

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from jaxflow.cli import widths
+
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest
 
@@ -106,6 +108,8 @@ BAD = {
     ("run", "synthetic", "--seeds", "many"): "invalid int value: 'many'",
     ("run", "synthetic", "--chunk", "0"): "chunk",
     ("run", "synthetic", "--seed", "-1"): "seed must be",
+    ("run", "synthetic", "--hidden", "3by3"): "'3by3' are no widths; write 16,8 or 32x20",
+    ("run", "synthetic", "--hidden", "0x3"): "at least one node each",
     ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
     ("run",): "required: EXPERIMENT",
     ("reproduce", "--only", "fig99"): "unknown figure 'fig99'; choose from fig2",
@@ -116,6 +120,13 @@ BAD = {
     ("run", "adult-small", "--data-dir", "~nosuchuser/data"): "cannot be read",
     ("run", "adult-small", "--data-dir", "x" * 300): "cannot be read",
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3", (3,)), ("16,8", (16, 8)), ("32x20", (32,) * 20), ("4, 3x2", (4, 3, 3))]
+)
+def test_widths_are_counted_or_listed(text, expected):
+    assert widths(text) == expected
 
 
 @pytest.mark.parametrize("arguments", BAD, ids=" ".join)
