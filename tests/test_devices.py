@@ -188,3 +188,25 @@ def test_hosts_that_cannot_be(text):
 def test_hosts_are_read():
     assert parse_hosts("1/4@node7.cluster:4321") == Hosts(1, 4, "node7.cluster:4321")
     assert parse_hosts("0/2@[::1]:4321").address == "[::1]:4321"
+
+
+@pytest.mark.parametrize("estimator", ["quadratic", "linear-svm"])
+def test_estimators_that_choose_folds_are_shared_out_too(estimator):
+    """Four layers on three devices: the bits of one device."""
+    code = f"""
+import numpy as np
+from jaxflow.batching import local_mesh, spread_over
+from jaxflow.information import ESTIMATORS
+rng = np.random.default_rng(0)
+messages = rng.integers(0, 2, (1, 2, 60)).astype(np.float32)
+layers = (rng.normal(size=(4, 60, 2)) + messages[0, 0][None, :, None]).astype(np.float32)
+found = []
+for devices in (1, 3):
+    with spread_over(local_mesh(devices)):
+        found.append(ESTIMATORS["{estimator}"].estimate(layers, messages, np.ones((1, 2), bool)).bits)
+np.testing.assert_allclose(*found, atol=1e-6)
+assert found[0].max() > 0.1
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env=environment)
+    assert process.returncode == 0, process.stderr
