@@ -1,23 +1,55 @@
-"""How many items run side by side: a pure function of one item, mapped over many in bounded memory."""
+"""How many items run side by side: a pure function of one item, mapped over many in bounded memory, on all devices."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
-In = TypeVar("In")
+from jaxflow.errors import InputError
+
 Out = TypeVar("Out")
 
 CPU_BYTES, CPU_MOST = 2**16, 16  # a batch that stays in a core's cache; XLA inlines small loops up to about 40
 ACCELERATOR_BYTES = 2**31
+AXIS = "networks"  # of the mesh of devices
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
 BRIEF = {"xla_backend_optimization_level": 0}
 """Compiler options of what takes longer to compile than to run: half of the time to compile."""
+
+
+def local_mesh(devices: int | None = None) -> Mesh:
+    """A row of this process's devices, the first ``devices`` of them or all.
+
+    Raises:
+        InputError: there are not as many.
+    """
+    local = jax.local_devices()
+    count = len(local) if devices is None else devices
+    if not 1 <= count <= len(local):
+        raise InputError(f"devices must be between 1 and the {len(local)} that this process has, not {count}")
+    return Mesh(np.array(local[:count]), (AXIS,))
+
+
+def spread_over(mesh: Mesh) -> AbstractContextManager[Any]:
+    """While the block lasts every ``batched_map`` gives each device of the mesh an equal share of its items.
+
+    Their leading axis is sharded by ``jax.shard_map``; the mapped functions do not know of it.
+    """
+    return jax.set_mesh(mesh) if mesh.size > 1 else nullcontext()
+
+
+def _shards() -> int:
+    """Devices to share items among; 1 without a mesh, and inside of a share."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape[AXIS] if AXIS in mesh.auto_axes else 1
 
 
 def lanes(item_bytes: int) -> int:
@@ -40,21 +72,27 @@ def cores() -> int:
 def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     """``function(items)`` in as many equal parts as there are cores, each in a thread of its own: one trace.
 
-    On a CPU XLA runs a loop of small operations on one core; an accelerator gets everything at once.
+    On a CPU XLA runs a loop of small operations on one core; an accelerator gets everything at once, and so do many
+    devices, among which ``batched_map`` shares it.
 
     Args:
         function: compiled, of a pytree with a leading axis, which its results have too.
         items: pytree with a leading axis.
     """
-    count = len(jax.tree.leaves(items)[0])
-    parts = min(cores(), count)
-    width = -(-count // parts)
+    count = _count(items)
+    parts = 1 if _shards() > 1 else min(cores(), count)
     if parts == 1:
         return function(items)
+    width = -(-count // parts)
     split = [jax.tree.map(partial(_part, start=part * width, width=width), items) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *results)
+
+
+def _count(items: Any) -> int:
+    """Length of the leading axis."""
+    return jax.tree.leaves(items)[0].shape[0]
 
 
 def _part(a: Any, start: int, width: int) -> Any:
@@ -64,19 +102,44 @@ def _part(a: Any, start: int, width: int) -> Any:
     return jnp.concatenate([own, jnp.repeat(a[-1:], missing, axis=0)]) if missing else own
 
 
-def batched_map(function: Callable[[In], Out], items: In, item_bytes: int) -> Out:
-    """``vmap(function)(items)`` in equal batches of at most ``lanes(item_bytes)``, the last one padded: one trace.
+def _filled(items: Any, count: int) -> Any:
+    """Items with the last one repeated up to ``count``."""
+    return jax.tree.map(partial(_part, start=0, width=count), items)
+
+
+def batched_map(function: Callable[..., Out], items: Any, item_bytes: int, *shared: Any) -> Out:
+    """``function(item, *shared)`` of all items, in equal batches of at most ``lanes(item_bytes)`` under ``vmap``.
+
+    The last batch is padded: one trace. On many devices (``spread_over``) each maps an equal share, again padded; a
+    ``batched_map`` inside of the function is the device's own.
 
     Args:
-        function: of one item, a pytree without the leading axis.
+        function: of one item, a pytree without the leading axis, and what is shared. On many devices it must not close
+            over arrays that are being traced, unless inside another ``batched_map``.
         items: pytree with a leading axis.
         item_bytes: what one item needs while it runs, roughly.
+        shared: arrays that are the same for all items.
     """
-    count = jax.tree.leaves(items)[0].shape[0]
+    count, shards = _count(items), _shards()
+    run: Any = partial(_in_batches, function, item_bytes)
+    if shards > 1:
+        each, same = PartitionSpec(AXIS), (PartitionSpec(),) * len(shared)
+        run = jax.shard_map(run, in_specs=(each, *same), out_specs=each, check_vma=False)
+    results = run(_filled(items, -(-count // shards) * shards), *shared)
+    return jax.tree.map(lambda a: a[:count], results)
+
+
+def _in_batches(function: Callable[..., Out], item_bytes: int, items: Any, *shared: Any) -> Out:
+    """``batched_map`` on one device."""
+
+    def one(item: Any) -> Out:
+        return function(item, *shared)
+
     if lanes(item_bytes) == 1:  # a vmap of one would evaluate both branches of every conditional
-        return jax.lax.map(function, items)
+        return jax.lax.map(one, items)
+    count = _count(items)
     batches = -(-count // lanes(item_bytes))
     width = -(-count // batches)
-    padded = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[-1:], batches * width - count, axis=0)]), items)
-    results = jax.lax.map(jax.vmap(function), jax.tree.map(lambda a: a.reshape(batches, width, *a.shape[1:]), padded))
+    split = jax.tree.map(lambda a: a.reshape(batches, width, *a.shape[1:]), _filled(items, batches * width))
+    results = jax.lax.map(jax.vmap(one), split)
     return jax.tree.map(lambda a: a.reshape(batches * width, *a.shape[2:])[:count], results)

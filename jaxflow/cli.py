@@ -1,6 +1,7 @@
 """The command: arguments, progress and exit codes."""
 
 import argparse
+import ctypes
 import os
 import re
 import signal
@@ -65,6 +66,11 @@ def parser() -> Parser:
     run.add_argument("--data-seed", type=int, help="of the draw of rows; the authors' rows if not given")
     run.add_argument("--chunk", type=int, default=argparse.SUPPRESS, help="networks computed and saved together;"
                      " larger on an accelerator, smaller for less memory; the preset's if not given")  # fmt: skip
+    run.add_argument("--devices", type=int, default=argparse.SUPPRESS, metavar="N", help="of this host, that share"
+                     " each chunk; all if not given; the results are the same")  # fmt: skip
+    run.add_argument("--hosts", metavar="I/P@HOST:PORT", help="this is process I of P, numbered from 0, that share the"
+                     " chunks; process 0 runs on HOST. Give each the same command, with its I, and an --out that all"
+                     " can write to")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="delete a former run in the results folder")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     _reproduce_parser(commands)
@@ -124,21 +130,29 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.hosts:
+        _explain_loss()  # before JAX is loaded
     from jaxflow import pipeline
     from jaxflow.errors import InputError
+    from jaxflow.hosts import Hosts, parse_hosts
     from jaxflow.progress import reporter
     from jaxflow.summary import summary
 
     names = ("seeds", "hidden", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
     changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
-    folders = {"out": arguments.out, "data_dir": arguments.data_dir}
+    how = {name: getattr(arguments, name) for name in ("out", "data_dir", "overwrite", "devices")
+           if hasattr(arguments, name)}  # fmt: skip
     try:
+        hosts = parse_hosts(arguments.hosts) if arguments.hosts else Hosts()
         config = pipeline.preset(arguments.experiment, **changes)
         with _engine(arguments), reporter(arguments.experiment, arguments.quiet) as report:
-            results = pipeline.run(config, **folders, overwrite=arguments.overwrite, report=report)
-        print(summary(results), flush=True)
+            results = pipeline.run(config, **how, hosts=hosts, report=report)
+        if hosts.process == 0:
+            print(summary(results), flush=True)
     except InputError as error:
-        print(f"jaxflow: {error}", file=sys.stderr)
+        print(f"jaxflow: {error}", file=sys.stderr, flush=True)
+        if arguments.hosts:
+            os._exit(2)  # an orderly exit would wait for the other processes
         return 2
     except BrokenPipeError:  # the reader of the summary, such as head, had enough
         sys.stdout = None
@@ -161,11 +175,31 @@ def _engine(arguments: argparse.Namespace) -> AbstractContextManager[None]:
     return dask_engine(arguments.dask)
 
 
+def _explain_loss() -> None:
+    """One line where jax.distributed, which has lost a process, would log a stack trace and abort.
+
+    It aborts from a thread of its own, where Python's signal handlers do not come to their turn.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "4")  # 0 shows what JAX says about it
+    ctypes.CDLL(None).signal(signal.SIGABRT, _LOST)
+
+
+def _lost(_: int) -> None:
+    _end("another process did not come, or was lost; the same commands go on from the finished chunks", 1)
+
+
+_LOST = ctypes.CFUNCTYPE(None, ctypes.c_int)(_lost)
+
+
 def _interrupted(*_: object) -> None:
+    _end("interrupted; the same command goes on from the last finished chunk", 130)
+
+
+def _end(line: str, code: int) -> None:
     """End at once: every file is written whole or not at all, and XLA's threads do not survive an orderly exit."""
     show_cursor = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(2, f"{show_cursor}jaxflow: interrupted; the same command goes on from the last finished chunk\n".encode())
-    os._exit(130)
+    os.write(2, f"{show_cursor}jaxflow: {line}\n".encode())
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}
 METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6, "magnitude": 2}
+MANY_POINTS = 20_000  # beyond which to look for the best place of a legend takes seconds
 MESSAGE_NAMES = {"y": "accuracy", "z": "bias"}
 PAPER: dict[Any, Any] = {
     "font.size": 8,
@@ -189,7 +190,7 @@ def dependence_panel(axes: Axes, table: pd.DataFrame, message: str) -> None:
     axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     axes.set_xlabel(f"weighted {MESSAGE_NAMES[message]} flow (bits)")
     axes.set_ylabel(f"change of {MESSAGE_NAMES[message]} (points)")
-    axes.legend(title="edges leaving")
+    axes.legend(title="edges leaving", loc="best" if len(table) < MANY_POINTS else "upper right")
 
 
 def dependence(table: pd.DataFrame, title: str) -> Figure:

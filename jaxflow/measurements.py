@@ -156,7 +156,7 @@ def _for_all(networks: int, values: Any) -> Any:
 @partial(jax.jit, static_argnames=("network",))
 def _activations(params: Params, x: Float[Array, "N d"], network: MLP) -> tuple[Float[Array, "S N _"], ...]:
     """Activations of every layer of every network."""
-    return batched_map(partial(forward, network, x=x), params, 8 * x.shape[0] * sum(network.widths))
+    return batched_map(partial(forward, network), params, 8 * x.shape[0] * sum(network.widths), x)
 
 
 def _layer_flows(
@@ -305,7 +305,7 @@ def _pruned(
 ) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
     """Logits of networks after every intervention by its factor, and the measures of their decisions."""
 
-    def one(item: tuple[Params, Array, Array]) -> tuple[Array, Array]:
+    def one(item: tuple[Params, Array, Array], levels: Array, factors: Array, messages: Array) -> tuple[Array, Array]:
         own, begin, ranks = item
 
         def pruned(rank: Array, level: Array, factor: Array) -> Array:
@@ -314,7 +314,8 @@ def _pruned(
         logits = jax.vmap(pruned)(ranks, levels, factors)
         return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
 
-    return batched_map(one, items, 8 * len(factors) * items[1].shape[1] * sum(network.widths))
+    item_bytes = 8 * len(factors) * items[1].shape[1] * sum(network.widths)
+    return batched_map(one, items, item_bytes, levels, factors, messages)
 
 
 def single_edges(weights: Sequence[Array]) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 import importlib.metadata
 import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +17,10 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxflow import analyses, figures
+from jaxflow.batching import local_mesh, spread_over
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
+from jaxflow.hosts import Hosts
 from jaxflow.information import ESTIMATORS, Estimate
 from jaxflow.measurements import (
     Fits,
@@ -80,6 +85,8 @@ def run(
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     overwrite: bool = False,
+    devices: int | None = None,
+    hosts: Hosts | None = None,
     report: Report = silent,
 ) -> Results:
     """Run an experiment, or go on with it, and fill its results folder.
@@ -93,78 +100,135 @@ def run(
         out: results folder, default ``results/<name>-<estimator>``.
         data_dir: folder with the original data files.
         overwrite: delete a former run in the folder.
+        devices: of this process, among which each chunk's networks are shared out; all by default.
+        hosts: the processes among which the chunks are shared out; alone by default.
         report: called with stage, networks done and total.
 
     Raises:
         InputError: data, config and folder do not fit; the message names cause and fix.
     """
+    hosts = hosts or Hosts()
     report("loading data", 0, config.seeds)
     if dataset is None:
         dataset = load_dataset(config.name, data_dir, config.data_seed)
-    inputs = _inputs(config, dataset)
+    network = config.network(dataset)
+    if hosts.processes == 1:  # else JAX may not start before all have met
+        local_mesh(devices)
     path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
-    with locked(path):
-        results, manifest = open_results(path, identity, overwrite)
-        manifest = _planned(config, identity, manifest, path)
-        results.write_manifest(manifest)
-        _run_chunks(inputs, results, manifest, report)
-        report("tables and figures", config.seeds, config.seeds)
-        with timed(manifest["seconds"], "tables and figures"):
-            results.assemble(manifest["chunks"])
-            dependence = results.table("dependence")
-            results.write_table("correlations", analyses.correlations(dependence))
-            told = predictors(dependence, results.table("edge_flows"), results.table("node_flows"))
-            results.write_table("predictors", told)
-            for name, figure in figures.draw_all(results, config, dataset):
-                results.write_figure(name, figure)
-        results.write_manifest({**manifest, "finished": True})
-        results.close()
+    with _opened(path, config, identity, overwrite, hosts) as (results, manifest):
+        mesh = local_mesh(devices)
+        with spread_over(mesh):
+            _run_chunks(_inputs(config, network, dataset), results, manifest, hosts, mesh.size, report)
+        _wait(results, manifest["pending"], config.seeds, report)
+        hosts.part()
+        if hosts.process == 0:
+            _finish(results, manifest, config, dataset, report)
     return results
 
 
-def _run_chunks(inputs: Inputs, results: Results, manifest: dict[str, Any], report: Report) -> None:
-    """Compute and save every chunk that is not there yet; all as wide as the widest, so that all share one trace."""
-    width = max(stop - start for start, stop in manifest["chunks"])
+@contextmanager
+def _opened(
+    path: Path, config: Config, identity: dict[str, Any], overwrite: bool, hosts: Hosts
+) -> Iterator[tuple[Results, dict[str, Any]]]:
+    """The folder and its plan, locked: process 0 writes the plan, then all meet, then the others read it."""
+    if hosts.process == 0:
+        with locked(path):
+            results, manifest = open_results(path, identity, overwrite)
+            manifest = _planned(config, identity, manifest, results)
+            results.write_manifest(manifest)
+            hosts.meet()
+            yield results, manifest
+    else:
+        hosts.meet()
+        with locked(path, hosts.process):
+            results, manifest = open_results(path, identity)
+            if manifest is None or manifest["seeds"] != config.seeds:
+                raise InputError(
+                    f"{path} is not what process 0 has begun; all processes need the same command and the same storage"
+                )
+            yield results, manifest
+
+
+def _run_chunks(
+    inputs: Inputs, results: Results, manifest: dict[str, Any], hosts: Hosts, devices: int, report: Report
+) -> None:
+    """Compute and save this process's share of the chunks that are not there yet.
+
+    All are as wide as the widest, so that all share one trace, and a multiple of the devices.
+    """
+    widest = max(stop - start for start, stop in manifest["chunks"])
+    width = -(-widest // devices) * devices
     steps = _steps(inputs.config, inputs.network, inputs.x.shape[1], width)
-    for start, stop in manifest["chunks"]:
-        if not results.finished(start, stop):
-            stages = Stages(steps, _shares(inputs.config, steps), manifest["seconds"], partial(
-                _report_chunk, report, start, stop, inputs.config.seeds))  # fmt: skip
-            measured = _measure(inputs, start, width, stages)
-            measured = jax.tree.map(lambda a, n=stop - start: np.asarray(a[:n]), measured)
-            results.write_chunk(start, stop, _tables(inputs, np.arange(start, stop), measured), measured.trained.params)
+    manifest["device"] = jax.local_devices()[0].device_kind
+    for start, stop in manifest["pending"][hosts.process :: hosts.processes]:
+        stages = Stages(steps, _shares(inputs.config, steps), manifest["seconds"], partial(
+            _report_chunk, report, start, stop, inputs.config.seeds))  # fmt: skip
+        measured = _measure(inputs, start, width, stages)
+        measured = jax.tree.map(lambda a, n=stop - start: np.asarray(a)[:n], measured)
+        results.write_chunk(start, stop, _tables(inputs, np.arange(start, stop), measured), measured.trained.params)
+        if hosts.process == 0:
             results.write_manifest(manifest)
 
 
-def _inputs(config: Config, dataset: Dataset) -> Inputs:
+def _wait(results: Results, chunks: Sequence[Sequence[int]], seeds: int, report: Report) -> None:
+    """Until the other processes have finished their chunks; the loss of one ends this one meanwhile."""
+    told, missing = -1, list(chunks)
+    while missing := [bounds for bounds in missing if not results.finished(*bounds)]:
+        done = seeds - sum(stop - start for start, stop in missing)
+        if done != told:
+            report("waiting for the other processes", done, seeds)
+        told = done
+        time.sleep(1)
+
+
+def _finish(results: Results, manifest: dict[str, Any], config: Config, dataset: Dataset, report: Report) -> None:
+    """Tables and figures of the whole run."""
+    report("tables and figures", config.seeds, config.seeds)
+    with timed(manifest["seconds"], "tables and figures"):
+        results.assemble(manifest["chunks"])
+        dependence = results.table("dependence")
+        results.write_table("correlations", analyses.correlations(dependence))
+        told = predictors(dependence, results.table("edge_flows"), results.table("node_flows"))
+        results.write_table("predictors", told)
+        for name, figure in figures.draw_all(results, config, dataset):
+            results.write_figure(name, figure)
+    del manifest["pending"]
+    results.write_manifest({**manifest, "finished": True})
+    results.close()
+
+
+def _inputs(config: Config, network: MLP, dataset: Dataset) -> Inputs:
     """Everything on the device."""
     train, test = dataset.train, dataset.test
     arrays = map(jnp.asarray, (train.x, train.y, test.x, np.stack([test.y, test.z])))
-    return Inputs(config, config.network(dataset), *arrays, key=jax.random.key(config.seed))
+    return Inputs(config, network, *arrays, key=jax.random.key(config.seed))
 
 
-def _planned(config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, path: Path) -> dict[str, Any]:
+def _planned(
+    config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, results: Results
+) -> dict[str, Any]:
     """The manifest to begin or go on with; chunks of equal size for the networks that it does not have yet."""
     old = manifest or {"seeds": 0, "chunks": [], "seconds": {}}
     if config.seeds < old["seeds"]:
         raise InputError(
-            f"{path} holds {old['seeds']} networks, {config.seeds} were asked for; "
+            f"{results.path} holds {old['seeds']} networks, {config.seeds} were asked for; "
             "ask for at least as many, choose another --out, or --overwrite to start afresh"
         )
     missing = config.seeds - old["seeds"]
     bounds = np.linspace(old["seeds"], config.seeds, -(-missing // config.chunk) + 1).astype(int).tolist()
+    chunks = [*old["chunks"], *pairwise(bounds)]
     return {
         "experiment": config.name,
         "seeds": config.seeds,
         "identity": identity,
-        "chunks": [*old["chunks"], *pairwise(bounds)],
+        "chunks": chunks,
         "finished": False,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "device": jax.devices()[0].device_kind,
         "seconds": old["seconds"],
+        "pending": [bounds for bounds in chunks if not results.finished(*bounds)],
     }
 
 

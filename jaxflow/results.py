@@ -183,7 +183,7 @@ def _own_manifest(results: Results) -> dict[str, Any] | None:
     """The manifest of a folder; None if it is empty or absent, an error if jaxflow did not fill it."""
     with _explained(results.path):
         contents = {entry.name for entry in results.path.iterdir()} if results.path.exists() else set()
-    if not contents - {".partial", ".lock"}:
+    if not {name for name in contents if name != ".partial" and not name.startswith(".lock")}:
         return None
     manifest = results.manifest if "manifest.json" in contents else None
     if not isinstance(manifest, dict) or not {"experiment", "identity", "chunks", "seeds", "finished"} <= set(manifest):
@@ -207,12 +207,15 @@ def _clear(results: Results) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep a second run out of the folder while the block lasts; the system forgets the lock when a process dies."""
+def locked(path: Path, process: int = 0) -> Iterator[None]:
+    """Keep a second run out of the folder while the block lasts; the system forgets the lock when a process dies.
+
+    Each of the processes that share a run holds a lock of its own.
+    """
     _own_manifest(Results(path))  # leaves alone what is not ours
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True)
-        file = (path / ".lock").open("w")
+        file = (path / (f".lock-{process}" if process else ".lock")).open("w")
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

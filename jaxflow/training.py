@@ -151,6 +151,9 @@ def train_many(
     Returns:
         ``Trained`` with a leading axis S.
     """
-    one = partial(train, x=x, y=y, network=network, config=config)
-    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, key).params))
-    return batched_map(lambda number: one(jax.random.fold_in(key, number)), networks, 12 * size)
+
+    def one(number: Array, key: Array, x: Array, y: Array) -> Trained:
+        return train(jax.random.fold_in(key, number), x, y, network, config)
+
+    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, networks[0], key, x, y).params))
+    return batched_map(one, networks, 12 * size, key, x, y)

@@ -73,7 +73,7 @@ def estimate(
 def _all_layers(layers: Float[Array, "S N n"], messages: Float[Array, "P K N"]) -> Float[Array, "S P K 2**n"]:
     """Every layer about every message, in bounded memory."""
     item_bytes = 8 * layers[0].size + 16 * messages[..., 0].size * 2 ** layers.shape[-1]
-    return batched_map(lambda layer: _all_gaussian(messages, layer[None, None]), layers, item_bytes)
+    return batched_map(lambda layer, about: _all_gaussian(about, layer[None, None]), layers, item_bytes, messages)
 
 
 @jax.jit

@@ -79,14 +79,14 @@ def search_layers(
     chosen: Int[Array, "B 5"] | None = None,
 ) -> Search:
     """Nested cross-validation of every layer, fields ``[B, ...]``; given the draws of the folds, only the outer one."""
-    c = draws[:, 0]
 
-    def one(item: tuple[Array, ...]) -> Search:
+    def one(item: tuple[Array, ...], t: Array, folds: Folds, c: Array) -> Search:
         x, *known = item
         own, unchosen = (known[0], 0) if known else choose(x, t, folds, c)
         accuracy, unscored = score(x, t, folds, c[own])
         return Search(accuracy, own, unchosen + unscored)
 
-    fits = len(folds.train) if chosen is not None else folds.inner_train.shape[0] * len(c)
+    fits = len(folds.train) if chosen is not None else folds.inner_train.shape[0] * len(draws)
     item_bytes = 16 * folds.train.shape[1] * fits
-    return batched_map(one, (layers,) if chosen is None else (layers, chosen), item_bytes)
+    items = (layers,) if chosen is None else (layers, chosen)
+    return batched_map(one, items, item_bytes, t, folds, draws[:, 0])

@@ -87,7 +87,7 @@ def choose(
     """The draw of every outer fold, by mean accuracy over its inner folds, the first among equals; unconverged fits."""
     rows = folds.inner_train, folds.inner_test, folds.inner_landmarks
     item_bytes = len(draws) * _fit_bytes(folds.inner_train)
-    accuracy, failed = batched_map(lambda fold: fold_accuracies(x, t, *fold, draws), rows, item_bytes)
+    accuracy, failed = batched_map(lambda fold: fold_accuracies(x, t, *fold, draws=draws), rows, item_bytes)
     chosen = jnp.argmax(jnp.mean(accuracy.reshape(OUTER, INNER, -1), axis=1), axis=-1)
     return chosen, jnp.sum(failed)
 
@@ -111,11 +111,12 @@ def search_layers(
 ) -> Search:
     """Nested cross-validation of every layer, fields ``[B, ...]``; given the draws of the folds, only the outer one."""
 
-    def one(item: tuple[Array, ...]) -> Search:
+    def one(item: tuple[Array, ...], t: Array, folds: Folds, draws: Array) -> Search:
         x, *known = item
         own, unchosen = (known[0], 0) if known else choose(x, t, folds, draws)
         accuracy, unscored = score(x, t, folds, draws[own])
         return Search(accuracy, own, unchosen + unscored)
 
     fits = OUTER if chosen is not None else OUTER * INNER * len(draws)
-    return batched_map(one, (layers,) if chosen is None else (layers, chosen), fits * _fit_bytes(folds.train))
+    items = (layers,) if chosen is None else (layers, chosen)
+    return batched_map(one, items, fits * _fit_bytes(folds.train), t, folds, draws)

@@ -133,7 +133,8 @@ def all_held_out(
 ) -> Float[Array, "S T P F"]:
     """``held_out`` of every layer."""
     item_bytes = 12 * layers[0].size * len(rows) + len(members) * _subset_bytes(layers[0], messages)
-    return batched_map(lambda x: held_out(x.T, messages, among, rows, members, bound), layers, item_bytes)
+    shared = messages, among, rows, members
+    return batched_map(lambda x, *shared: held_out(x.T, *shared, bound=bound), layers, item_bytes, *shared)
 
 
 def quadratic(
