@@ -16,7 +16,8 @@ from jaxtyping import Array
 from jaxflow import analyses, figures
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
-from jaxflow.information import ESTIMATORS, Estimate
+from jaxflow.information import ESTIMATORS, Estimate, memory_needed
+from jaxflow.information.exact import layers_together
 from jaxflow.measurements import (
     Fits,
     Flows,
@@ -102,6 +103,7 @@ def run(
     if dataset is None:
         dataset = load_dataset(config.name, data_dir, config.data_seed)
     inputs = _inputs(config, dataset)
+    _report_memory(inputs, report)
     path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
@@ -145,6 +147,14 @@ def _inputs(config: Config, dataset: Dataset) -> Inputs:
     return Inputs(config, config.network(dataset), *arrays, key=jax.random.key(config.seed))
 
 
+def _report_memory(inputs: Inputs, report: Report) -> None:
+    """What the flows of the widest layer are going to take, if they are too many to list."""
+    nodes = max((inputs.x.shape[1], *inputs.network.widths)[inputs.config.first_layer :])
+    if ESTIMATORS[inputs.config.estimator].flows and nodes > analyses.LISTED_NODES:
+        gigabytes = layers_together(nodes) * memory_needed(nodes) / 2**30
+        report(f"exact flows of {nodes} nodes will take {gigabytes:.2f} GB", 0, inputs.config.seeds)
+
+
 def _planned(config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, path: Path) -> dict[str, Any]:
     """The manifest to begin or go on with; chunks of equal size for the networks that it does not have yet."""
     old = manifest or {"seeds": 0, "chunks": [], "seconds": {}}
@@ -178,7 +188,8 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     _check_finite(trained, start)
     estimate, permuted = _estimator(config, null_key, messages)
     with stages("flows") as advance:
-        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance)
+        exact = ESTIMATORS[config.estimator].flows
+        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance, exact)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
     single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
     intervene = _interventions(inputs, trained.params, flows, estimate, len(single))
