@@ -124,7 +124,7 @@ def information_table(networks: np.ndarray, bits: ByLayer) -> pd.DataFrame:
                 bits=np.swapaxes(values, 1, 2),
             )
             for layer, values in bits.items()
-            if values.shape[-1] <= 2**LISTED_NODES
+            if 0 < values.shape[-1] <= 2**LISTED_NODES
         ]
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -60,6 +61,28 @@ def lanes(item_bytes: int) -> int:
     if jax.default_backend() == "cpu":
         return max(1, min(CPU_MOST, CPU_BYTES // item_bytes))
     return max(1, ACCELERATOR_BYTES // item_bytes)
+
+
+def nodes_together() -> int:
+    """Nodes whose 2ⁿ subsets are computed together: in a core's cache on a CPU, enough to fill anything else."""
+    return 16 if jax.default_backend() == "cpu" else 22
+
+
+def free_bytes() -> int:
+    """Memory that is free for arrays: the accelerator's, else this machine's within the limit of its control group."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    try:
+        fields = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        free = next(int(field[1]) * 1024 for field in fields if field[0] == "MemAvailable:")
+    except (OSError, StopIteration):  # no Linux: what is installed
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # no control group, or one without a limit
+        return free
+    return min(free, limit - used)
 
 
 def cores() -> int:

@@ -4,7 +4,7 @@ Activations, pruned logits and flows are one network's computation mapped over t
 estimator sees activations as arrays, so that it may choose folds from the messages or leave JAX altogether.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import Outputs, decision_measures, outputs, pruned_logits
+from jaxflow.analyses import LISTED_NODES, Outputs, decision_measures, outputs, pruned_logits
 from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
-from jaxflow.information import Advance, Estimate, Estimates, subset_members
+from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, subset_members
 from jaxflow.information.estimates import ignore
+from jaxflow.information.exact import layers_together
 from jaxflow.interventions import (
     Scores,
     Strategy,
@@ -46,7 +47,7 @@ class LayerFlows(NamedTuple):
     """Information and flows of one layer of networks ``[S]`` about both messages (axis of 2: y, z).
 
     Attributes:
-        bits: ``[S, 2, 2**n]``.
+        bits: ``[S, 2, 2**n]``, or ``[S, 2, 0]`` of a layer too wide to list.
         node: ``[S, 2, n]``.
         witness: ``[S, 2, n]`` bitmasks.
         null95: ``[S, 2]``, NaN where the messages come without permutations.
@@ -113,6 +114,7 @@ def measure_flows(
     first_layer: int,
     estimate: Estimate,
     advance: Advance = ignore,
+    exact: Callable[..., ExactFlows] | None = None,
 ) -> Flows:
     """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
 
@@ -126,13 +128,14 @@ def measure_flows(
         first_layer: where the analysis begins.
         estimate: of information.
         advance: told how many (network, message, subset) are done.
+        exact: flows of layers too wide to list, see ``EstimatorSpec``.
     """
     activations = dict(enumerate(_activations(params, x, network)))
     values = messages.astype(x.dtype)
     layers, fits, draws = {}, [], None
     for layer in range(first_layer, len(activations)):
         own = activations[layer][:1] if layer == 0 and not network.categories else activations[layer]
-        found, draws, spent = _layer_flows(own, values, estimate, advance)
+        found, draws, spent = _layer_flows(own, values, estimate, advance, exact)
         layers[layer], *shared = jax.tree.map(partial(_for_all, len(activations[layer])), (found, spent))
         fits += shared
     weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
@@ -160,9 +163,15 @@ def _activations(params: Params, x: Float[Array, "N d"], network: MLP) -> tuple[
 
 
 def _layer_flows(
-    layer: Float[Array, "S N n"], messages: Float[Array, "P 2 N"], estimate: Estimate, advance: Advance
+    layer: Float[Array, "S N n"],
+    messages: Float[Array, "P 2 N"],
+    estimate: Estimate,
+    advance: Advance,
+    exact: Callable[..., ExactFlows] | None = None,
 ) -> tuple[LayerFlows, Any, Fits]:
     """Flows in one layer, the draws of the whole layer and the fits, in blocks of networks."""
+    if exact is not None and layer.shape[-1] > LISTED_NODES:
+        return _exact_layer_flows(layer, messages, exact, advance), None, Fits(*np.zeros((2, len(layer), 2), int))
     members = subset_members(layer.shape[-1])
     width = max(1, BLOCK_BYTES // (8 * messages[..., 0].size * len(members)))
     found = []
@@ -174,12 +183,32 @@ def _layer_flows(
     return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
 
 
+def _exact_layer_flows(
+    layer: Float[Array, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
+) -> LayerFlows:
+    """Flows in one wide layer, as many networks at a time as there are cores and memory."""
+    nodes, found = layer.shape[-1], []
+    width = layers_together(nodes)
+    for start in range(0, len(layer), width):
+        flows = on_all_cores(partial(exact, messages=messages), layer[start : start + width])
+        found.append(jax.tree.map(np.asarray, flows))
+        advance(len(flows.flow) * messages.shape[1] * 2**nodes)
+    flow, witness, _ = jax.tree.map(lambda *blocks: jnp.concatenate(blocks), *found)
+    nothing = np.zeros((*flow.shape[::2], 0), flow.dtype)
+    return LayerFlows(nothing, flow[:, 0], witness[:, 0], _null95(jnp.swapaxes(flow[:, 1:], 0, 1)))
+
+
 @jax.jit
 def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
     """Node flows and noise floor from the bits about the messages and their permutations."""
-    node, witness = node_flows(bits[0])
-    null = noise_floor(bits[1:]) if len(bits) > 1 else jnp.full(bits.shape[1:3], jnp.nan)
-    return LayerFlows(bits[0], node, witness, null)
+    flow, witness = node_flows(bits)
+    kept = bits[0] if bits.shape[-1] <= 2**LISTED_NODES else bits[0, ..., :0]
+    return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]))
+
+
+def _null95(flow: Float[Array, "permutations S 2 n"]) -> Float[Array, "S 2"]:
+    """Noise floor, NaN without permutations."""
+    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:3], jnp.nan)
 
 
 def _fits(estimates: Estimates) -> Fits:

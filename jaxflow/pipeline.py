@@ -21,7 +21,8 @@ from jaxflow.batching import local_mesh, spread_over
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
 from jaxflow.hosts import Hosts
-from jaxflow.information import ESTIMATORS, Estimate
+from jaxflow.information import ESTIMATORS, Estimate, memory_needed
+from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.measurements import (
     Fits,
     Flows,
@@ -114,11 +115,14 @@ def run(
     network = config.network(dataset)
     if hosts.processes == 1:  # else JAX may not start before all have met
         local_mesh(devices)
+        _check_memory(config, network, dataset, report)
     path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
     with _opened(path, config, identity, overwrite, hosts) as (results, manifest):
         mesh = local_mesh(devices)
+        if hosts.processes > 1:
+            _check_memory(config, network, dataset, report)
         with spread_over(mesh):
             _run_chunks(_inputs(config, network, dataset), results, manifest, hosts, mesh.size, report)
         _wait(results, manifest["pending"], config.seeds, report)
@@ -206,6 +210,20 @@ def _inputs(config: Config, network: MLP, dataset: Dataset) -> Inputs:
     return Inputs(config, network, *arrays, key=jax.random.key(config.seed))
 
 
+def _check_memory(config: Config, network: MLP, dataset: Dataset, report: Report) -> None:
+    """Refuse, or say before it begins, what the flows of the widest layer take, if it is too wide to list."""
+    spec = ESTIMATORS[config.estimator]
+    nodes = max((dataset.train.x.shape[1], *network.widths)[config.first_layer :])
+    if spec.flows is None or nodes <= analyses.LISTED_NODES:
+        return
+    if nodes > (widest := widest_exact()):
+        raise InputError(
+            f"a layer has {nodes} nodes, 2**{nodes} subsets; there is memory for layers of up to {widest} nodes"
+        )
+    gigabytes = layers_together(nodes) * memory_needed(nodes) / 2**30
+    report(f"exact flows of {nodes} nodes will take {gigabytes:.2f} GB", 0, config.seeds)
+
+
 def _planned(
     config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, results: Results
 ) -> dict[str, Any]:
@@ -242,7 +260,8 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     _check_finite(trained, start)
     estimate, permuted = _estimator(config, null_key, messages)
     with stages("flows") as advance:
-        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance)
+        exact = ESTIMATORS[config.estimator].flows
+        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance, exact)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
     single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
     intervene = _interventions(inputs, trained.params, flows, estimate, len(single))

@@ -14,7 +14,6 @@ from jaxflow.networks import MLP
 from jaxflow.training import Training
 
 TUNE = ("each", "once")
-EXACT_NODES = 20  # widest layer whose 2ⁿ subsets are listed
 
 
 def strategy_grid(
@@ -115,16 +114,22 @@ class Config:
                 rows for a batch.
         """
         widths = (dataset.train.x.shape[1], *self.hidden, 2)
-        for layer, width in enumerate(widths[self.first_layer :], self.first_layer):
-            if width > EXACT_NODES:
-                raise InputError(
-                    f"layer {layer} has {width} nodes, 2**{width} subsets; exact flows go up to {EXACT_NODES} nodes"
-                    " (first_layer=1 leaves the input out)"
-                )
+        self._check_widths(widths)
         check_strategies(self.strategies, widths[self.first_layer :])
         if len(dataset.train.y) < self.training.batch_size:
             raise InputError(f"{len(dataset.train.y)} training rows cannot fill a batch of {self.training.batch_size}")
         return MLP((*self.hidden, 2), dataset.categories, self.linear)
+
+    def _check_widths(self, widths: tuple[int, ...]) -> None:
+        """Refuse a layer with more subsets than the estimator has time for."""
+        most = ESTIMATORS[self.estimator].most
+        for layer, width in enumerate(widths[self.first_layer :], self.first_layer):
+            if width > most:
+                hint = " (first_layer=1 leaves the input out)" if layer == 0 else ""
+                raise InputError(
+                    f"layer {layer} has {width} nodes, 2**{width} subsets;"
+                    f" {self.estimator} goes up to {most} nodes{hint}"
+                )
 
     def as_json(self) -> dict[str, Any]:
         """The config as plain JSON types."""

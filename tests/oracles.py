@@ -1,14 +1,16 @@
 """Slow and obvious computations in NumPy that the fast ones are held against."""
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
 
-def gaussian_bits(message: np.ndarray, activations: np.ndarray, determined: float = 1e-6) -> np.ndarray:
+def gaussian_bits(message: np.ndarray, activations: np.ndarray, masks: Iterable[int] | None = None) -> np.ndarray:
     """I(M; X_T) for every subset, from slices of the data in double precision: least squares, node by node.
 
-    A node whose standardised residual variance given the subset's earlier ones is at most ``determined`` is left out.
+    A node whose standardised residual variance given the subset's earlier ones is at most 1e-6, or 1e-8 of the
+    float32 rounding variance that they pass on, is left out.
     """
     m = message.astype(float) - message.mean()
     x = activations.astype(float)
@@ -18,13 +20,18 @@ def gaussian_bits(message: np.ndarray, activations: np.ndarray, determined: floa
     p = message.mean()
     entropy = 0.0 if p in (0, 1) else -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     bits = []
-    for mask in range(2 ** x.shape[1]):
-        basis = np.zeros((len(m), 0))
+    for mask in range(2 ** x.shape[1]) if masks is None else masks:
+        basis, residues, rounding = np.zeros((len(m), 0)), [], []
         for node in [i for i in range(x.shape[1]) if mask >> i & 1]:
-            residual = x[:, node] - basis @ (basis.T @ x[:, node])
+            parts = basis.T @ x[:, node]
+            residual = x[:, node] - basis @ parts
             residual = residual - basis @ (basis.T @ residual)
-            if residual.var() > determined:
+            shares = parts**2 / len(m) / np.array(residues) if residues else np.zeros(0)
+            passed_on = 1 + shares @ np.array(rounding) if rounding else 1
+            if residual.var() > max(1e-6, 1e-8 * passed_on):
                 basis = np.column_stack([basis, residual / np.linalg.norm(residual)])
+                residues.append(residual.var())
+                rounding.append(passed_on)
         left = m - basis @ (basis.T @ m)
         ratio = (left @ left) / (m @ m) if m.any() else 1.0
         bits.append(np.clip(-0.5 * np.log2(ratio), 0, entropy) if ratio > 0 else entropy)

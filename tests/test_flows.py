@@ -6,7 +6,7 @@ import pytest
 from oracles import node_flow
 
 from jaxflow import InputError, edge_flows, node_flows
-from jaxflow.flows import noise_floor
+from jaxflow.flows import _largest_gains, noise_floor
 from jaxflow.information import gaussian
 
 
@@ -22,6 +22,19 @@ def test_flows_and_witnesses_equal_brute_force(rng, n):
             if flow[b, node] > 0:
                 gain = bits[b, chosen | 1 << node] - bits[b, chosen]
                 assert gain == pytest.approx(float(flow[b, node]), abs=1e-7)
+
+
+@pytest.mark.parametrize("width", [1, 4, 64, 512])
+def test_whatever_is_looked_at_together(rng, width):
+    """Rounded to tenths, so that ties are everywhere: the smallest mask wins across blocks too."""
+    bits = jnp.asarray(rng.integers(0, 10, (2, 512)) / 10, jnp.float32)
+    flow, witness = _largest_gains(bits, width)
+    lattice = np.arange(512)
+    for b, node in np.ndindex(2, 9):
+        without = lattice[lattice >> node & 1 == 0]
+        gain = np.asarray(bits[b])[without | 1 << node] - np.asarray(bits[b])[without]
+        assert flow[b, node] == gain.max()
+        assert witness[b, node] == without[np.argmax(gain)]
 
 
 def test_xor_is_synergistic():
@@ -66,18 +79,16 @@ def test_edge_flow_is_the_weight_times_the_flow():
 
 
 def test_noise_floor_pools_nodes_and_permutations(rng):
-    bits = jnp.asarray(rng.random((20, 2, 8)).astype(np.float32))
-    flow = np.asarray(node_flows(bits)[0])
-    np.testing.assert_allclose(
-        noise_floor(bits), np.percentile(flow.swapaxes(0, 1).reshape(2, -1), 95, axis=1), rtol=1e-6
-    )
+    flow = rng.random((20, 2, 3)).astype(np.float32)
+    expected = np.percentile(flow.swapaxes(0, 1).reshape(2, -1), 95, axis=1)
+    np.testing.assert_allclose(noise_floor(jnp.asarray(flow)), expected, rtol=1e-6)
 
 
 def test_noise_floor_holds_for_independent_messages(rng):
     """About 95 % of the flows of independent messages lie below the floor (0.0006 bit for N = 5,300, n = 3)."""
     layer = rng.normal(size=(5300, 3)).astype(np.float32)
     messages = rng.integers(0, 2, (400, 5300))
-    floor = float(noise_floor(gaussian(messages[:200], layer)))
+    floor = float(noise_floor(node_flows(gaussian(messages[:200], layer))[0]))
     assert floor == pytest.approx(0.0006, abs=0.00025)
     fresh = np.asarray(node_flows(gaussian(messages[200:], layer))[0])
     assert 0.92 < np.mean(fresh < floor) < 0.98

@@ -427,14 +427,14 @@ def test_more_nodes_than_there_are_is_refused_before_anything_runs(tmp_path):
 
 
 def test_a_layer_too_wide_to_list_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"layer 0 has 30 nodes, 2\*\*30 subsets"):
-        pipeline.run(CONFIG, own_dataset(width=30), out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"layer 0 has 31 nodes, 2\*\*31 subsets"):
+        pipeline.run(CONFIG, own_dataset(width=31), out=tmp_path / "out")
 
 
 def test_wide_inputs_run_from_the_first_hidden_layer(tmp_path):
     """As mnist: the input layer is outside the analysis."""
     config = changed(seeds=1, first_layer=1, hidden=(3, 2))
-    results = pipeline.run(config, own_dataset(width=30), out=tmp_path / "out")
+    results = pipeline.run(config, own_dataset(width=31), out=tmp_path / "out")
     assert set(results.table("node_flows")["layer"]) == {1, 2, 3}
     assert set(results.table("dependence")["layer"]) == {1, 2}
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxflow.information.cross_validation import outer_fold_numbers
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy
 from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, subset_members
+from jaxflow.information.exact import MASK_NODES, ExactFlows, gaussian_flows, memory_needed, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian
 from jaxflow.information.quadratic import estimate as estimate_quadratic
@@ -25,12 +26,15 @@ __all__ = [
     "Estimates",
     "Estimator",
     "EstimatorSpec",
+    "ExactFlows",
     "binary_entropy",
     "check_backend",
     "gaussian",
+    "gaussian_flows",
     "information_to_accuracy",
     "kernel_svm",
     "linear_svm",
+    "memory_needed",
     "quadratic",
     "rank_normalised",
     "subset_members",
@@ -44,17 +48,21 @@ class EstimatorSpec:
     Attributes:
         estimate: of stacks of layers.
         groups: rows that the noise floor's permutations of a message may exchange; None if it has no noise floor.
+        most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
         searches: whether it searches hyperparameters, and takes ``backend``.
+        flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
     """
 
     estimate: Callable[..., Estimates]
     groups: Callable[[np.ndarray], np.ndarray] | None
+    most: int
     searches: bool = False
+    flows: Callable[..., ExactFlows] | None = None
 
 
 ESTIMATORS = {
-    "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like),
-    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, searches=True),
-    "kernel-svm": EstimatorSpec(estimate_kernel, None, searches=True),
-    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers),
+    "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like, MASK_NODES, flows=stack_flows),
+    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True),
+    "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True),
+    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18),
 }

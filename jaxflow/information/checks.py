@@ -13,10 +13,15 @@ from jaxflow.errors import InputError
 MOST_NODES = 26  # 2²⁶ values of one message take a quarter of a gigabyte
 
 
-def checked_inputs(message: Any, activations: Any) -> tuple[Array, Array]:
+def checked_inputs(message: Any, activations: Any, most: int = MOST_NODES) -> tuple[Array, Array]:
     """Both as floating arrays with equally many leading axes.
 
     Concrete values are checked, traced ones (under ``jit``, ``vmap``) cannot be.
+
+    Args:
+        message: 0/1.
+        activations: of a layer.
+        most: nodes of the widest layer.
 
     Raises:
         InputError: shapes that do not fit, a message that is not 0/1, NaN or infinity.
@@ -27,10 +32,8 @@ def checked_inputs(message: Any, activations: Any) -> tuple[Array, Array]:
         raise InputError(f"expected message [..., N] and activations [..., N, n], got {samples} and {layer}")
     if samples[-1] == 0:
         raise InputError("message and activations hold no samples")
-    if layer[-1] > MOST_NODES:
-        raise InputError(
-            f"a layer of {layer[-1]} nodes has 2**{layer[-1]} subsets; at most {MOST_NODES} nodes can be listed"
-        )
+    if layer[-1] > most:
+        raise InputError(f"a layer of {layer[-1]} nodes has 2**{layer[-1]} subsets; at most {most} nodes can be listed")
     if not isinstance(message, Tracer) and not np.isin(np.asarray(message), (0, 1)).all():
         raise InputError("the message must be binary, 0 or 1 in every sample")
     if not isinstance(activations, Tracer):

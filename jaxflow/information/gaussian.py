@@ -2,14 +2,7 @@
 
 Three steps, all in the precision of the activations. Centre and standardise; Gram–Schmidt gives the triangular
 factor R of the columns (X = QR) and the message's coordinates c = Qᵀm; a recursion over the nodes splits every
-(R, c) into the subsets with and without the next node.
-
-    with the node       its direction is the first row: drop row and column, c₀² of the variance is explained
-    without the node    drop the column, rotate the first row into the others (Givens) so that R stays triangular
-
-Working on R and not on the covariance RᵀR keeps an error of eps·κ where Schur complements of the covariance
-(Griffin and Tsatsomeros 2006) make eps·κ², κ the condition number of a subset. The tree is the dropping-columns
-algorithm for all-subsets regression (Gatu and Kontoghiorghes 2003).
+(R, c) into the subsets with and without the next node, see ``recursion``.
 """
 
 from functools import partial
@@ -25,8 +18,8 @@ from jaxflow.information.checks import checked_inputs
 from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import Advance, Estimates, ignore
 from jaxflow.information.ranks import rank_normalised
+from jaxflow.information.recursion import explained_variance, nonzero
 
-DETERMINED = 1e-6  # residual variance of a standardised column that counts as none
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -80,11 +73,27 @@ def _all_layers(layers: Float[Array, "S N n"], messages: Float[Array, "P K N"]) 
 @partial(jnp.vectorize, signature="(s),(s,n)->(t)")
 def _all_gaussian(message: Float[Array, " N"], activations: Float[Array, "N n"]) -> Float[Array, " 2**n"]:
     """One message, one layer."""
-    basis, factor = _orthonormalised(_standardised(activations.T))
+    basis, factor = decomposed(activations)
+    return subset_bits(factor, *projected(message, basis))
+
+
+def decomposed(activations: Float[Array, "N n"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
+    """Q and R of the standardised columns."""
+    return _orthonormalised(_standardised(activations.T))
+
+
+def projected(message: Float[Array, " N"], basis: Float[Array, "n N"]) -> tuple[Float[Array, " n"], Float[Array, ""]]:
+    """Coordinates c = Qᵀm of a standardised message, and its entropy H(M)."""
     coordinates = jnp.matmul(basis, _standardised(message[None])[0], precision=HIGHEST)
-    explained = jnp.minimum(_explained_variance(factor, coordinates), 1)
-    bits = -jnp.log1p(-explained) / (2 * jnp.log(2.0))
-    return jnp.clip(bits, 0, binary_entropy(jnp.mean(message)))
+    return coordinates, binary_entropy(jnp.mean(message))
+
+
+def subset_bits(
+    factor: Float[Array, "n n"], coordinates: Float[Array, " n"], entropy: Float[Array, ""]
+) -> Float[Array, " 2**n"]:
+    """I(M; X_T) of all subsets from the coordinates of layer and message."""
+    explained = jnp.minimum(explained_variance(factor, coordinates), 1)
+    return jnp.clip(-jnp.log1p(-explained) / (2 * jnp.log(2.0)), 0, entropy)
 
 
 def _standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
@@ -92,19 +101,14 @@ def _standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
 
     Centred twice: the first mean of a far-off row is rounded, the second corrects it.
     """
-    x = x / _nonzero(jnp.max(jnp.abs(x), axis=1, keepdims=True))  # sums do not overflow
+    x = x / nonzero(jnp.max(jnp.abs(x), axis=1, keepdims=True))  # sums do not overflow
     for _ in range(2):
         x = x - jnp.mean(x, axis=1, keepdims=True)
     reach = jnp.max(jnp.abs(x), axis=1, keepdims=True)
-    x = x / _nonzero(reach)  # squares do not vanish
+    x = x / nonzero(reach)  # squares do not vanish
     norm = jnp.sqrt(jnp.sum(x**2, axis=1, keepdims=True))
     constant = reach * norm <= jnp.finfo(x.dtype).eps * x.shape[1] ** 0.5
-    return jnp.where(constant, 0, x / _nonzero(norm))
-
-
-def _nonzero(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """1 instead of 0, to divide by."""
-    return jnp.where(x > 0, x, 1)
+    return jnp.where(constant, 0, x / nonzero(norm))
 
 
 def _orthonormalised(x: Float[Array, "n N"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
@@ -123,40 +127,7 @@ def _orthonormalised(x: Float[Array, "n N"]) -> tuple[Float[Array, "n N"], Float
             v, column = v - jnp.matmul(h, basis, precision=HIGHEST), column + h
         norm = jnp.sqrt(jnp.vdot(v, v, precision=HIGHEST))
         norm = jnp.where(norm > rounding, norm, 0)
-        direction = jnp.where(norm > 0, v / _nonzero(norm), 0)
+        direction = jnp.where(norm > 0, v / nonzero(norm), 0)
         return basis.at[j].set(direction), factor.at[:, j].set(column.at[j].set(norm))
 
     return jax.lax.fori_loop(0, n, add, (jnp.zeros_like(x), jnp.zeros((n, n), x.dtype)))
-
-
-def _explained_variance(factor: Float[Array, "n n"], coordinates: Float[Array, " n"]) -> Float[Array, " 2**n"]:
-    """Fraction of the message's variance explained by X_T, for all T; subsets are the last axis throughout."""
-    R, c = factor[:, :, None], coordinates[:, None]
-    explained = jnp.zeros(1, factor.dtype)
-    for _ in range(len(factor)):
-        R_without, c_without = _absorbed(R[1:, 1:], c[1:], R[0, 1:], c[0])
-        determined = R[0, 0] ** 2 <= DETERMINED
-        R_with = jnp.where(determined[None, None], R_without, R[1:, 1:])
-        c_with = jnp.where(determined[None], c_without, c[1:])
-        explained_with = jnp.where(determined, explained, explained + c[0] ** 2)
-        R = jnp.concatenate([R_without, R_with], axis=-1)
-        c = jnp.concatenate([c_without, c_with], axis=-1)
-        explained = jnp.concatenate([explained, explained_with])
-    return explained
-
-
-def _absorbed(
-    R: Float[Array, "k k T"], c: Float[Array, "k T"], row: Float[Array, "k T"], c_row: Float[Array, " T"]
-) -> tuple[Float[Array, "k k T"], Float[Array, "k T"]]:
-    """R' upper triangular with R'ᵀR' = RᵀR + rowᵀrow, by one Givens rotation for each row of R; c turns along."""
-    if len(R) == 0:
-        return R, c
-
-    def rotate(carry: tuple[Array, Array], xs: tuple[Array, Array, Array]):
-        (row, c_row), (j, R_j, c_j) = carry, xs
-        norm = jnp.sqrt(R_j[j] ** 2 + row[j] ** 2)
-        cos, sin = jnp.where(norm > 0, R_j[j] / _nonzero(norm), 1), row[j] / _nonzero(norm)
-        turned = cos[None] * R_j + sin[None] * row, cos * c_j + sin * c_row
-        return (cos[None] * row - sin[None] * R_j, cos * c_row - sin * c_j), turned
-
-    return jax.lax.scan(rotate, (row, c_row), (jnp.arange(len(R)), R, c))[1]
