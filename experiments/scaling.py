@@ -1,0 +1,231 @@
+"""How time, memory and the paper's correlations grow: with seeds, width, depth and samples.
+
+    python experiments/scaling.py [--data-dir DIR] [--docs docs] [--only seeds exact search depth samples mnist]
+
+Every point runs in a process of its own, for its peak of memory, and goes into ``docs/scaling.csv`` as soon as it is
+there; what is there is not measured again (delete the rows that you want afresh). Seconds are those of the second call,
+compilation apart; for the whole pipeline (seeds) both together. Figures: ``docs/figures/scaling*.png``.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from jaxflow import load_dataset, pipeline, search_flows
+from jaxflow.figures import COLOURS, MARKERS, MESSAGE_NAMES, new_figure, paper_style
+from jaxflow.information import gaussian, gaussian_flows
+from jaxflow.interventions import Strategy
+from jaxflow.networks import MLP
+from jaxflow.training import Training, train_many
+
+SAMPLES, NODES = 5300, 6
+NETWORKS = 25  # behind every correlation on mnist
+SIZES = {
+    "seeds": (1, 10, 100, 1000, 10_000),
+    "exact": (2, 4, 8, 12, 16, 20, 22, 24),
+    "search": (24, 48, 98, 196, 392, 784),
+    "depth": (1, 2, 5, 10, 20, 50),
+    "samples": (1000, 10_000, 100_000, 1_000_000),
+}
+MNIST = [(f"{width}x{depth}", (width,) * depth) for width, depth in ((3, 5), (6, 5), (10, 5), (6, 1), (6, 3), (6, 10))]
+LABELS = {
+    "seeds": "networks (adult-small, whole run)",
+    "exact": "nodes (exact flows, one message)",
+    "search": "nodes (greedy search, one message)",
+    "depth": "hidden layers of 16 (training, one epoch of 16 networks)",
+    "samples": "samples (information of all subsets of 6 nodes)",
+}
+
+
+def twice(function: Callable[[], object]) -> dict[str, float]:
+    """Seconds of the second call, and of the first beyond that."""
+    times = [time.perf_counter()]
+    for _ in range(2):
+        jax.block_until_ready(function())
+        times.append(time.perf_counter())
+    first, second = np.diff(times)
+    return {"seconds": float(second), "compilation": float(max(0, first - second))}
+
+
+def normal_layer(samples: int, nodes: int) -> tuple[jax.Array, jax.Array]:
+    """A message, and correlated normal activations that tell of it."""
+    rng = np.random.default_rng(0)
+    message = rng.integers(0, 2, samples)
+    layer = rng.normal(size=(samples, nodes)) @ rng.normal(size=(nodes, nodes)) + 0.3 * message[:, None]
+    return jnp.asarray(message, jnp.float32), jnp.asarray(layer, jnp.float32)
+
+
+def seeds(size: int, data_dir: Path | None) -> dict[str, float]:
+    """The whole pipeline into a folder that is thrown away."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline.run(pipeline.preset("adult-small", seeds=size), out=folder, data_dir=data_dir)
+    return {"seconds": time.perf_counter() - begin, "compilation": np.nan}
+
+
+def exact(size: int, _: Path | None) -> dict[str, float]:
+    """All flows of a layer."""
+    message, layer = normal_layer(SAMPLES, size)
+    return twice(lambda: gaussian_flows(message, layer))
+
+
+def search(size: int, _: Path | None) -> dict[str, float]:
+    """Lower bounds on all flows of a layer."""
+    message, layer = normal_layer(SAMPLES, size)
+    return twice(lambda: search_flows(message, layer, beam=1, restarts=0))
+
+
+def depth(size: int, _: Path | None) -> dict[str, float]:
+    """One epoch of training, on the synthetic data."""
+    train = load_dataset("synthetic").train
+    arrays = jax.random.key(0), jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.y)
+    network, config = MLP((*(16,) * size, 2)), Training(learning_rate=1e-2, epochs=1)
+    return twice(lambda: train_many(*arrays, network, config))
+
+
+def samples(size: int, _: Path | None) -> dict[str, float]:
+    """All subsets of a layer."""
+    message, layer = normal_layer(size, NODES)
+    return twice(lambda: gaussian(message, layer))
+
+
+MEASURES: dict[str, Callable[[int, Path | None], dict[str, float]]] = {
+    "seeds": seeds,
+    "exact": exact,
+    "search": search,
+    "depth": depth,
+    "samples": samples,
+}
+
+
+def measured(kind: str, size: int, data_dir: Path | None) -> dict[str, float]:
+    """A point, from a process of its own."""
+    command = [sys.executable, __file__, "--point", kind, str(size)]
+    command += ["--data-dir", str(data_dir)] if data_dir else []
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def point(kind: str, size: int, data_dir: Path | None) -> None:
+    """Measure in this process, and print JSON."""
+    found = MEASURES[kind](size, data_dir)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"kind": kind, "size": size, **found, "peak_gb": peak}))
+
+
+def all_points(kinds: list[str], path: Path, data_dir: Path | None) -> pd.DataFrame:
+    """Every point, those that are missing measured."""
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["kind", "size"])
+    there = set(zip(table["kind"], table["size"], strict=True))
+    missing = [(kind, size) for kind in kinds if kind in SIZES for size in SIZES[kind] if (kind, size) not in there]
+    for kind, size in track(missing, "points"):
+        row = pd.DataFrame([measured(kind, size, data_dir)])
+        table = pd.concat([table, row]) if len(table) else row
+        table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+    return table
+
+
+def growth(table: pd.DataFrame) -> tuple[float, str]:
+    """Exponent of the last three points in the size, or in 2^nodes for what lists subsets."""
+    last = table.sort_values("size").tail(3)
+    log_seconds = np.log2(last["seconds"].to_numpy(float))
+    listed = last["kind"].iloc[0] == "exact"
+    sizes = last["size"].to_numpy(float)
+    slope = np.polyfit(sizes if listed else np.log2(sizes), log_seconds, 1)[0]
+    return float(slope), "2^({:.2f} n)" if listed else "n^{:.2f}"
+
+
+def growth_figure(table: pd.DataFrame):
+    """Seconds and peak memory against size, a column for every kind."""
+    kinds = [kind for kind in SIZES if kind in set(table["kind"])]
+    figure, grid = new_figure(2.6 * len(kinds), 4.4, 2, len(kinds))
+    for axes, kind in zip(grid.T, kinds, strict=True):
+        rows = table[table["kind"] == kind].sort_values("size")
+        exponent, form = growth(rows)
+        for k, (column, label) in enumerate((("seconds", form.format(exponent)), ("compilation", "compilation"))):
+            if rows[column].notna().any():
+                axes[0].plot(rows["size"], rows[column], MARKERS[k] + "-", color=COLOURS[k], label=label)
+        axes[1].plot(rows["size"], rows["peak_gb"], MARKERS[2] + "-", color=COLOURS[2])
+        axes[0].legend()
+        axes[0].set_yscale("log")
+        for own in axes:
+            own.set_xscale("linear" if kind == "exact" else "log")
+        axes[1].set_ylim(0)
+        axes[1].set_xlabel(LABELS[kind])
+    grid[0, 0].set_ylabel("seconds")
+    grid[1, 0].set_ylabel("peak of the process (GB)")
+    return figure
+
+
+def mnist_table(path: Path, data_dir: Path | None) -> pd.DataFrame:
+    """Table 2's correlations on mnist for networks of other widths and depths, with their intervals."""
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["network"])
+    for name, hidden in track([own for own in MNIST if own[0] not in set(table["network"])], "mnist"):
+        strategies = (Strategy("bias/acc", "node", 1),)
+        config = pipeline.preset("mnist", hidden=hidden, seeds=NETWORKS, strategies=strategies, factors=(1.0, 0.0))
+        with tempfile.TemporaryDirectory() as folder:
+            results = pipeline.run(config, out=folder, data_dir=data_dir)
+            told = results.table("predictors").query("predictor == 'edge flow'").assign(network=name)
+        table = pd.concat([table, told]) if len(table) else told
+        table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+    return table
+
+
+def mnist_figure(table: pd.DataFrame):
+    """R by layer, a panel for every message and for width and depth."""
+    figure, grid = new_figure(7.2, 5.0, 2, 2, shared=True)
+    names = (("3x5", "6x5", "10x5"), ("6x1", "6x3", "6x5", "6x10"))
+    for (row, column), axes in np.ndenumerate(grid):
+        message = list(MESSAGE_NAMES)[column]
+        for look, name in enumerate(names[row]):
+            own = table[(table["network"] == name) & (table["message"] == message)]
+            r, low, high = (own[field].to_numpy(float) for field in ("r", "low", "high"))
+            at = own["layer"] + 0.08 * look
+            bars = np.nan_to_num(np.abs([r - low, high - r]))
+            axes.errorbar(at, r, yerr=bars, fmt=MARKERS[look] + "-", color=COLOURS[look], label=name, elinewidth=0.6)
+        axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
+        axes.set_title(f"effect on {MESSAGE_NAMES[message]}, by {('width', 'depth')[row]}")
+        axes.set_xlabel("layer")
+        axes.set_ylabel("r of edge flow and effect")
+        axes.label_outer()
+        if column == 1:
+            axes.legend(title="hidden layers", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def main() -> None:
+    """Measure what is missing, and draw."""
+    parser = argparse.ArgumentParser(description="How time, memory and the paper's correlations grow.")
+    parser.add_argument("--only", nargs="+", choices=(*SIZES, "mnist"), default=(*SIZES, "mnist"))
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--point", nargs=2, metavar=("KIND", "SIZE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.point:
+        point(options.point[0], int(options.point[1]), options.data_dir)
+        return
+    (options.docs / "figures").mkdir(parents=True, exist_ok=True)
+    table = all_points(options.only, options.docs / "scaling.csv", options.data_dir)
+    print(table.to_string(index=False))
+    with paper_style():
+        growth_figure(table).savefig(options.docs / "figures/scaling.png", dpi=120)
+        if "mnist" in options.only:
+            correlations = mnist_table(options.docs / "scaling_mnist.csv", options.data_dir)
+            print(correlations.to_string(index=False))
+            mnist_figure(correlations).savefig(options.docs / "figures/scaling_mnist.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
