@@ -80,14 +80,14 @@ def _all_layers(layers: Float[Array, "S N n"], messages: Float[Array, "P K N"]) 
 @partial(jnp.vectorize, signature="(s),(s,n)->(t)")
 def _all_gaussian(message: Float[Array, " N"], activations: Float[Array, "N n"]) -> Float[Array, " 2**n"]:
     """One message, one layer."""
-    basis, factor = _orthonormalised(_standardised(activations.T))
-    coordinates = jnp.matmul(basis, _standardised(message[None])[0], precision=HIGHEST)
+    basis, factor = _orthonormalised(standardised(activations.T))
+    coordinates = jnp.matmul(basis, standardised(message[None])[0], precision=HIGHEST)
     explained = jnp.minimum(_explained_variance(factor, coordinates), 1)
     bits = -jnp.log1p(-explained) / (2 * jnp.log(2.0))
     return jnp.clip(bits, 0, binary_entropy(jnp.mean(message)))
 
 
-def _standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
+def standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
     """Rows centred, of unit norm; a row that is constant but for rounding becomes 0.
 
     Centred twice: the first mean of a far-off row is rounded, the second corrects it.
