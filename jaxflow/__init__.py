@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxflow.errors import InputError
     from jaxflow.flows import edge_flows, node_flows
     from jaxflow.interventions import prune
+    from jaxflow.search import search_flows
 
 __all__ = [
     "Dataset",
@@ -23,6 +24,7 @@ __all__ = [
     "node_flows",
     "pipeline",
     "prune",
+    "search_flows",
 ]
 
 _HOMES = {
@@ -33,6 +35,7 @@ _HOMES = {
     "edge_flows": "flows",
     "node_flows": "flows",
     "prune": "interventions",
+    "search_flows": "search",
 }
 
 

@@ -38,6 +38,24 @@ def gaussian_bits(message: np.ndarray, activations: np.ndarray, masks: Iterable[
     return np.array(bits)
 
 
+def conditional_bits(message: np.ndarray, activations: np.ndarray, node: int, members: np.ndarray) -> float:
+    """I(M; X_V | X_T) by least squares in double precision, each term clipped to H(M)."""
+    p = message.mean()
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    m = message - p
+
+    def bits(nodes: np.ndarray) -> float:
+        x = activations[:, nodes].astype(float)
+        x = x - x.mean(axis=0)
+        x = x / np.maximum(x.std(axis=0), 1e-300)
+        left = m - x @ np.linalg.lstsq(x, m, rcond=1e-6)[0]
+        ratio = (left @ left) / (m @ m)
+        return entropy if ratio <= 0 else min(-0.5 * np.log2(ratio), entropy)
+
+    others = np.flatnonzero(members)
+    return bits(np.append(others, node)) - bits(others)
+
+
 def node_flow(bits: np.ndarray, node: int) -> float:
     """The maximum over subsets of the other nodes, one by one."""
     gains = [bits[mask | 1 << node] - bits[mask] for mask in range(len(bits)) if not mask >> node & 1]

@@ -13,15 +13,15 @@ from jaxflow.errors import InputError
 MOST_NODES = 26  # 2²⁶ values of one message take a quarter of a gigabyte
 
 
-def checked_inputs(message: Any, activations: Any, most: int = MOST_NODES) -> tuple[Array, Array]:
+def checked_inputs(message: Any, activations: Any, most: int | None = MOST_NODES) -> tuple[Array, Array]:
     """Both as floating arrays with equally many leading axes.
 
     Concrete values are checked, traced ones (under ``jit``, ``vmap``) cannot be.
 
     Args:
-        message: 0/1.
-        activations: of a layer.
-        most: nodes of the widest layer.
+        message: ``[..., N]``.
+        activations: ``[..., N, n]``.
+        most: nodes of the widest layer; None for any number.
 
     Raises:
         InputError: shapes that do not fit, a message that is not 0/1, NaN or infinity.
@@ -32,7 +32,7 @@ def checked_inputs(message: Any, activations: Any, most: int = MOST_NODES) -> tu
         raise InputError(f"expected message [..., N] and activations [..., N, n], got {samples} and {layer}")
     if samples[-1] == 0:
         raise InputError("message and activations hold no samples")
-    if layer[-1] > most:
+    if most is not None and layer[-1] > most:
         raise InputError(f"a layer of {layer[-1]} nodes has 2**{layer[-1]} subsets; at most {most} nodes can be listed")
     if not isinstance(message, Tracer) and not np.isin(np.asarray(message), (0, 1)).all():
         raise InputError("the message must be binary, 0 or 1 in every sample")
@@ -60,6 +60,6 @@ def _centred(activations: Any) -> Any:
     if values.dtype.itemsize <= 4:
         return activations
     centred = values.astype(float) - values.mean(axis=-2, keepdims=True, dtype=float)
-    if np.abs(centred).max() > np.finfo(np.float32).max:
+    if np.abs(centred).max(initial=0) > np.finfo(np.float32).max:
         raise InputError("the activations are too large for float32; scale them")
     return centred.astype(np.promote_types(jnp.result_type(activations), np.float32))

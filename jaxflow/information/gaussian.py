@@ -79,12 +79,12 @@ def _all_gaussian(message: Float[Array, " N"], activations: Float[Array, "N n"])
 
 def decomposed(activations: Float[Array, "N n"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
     """Q and R of the standardised columns."""
-    return _orthonormalised(_standardised(activations.T))
+    return _orthonormalised(standardised(activations.T))
 
 
 def projected(message: Float[Array, " N"], basis: Float[Array, "n N"]) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """Coordinates c = Qᵀm of a standardised message, and its entropy H(M)."""
-    coordinates = jnp.matmul(basis, _standardised(message[None])[0], precision=HIGHEST)
+    coordinates = jnp.matmul(basis, standardised(message[None])[0], precision=HIGHEST)
     return coordinates, binary_entropy(jnp.mean(message))
 
 
@@ -96,7 +96,7 @@ def subset_bits(
     return jnp.clip(-jnp.log1p(-explained) / (2 * jnp.log(2.0)), 0, entropy)
 
 
-def _standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
+def standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
     """Rows centred, of unit norm; a row that is constant but for rounding becomes 0.
 
     Centred twice: the first mean of a far-off row is rounded, the second corrects it.
