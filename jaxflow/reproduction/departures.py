@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -12,7 +13,7 @@ from jaxflow.datasets import Dataset
 from jaxflow.networks import Params
 from jaxflow.presets import Config
 from jaxflow.progress import reporter
-from jaxflow.reproduction.program import alpha_table, inversion_table, shared_edges_table
+from jaxflow.reproduction.program import NodeFlows, alpha_table, inversion_table, shared_edges_table
 from jaxflow.reproduction.runs import Run
 from jaxflow.results import Results
 
@@ -24,7 +25,7 @@ class Comparison(NamedTuple):
     """A table of the authors' way beside ours, on the networks of a run."""
 
     run: str
-    compute: Callable[[Params, Config, Dataset], pd.DataFrame]
+    compute: Callable[[Params, Config, Dataset, NodeFlows], pd.DataFrame]
     keys: tuple[str, ...]
     most: int = 100
 
@@ -33,7 +34,7 @@ COMPARISONS = {
     "inversion": Comparison("synthetic-gaussian", inversion_table, ("metric", "method", "level", "factor")),
     "shared_edges_large": Comparison("adult-large-gaussian", shared_edges_table, ("factor",)),
     "shared_edges_mnist": Comparison("mnist-gaussian", shared_edges_table, ("factor",)),
-    "alpha": Comparison("synthetic-kernel-svm", alpha_table, ("layer", "message"), most=4),  # minutes for each network
+    "alpha": Comparison("synthetic-kernel-svm", alpha_table, ("method", "level", "factor"), most=4),  # minutes each
 }
 
 
@@ -75,14 +76,25 @@ def _computed(
     quiet: bool,
 ) -> pd.DataFrame:
     """The comparison on the first ``count`` networks of a run, block by block."""
-    params, dataset, pieces = results.params(), load(own.config.name), []
+    shared = results.params(), _node_flows(results)
+    dataset, pieces = load(own.config.name), []
     with reporter(title, quiet) as report:
         for start in range(0, count, BLOCK):
             report("authors' way", start, count)
-            block = jax.tree.map(lambda leaf, start=start: leaf[start : min(start + BLOCK, count)], params)
-            piece = comparison.compute(block, own.config, dataset)
+            params, node = jax.tree.map(lambda leaf, start=start: leaf[start : min(start + BLOCK, count)], shared)
+            piece = comparison.compute(params, own.config, dataset, node)
             pieces.append(piece.assign(network=piece["network"] + start))
     return pd.concat(pieces)
+
+
+def _node_flows(results: Results) -> NodeFlows:
+    """Layer → node flows ``[S, 2, n]`` about y and z, from the table."""
+    table = results.table("node_flows").sort_values(["network", "message", "node"])
+    networks = table["network"].nunique()
+    return {
+        int(str(layer)): jnp.asarray(own["flow"].to_numpy(np.float32).reshape(networks, 2, -1))
+        for layer, own in table.groupby("layer")
+    }
 
 
 def summary(name: str, table: pd.DataFrame) -> pd.DataFrame:

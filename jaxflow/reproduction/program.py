@@ -6,6 +6,7 @@ scaled once for every path. The others are runs of their own, see ``runs.variant
 
 import dataclasses
 from functools import partial
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,15 @@ from jaxtyping import Array, Float, Int
 from jaxflow import analyses
 from jaxflow.datasets import Dataset
 from jaxflow.information import ESTIMATORS, Advance, Estimate, Estimates, gaussian
-from jaxflow.information.entropy import binary_entropy, information_to_accuracy
+from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
 from jaxflow.measurements import measure_flows, measure_interventions, strategy_ranks
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
 from jaxflow.presets import Config, strategy_grid
+
+NodeFlows: TypeAlias = dict[int, Array]  # layer → [S, 2, n]
+GAPS = ["argmax_accuracy", "parity_gap", "odds_gap"]
 
 
 def estimate_by_inversion(
@@ -71,9 +75,7 @@ def measured_again(params: Params, config: Config, dataset: Dataset, estimate: E
     """
     network, x, messages = _analysed(config, dataset)
     flows = measure_flows(params, x, messages[None], network, config.first_layer, estimate)
-    keys = jax.random.split(jax.random.key(0), len(flows.start))
-    node = {layer: own.node for layer, own in flows.layers.items()}
-    ranks = strategy_ranks(keys, params, node, config.strategies, len(x), config.first_layer)
+    ranks = _ranks(params, config, {layer: own.node for layer, own in flows.layers.items()}, len(x))
     tail = jax.vmap(partial(tail_params, start=config.first_layer))(params)
     levels = [strategy.level for strategy in config.strategies]
     outputs, _ = measure_interventions(
@@ -83,14 +85,22 @@ def measured_again(params: Params, config: Config, dataset: Dataset, estimate: E
     return outputs
 
 
+def _ranks(params: Params, config: Config, node: NodeFlows, samples: int) -> Array:
+    """Ranks of the edges under strategies of which none is random."""
+    keys = jax.random.split(jax.random.key(0), len(node[config.first_layer]))
+    return strategy_ranks(keys, params, node, config.strategies, samples, config.first_layer)
+
+
 def _analysed(config: Config, dataset: Dataset) -> tuple[MLP, Array, Array]:
     """The architecture, and inputs and messages of the analysis half."""
     x, y, z = dataset.test
     return config.network(dataset), jnp.asarray(x), jnp.asarray(np.stack([y, z]))
 
 
-def inversion_table(params: Params, config: Config, dataset: Dataset) -> pd.DataFrame:
+def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlows) -> pd.DataFrame:
     """The tradeoff of Fig. 13 by jaxflow's estimate and by eq. 13's inversion, in double and in single precision.
+
+    Flows are estimated anew, as they too would come out otherwise.
 
     Returns:
         A row per network, strategy and factor: ``accuracy``, ``bias``, and both with ``_double`` and ``_single``.
@@ -105,10 +115,10 @@ def inversion_table(params: Params, config: Config, dataset: Dataset) -> pd.Data
     table = analyses.tradeoff_table(np.arange(len(outputs[""].bias)), config.strategies, config.factors, outputs[""])
     for name, own in outputs.items():
         table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(own.accuracy), np.ravel(own.bias)
-    return table.drop(columns=["argmax_accuracy", "parity_gap", "odds_gap"])
+    return table.drop(columns=GAPS)
 
 
-def shared_edges_table(params: Params, config: Config, dataset: Dataset) -> pd.DataFrame:
+def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: NodeFlows) -> pd.DataFrame:
     """Pruning the two widest bias-to-accuracy paths (Fig. 6), shared edges scaled once or once for every path.
 
     Returns:
@@ -116,16 +126,16 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset) -> pd.D
         ``accuracy_repeated`` and ``bias_repeated`` with them scaled for every path through them.
     """
     network, x, messages = _analysed(config, dataset)
-    flows = measure_flows(params, x, messages[None], network, config.first_layer, ESTIMATORS["gaussian"].estimate)
+    start = jax.lax.map(lambda own: forward(network, own, x)[config.first_layer], params)
     tail = jax.vmap(partial(tail_params, start=config.first_layer))(params)
-    node = [jnp.asarray(flows.layers[layer].node) for layer in list(flows.layers)[:-1]]
-    count = jax.vmap(partial(_paths_through, level=2, samples=len(x)))(tail, node)
+    sources = [node[layer] for layer in sorted(node)[:-1]]
+    count = jax.vmap(partial(_paths_through, level=2, samples=len(x)))(tail, sources)
     factors = jnp.asarray(config.factors, x.dtype)
     logits_of = partial(_logits, tail_network(network, config.first_layer))
 
     def outputs(times: Array) -> analyses.Outputs:
         one = jax.vmap(logits_of, (None, None, 0, None))  # every factor
-        logits = jax.lax.map(lambda own: one(own[0], own[1], factors, own[2]), (tail, times, flows.start))
+        logits = jax.lax.map(lambda own: one(own[0], own[1], factors, own[2]), (tail, times, start))
         return analyses.measure_outputs(logits, messages[0], messages[1], gaussian)
 
     once, repeated = outputs(jnp.minimum(count, 1)), outputs(count)
@@ -158,26 +168,35 @@ def _logits(
     return forward(network, pruned, start)[-1]
 
 
-def alpha_table(params: Params, config: Config, dataset: Dataset) -> pd.DataFrame:
-    """Hidden layer and output of trained networks by the kernel SVM as the text has it, and with the program's range.
+def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlows) -> pd.DataFrame:
+    """Fig. 3's pruning by bias-to-accuracy flow, with the kernel SVM's penalty as the text and as the program draws it.
+
+    By scikit-learn's fits both times, tuned once at the unpruned output; what is pruned is the same.
+
+    Args:
+        params: of the networks.
+        config: of their run.
+        dataset: what they were trained on.
+        node: their flows, which choose what is pruned.
 
     Returns:
-        A row per network, layer and message: ``text`` and ``program``, the accuracy in per cent that each estimate
-        stands for, by scikit-learn's fits both times.
+        A row per network, strategy and factor: ``accuracy``, ``bias``, and both with ``_program``, in per cent.
     """
     network, x, messages = _analysed(config, dataset)
+    config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:1]))
     activations = jax.vmap(lambda own: forward(network, own, x))(params)
-    columns = {}
-    for name, published in (("text", False), ("program", True)):
+    ranks = _ranks(params, config, node, len(x))
+    tables = []
+    for published in (False, True):
         estimate = partial(ESTIMATORS["kernel-svm"].estimate, backend="sklearn", published_alpha=published)
-        values = [
-            estimate(layer, messages[None].astype(x.dtype), np.ones((1, layer.shape[-1]), bool)).bits[0, :, :, 0]
-            for layer in activations[1:]
-        ]
-        bits = jnp.asarray(np.stack(values, axis=1), x.dtype)  # [S, layers, 2]
-        shares = jnp.broadcast_to(messages.mean(axis=1, dtype=x.dtype), bits.shape)
-        columns[name] = 100 * information_to_accuracy(bits, shares)
-    networks, layers = np.ogrid[: len(bits), 1 : len(activations)]
-    return analyses.tidy(
-        network=networks[:, :, None], layer=layers[:, :, None], message=np.array(analyses.MESSAGES, object), **columns
-    )
+        found = estimate(activations[-1], messages[None].astype(x.dtype), np.ones((1, 2), bool))
+        decisions = jnp.zeros((len(activations[-1]), 3), x.dtype)
+        unpruned = analyses.outputs(jnp.asarray(found.bits[0, :, :, 0], x.dtype), decisions, messages)
+        outputs, _ = measure_interventions(
+            params, activations[0], ranks, [own.level for own in config.strategies], config.factors,
+            unpruned, messages, tail_network(network, 0), estimate, draws=found.draws[:, :, 0],
+        )  # fmt: skip
+        networks = np.arange(len(activations[-1]))
+        tables.append(analyses.tradeoff_table(networks, config.strategies, config.factors, outputs).drop(columns=GAPS))
+    text, program = tables
+    return text.assign(accuracy_program=program["accuracy"], bias_program=program["bias"])
