@@ -11,7 +11,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import linregress
@@ -25,6 +26,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}
 METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6, "magnitude": 2}
+MANY_COLOURS = "viridis"
 MANY_POINTS = 20_000  # beyond which to look for the best place of a legend takes seconds
 MESSAGE_NAMES = {"y": "accuracy", "z": "bias"}
 PAPER: dict[Any, Any] = {
@@ -173,10 +175,14 @@ def counted(level: int, method: str) -> str:
 
 
 def dependence_panel(axes: Axes, table: pd.DataFrame, message: str) -> None:
-    """Edge flow against effect of removing the edge: a point per edge and network, a fit and its R² per layer."""
+    """Edge flow against effect of removing the edge: a point per edge and network, a fit and its R² per layer.
+
+    More layers than there are colours are coloured by number, without a legend.
+    """
+    colours = layer_colours(table)
     for look, (layer, rows) in enumerate(table[table["message"] == message].groupby("layer")):
         flow, effect = rows["flow"].to_numpy(), rows["effect"].to_numpy()
-        colour = COLOURS[look % len(COLOURS)]
+        colour = colours[look]
         marker = MARKERS[look % len(MARKERS)]
         axes.scatter(flow, effect, s=5, color=colour, marker=marker, alpha=0.35, linewidths=0, rasterized=True)
         label = f"layer {layer}"
@@ -190,7 +196,8 @@ def dependence_panel(axes: Axes, table: pd.DataFrame, message: str) -> None:
     axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     axes.set_xlabel(f"weighted {MESSAGE_NAMES[message]} flow (bits)")
     axes.set_ylabel(f"change of {MESSAGE_NAMES[message]} (points)")
-    axes.legend(title="edges leaving", loc="best" if len(table) < MANY_POINTS else "upper right")
+    if len(colours) <= len(COLOURS):
+        axes.legend(title="edges leaving", loc="best" if len(table) < MANY_POINTS else "upper right")
 
 
 def dependence(table: pd.DataFrame, title: str) -> Figure:
@@ -198,8 +205,19 @@ def dependence(table: pd.DataFrame, title: str) -> Figure:
     figure, grid = new_figure(6.8, 3.0, 1, 2)
     for axes, message in zip(grid[0], MESSAGE_NAMES, strict=True):
         dependence_panel(axes, table, message)
+    if table["layer"].nunique() > len(COLOURS):
+        layers = Normalize(table["layer"].min(), table["layer"].max())
+        figure.colorbar(ScalarMappable(layers, MANY_COLOURS), ax=list(grid[0]), label="edges leaving layer")
     figure.suptitle(title)
     return figure
+
+
+def layer_colours(table: pd.DataFrame) -> list[Any]:
+    """A colour for every layer of a table."""
+    count = table["layer"].nunique()
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return list(mpl.colormaps[MANY_COLOURS](np.linspace(0, 1, count)))
 
 
 def flow_panel(
@@ -261,7 +279,7 @@ def flows(
 ) -> Figure:
     """A network's accuracy and bias flows side by side (as Venkatesh et al. 2021, Fig. 8)."""
     layers = node_flows["layer"].nunique()
-    figure, grid = new_figure(2.6 + 1.2 * layers, 2.8, 1, 2)
+    figure, grid = new_figure(2.6 + 1.2 * layers, max(2.8, 0.28 * (node_flows["node"].max() + 1)), 1, 2)
     nodes = node_flows[node_flows["network"] == network]
     edges = edge_flows[edge_flows["network"] == network]
     for axes, message, colour in zip(grid[0], MESSAGE_NAMES, COLOURS[:2], strict=True):

@@ -28,6 +28,7 @@ HOW = (
     "A number agrees if it lies in our 95 % bootstrap interval (whole networks resampled, percentile; conditional on"
     " this draw of rows), widened by 0.1, or by 0.5 if it was printed to whole per cent or points; an order, if the"
     " interval of the difference lies above 0; undecided are correlations that rest on too few effects that are not 0."
+    " The kernel SVM is tuned once for every network and message and keeps its penalties under pruning."
 )
 WHAT_DIFFERS = (
     "The printed numbers again with one thing changed at a time: the estimator, the draw of rows (`--data-seed 1`), a"
