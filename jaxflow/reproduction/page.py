@@ -53,6 +53,7 @@ def page(tables: Mapping[str, pd.DataFrame]) -> str:
         _signs(tables["numbers"]),
         "## Table 2, and what explains the rest",
         WHAT_DIFFERS,
+        _explained(tables["verdicts"], tables["numbers"]),
         _numbers(tables["numbers"]),
         "## Every claim",
         _claims(verdicts),
@@ -126,6 +127,23 @@ def _elsewhere(row: Any, numbers: pd.DataFrame) -> str:
     return (
         f"{row.experiment}, {row.claim}: {_number(row.paper)} printed, {_number(row.ours)} here, {found or 'nowhere'}"
     )
+
+
+def _explained(verdicts: pd.DataFrame, numbers: pd.DataFrame) -> str:
+    """For every number that differs, the changes under which it does not, or that it hardly moves."""
+    lines = []
+    for row in verdicts[(verdicts["verdict"] == "differ") & verdicts["paper"].notna()].itertuples():
+        own = numbers[numbers["claim"] == row.claim]
+        own = own[own["experiment"] == own.loc[own["run"] == row.run, "experiment"].iloc[0]]
+        others = own[(own["run"] != row.run) & own["ours"].notna() & (own["kind"] != LINEAR)]
+        agreeing = [f"{_number(o.ours)} {_interval(o)} ({o.kind})" for o in others.itertuples() if o.verdict == "agree"]
+        said = (
+            f"agrees with another choice: {', '.join(agreeing)}"
+            if agreeing
+            else f"is between {_number(others['ours'].min())} and {_number(others['ours'].max())} in all other runs too"
+        )
+        lines.append(f"- {row.run}, {row.claim}: {_number(row.paper)} printed, {_number(row.ours)} here; it {said}.")
+    return "What differs:\n\n" + "\n".join(lines) if lines else ""
 
 
 def _numbers(numbers: pd.DataFrame) -> str:
