@@ -80,18 +80,25 @@ WAYS = {"": "jaxflow", "_double": "eq. 13, double precision", "_single": "eq. 13
 
 
 def inversion_figure(compared: pd.DataFrame) -> Figure:
-    """Fig. 13 by bias-to-accuracy flow: jaxflow's estimate beside the inversion of a near-singular covariance."""
-    figure, grid = new_figure(8.4, 2.8, 1, 3, shared=True)
-    for axes, (way, title) in zip(grid[0], WAYS.items(), strict=True):
-        own = compared.assign(bias=compared[f"bias{way}"], accuracy=compared[f"accuracy{way}"])
-        for look, (method, level) in enumerate(NODES_EDGES):
-            chosen = (own["metric"] == "bias/acc") & (own["method"] == method) & (own["level"] == level)
-            tradeoff_curve(axes, own[chosen], look, counted(level, method))
-        unpruned = own[own["factor"] == 1].rename(columns={"bias": "output_bias", "accuracy": "output_accuracy"})
-        mark_unpruned(axes, unpruned)
-        axes.set_title(title)
-        axes.set_xlabel("bias at the output (%)")
-    grid[0, 0].set_ylabel("accuracy at the output (%)")
+    """Fig. 13 by bias-to-accuracy flow: jaxflow's estimate beside the inversion of a near-singular covariance.
+
+    Below, the same without the weights removed altogether, to show what lies close together.
+    """
+    figure, grid = new_figure(8.4, 4.8, 2, 3)
+    for row, own in enumerate((compared, compared[compared["factor"] > 0])):
+        for axes, (way, title) in zip(grid[row], WAYS.items(), strict=True):
+            if axes is not grid[row, 0]:
+                axes.sharex(grid[row, 0])
+                axes.sharey(grid[row, 0])
+            shown = own.assign(bias=own[f"bias{way}"], accuracy=own[f"accuracy{way}"])
+            for look, (method, level) in enumerate(NODES_EDGES):
+                chosen = (shown["metric"] == "bias/acc") & (shown["method"] == method) & (shown["level"] == level)
+                tradeoff_curve(axes, shown[chosen], look, counted(level, method))
+            unpruned = shown[shown["factor"] == 1]
+            mark_unpruned(axes, unpruned.rename(columns={"bias": "output_bias", "accuracy": "output_accuracy"}))
+            axes.set_title("factors 0.1 to 1" if row else title)
+            axes.set_xlabel("bias at the output (%)")
+        grid[row, 0].set_ylabel("accuracy at the output (%)")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned")
     figure.suptitle("synthetic, Gaussian estimate, by bias/acc")
     return figure
