@@ -24,6 +24,7 @@ from jaxflow.reproduction.verdicts import (
     bias_taken_off,
     correlations,
     curves,
+    decisions,
     features_carry,
     judged,
     less_bias,
@@ -88,6 +89,17 @@ def test_orders_are_at_equal_accuracy(rng):
     assert less_bias("run", "order", table, "bias/acc", "random").ours == pytest.approx(expected / 2, abs=0.01)
     assert nodes_beat_edges("run", table).ours == pytest.approx(expected, abs=0.01)
     assert less_bias("run", "order", table, "random", "bias/acc").verdict == "differ"
+
+
+def test_decisions_are_read_where_most_bias_is_taken_off_for_two_points(rng):
+    shapes = {("acc/bias", "node", 2): STEEP, ("bias/acc", "edge", 2): FLAT, ("bias/acc", "node", 2): STEEP}
+    table = tradeoff_table(rng, shapes)
+    steep = (table["metric"] == "bias/acc") & (table["method"] == "node")
+    table["argmax_accuracy"] = 70 - 10 * (1 - table["factor"]) * np.where(steep, 1, 5)
+    table["parity_gap"] = -20 + 8 * (1 - table["factor"]) * np.where(steep, 1, 5)
+    accuracy, gap = decisions("run", {"tradeoff": table})
+    assert (accuracy.paper, accuracy.ours) == (pytest.approx(70), pytest.approx(-10))  # at factor 0
+    assert (gap.paper, gap.ours) == (pytest.approx(-20), pytest.approx(8))
 
 
 def test_negative_factors(rng):

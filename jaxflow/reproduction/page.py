@@ -28,7 +28,8 @@ HOW = (
     "A number agrees if it lies in our 95 % bootstrap interval (whole networks resampled, percentile; conditional on"
     " this draw of rows), widened by 0.1, or by 0.5 if it was printed to whole per cent or points; an order, if the"
     " interval of the difference lies above 0; undecided are correlations that rest on too few effects that are not 0."
-    " The kernel SVM is tuned once for every network and message and keeps its penalties under pruning."
+    " The kernel SVM is tuned once for every network and message and keeps its penalties under pruning"
+    " (what that changes on adult-small is in [method.md](method.md): about a point)."
 )
 WHAT_DIFFERS = (
     "The printed numbers again with one thing changed at a time: the estimator, the draw of rows (`--data-seed 1`), a"
@@ -39,6 +40,11 @@ WHAT_DIFFERS = (
 EDGES = (
     "r of four predictors with the effect of removing an edge, with 95 % intervals over networks. Edges of one network"
     " are not independent, so that p-values per edge would be too small; none are given."
+)
+DECISIONS = (
+    "Accuracy and bias above are what an estimator finds in both logits. The network's own decision is their argmax:"
+    " its accuracy and its parity gap, P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0), before pruning, and their change where pruning by"
+    " bias-to-accuracy flow takes off most bias for at most two points of the estimate's accuracy."
 )
 FIG1, FIG7 = "Fig. 1, the model behind the question", "Fig. 7, the synthetic data"
 
@@ -64,6 +70,9 @@ def page(tables: Mapping[str, pd.DataFrame]) -> str:
         _predictors(tables["predictors"]),
         "Bias that pruning by magnitude leaves beyond what pruning by bias-to-accuracy flow leaves, at equal accuracy:",
         _beyond(tables["beyond"]),
+        "## Does the decision become fairer, or only what a probe finds?",
+        DECISIONS,
+        _decisions(tables["decisions"]),
         "## Where the program parts from the text",
         *_departures(tables),
         "## Table 1: what it cost",
@@ -213,6 +222,32 @@ def _predictors(predictors: pd.DataFrame) -> str:
     return markdown(["run", "message", "layer", *names], rows)
 
 
+def _decisions(decisions: pd.DataFrame) -> str:
+    """What they show, counted; and a row for every run: both measures of the decision before, and their change."""
+    rows = []
+    for run, own in decisions.groupby("run", sort=False):
+        cells = [(_signed(row.before).lstrip("+"), f"{_signed(row.change)} {_range(row)}") for row in own.itertuples()]
+        rows.append((run, *(cell for pair in cells for cell in pair)))
+    names = ["run", "argmax accuracy, %", "change, points", "parity gap, points", "change, points"]
+    accuracy, gap = (decisions[decisions["claim"] == name] for name in ("argmax_accuracy", "parity_gap"))
+    costly = int((accuracy["high"] < -AFFORDED).sum())
+    fairer = int(((gap["low"] > 0) & (gap["before"] < 0) | (gap["high"] < 0) & (gap["before"] > 0)).sum())
+    said = (
+        f"The gap becomes smaller in {fairer} of {len(gap)} runs; accuracy falls by more than two points in {costly}."
+    )
+    return f"{said}\n\n{markdown(names, rows)}"
+
+
+def _signed(value: object) -> str:
+    """One decimal, always with its sign."""
+    return f"{float(str(value)):+.1f}".replace("-", "−")
+
+
+def _range(row: Any) -> str:
+    """``[low, high]``, with signs; nothing without an interval."""
+    return "" if row.low != row.low else f"[{_signed(row.low)}, {_signed(row.high)}]"
+
+
 def _departures(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What changes if the program is followed and not the text; mnist's layer and pixels are in the table above."""
     parts = []
@@ -288,7 +323,7 @@ def _number(value: object, otherwise: str = "–") -> str:
     number = float(str(value))
     if number != number:
         return otherwise
-    return f"{number:+.2f}".replace("-", "−") if abs(number) < 10 else f"{number:.1f}"
+    return f"{number:{'+.2f' if abs(number) < 10 else '.1f'}}".replace("-", "−")
 
 
 def _interval(row: Any) -> str:

@@ -15,7 +15,7 @@ from jaxflow.reproduction import departures
 from jaxflow.reproduction.drawings import DIAGRAMS, FIGURES, inversion_figure, predictor_figure
 from jaxflow.reproduction.page import page
 from jaxflow.reproduction.runs import PROGRAM, Run, program_pixels, reproduction_runs, variants
-from jaxflow.reproduction.verdicts import beyond_magnitude, numbers, of_run, verdict_table
+from jaxflow.reproduction.verdicts import beyond_magnitude, decisions, numbers, of_run, verdict_table
 from jaxflow.results import Results
 
 COST_COLUMNS = ("run", "experiment", "estimator", "kind", "networks", "training", "analyses")
@@ -121,7 +121,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
     """What the page says, from the runs' tables."""
-    verdicts, beyond, told, cost, printed = [], [], [], [], []
+    verdicts, beyond, decided, told, cost, printed = [], [], [], [], [], []
     for name, (own, results) in runs.items():
         config = own.config
         tables = {table: results.table(table) for table in READ}
@@ -134,11 +134,15 @@ def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
         if not own.explains:
             verdicts += of_run(name, config.name, config.estimator, tables)
             beyond.append(beyond_magnitude(name, tables))
+            decided += decisions(name, tables)
             told.append(tables["predictors"].assign(run=name))
     return {
         "verdicts": verdict_table(verdicts),
         "numbers": pd.concat(printed),
         "beyond": verdict_table(beyond),
+        "decisions": verdict_table(decided)
+        .rename(columns={"paper": "before", "ours": "change"})
+        .drop(columns="verdict"),
         "predictors": pd.concat(told),
         "runs": pd.DataFrame(cost, columns=list(COST_COLUMNS)),
     }

@@ -5,7 +5,7 @@ if it lies in the interval widened by 0.1 (by ½ if it was printed to whole per 
 if the interval of the difference lies above 0.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,15 +73,15 @@ class Curves(NamedTuple):
     points: np.ndarray
 
 
-def curves(tradeoff: pd.DataFrame) -> Curves:
-    """The tradeoff table as an array; factors fall."""
+def curves(tradeoff: pd.DataFrame, measures: Sequence[str] = ("bias", "accuracy")) -> Curves:
+    """The tradeoff table as an array, with the measures on its last axis; factors fall."""
     keys = ["network", "metric", "method", "level", "factor"]
     ordered = tradeoff.sort_values(keys, ascending=[True, True, True, True, False])
     networks = ordered["network"].nunique()
     one = ordered[ordered["network"] == ordered["network"].iloc[0]]
     factors = np.unique(one["factor"].to_numpy(float))[::-1]
     metrics, methods, levels = (one[key].tolist()[:: len(factors)] for key in keys[1:4])
-    values = ordered[["bias", "accuracy"]].to_numpy(float).reshape(networks, len(metrics), len(factors), 2)
+    values = ordered[list(measures)].to_numpy(float).reshape(networks, len(metrics), len(factors), len(measures))
     return Curves(list(zip(metrics, methods, levels, strict=True)), factors, values)
 
 
@@ -220,6 +220,26 @@ def of_run(name: str, experiment: str, estimator: str, tables: Mapping[str, pd.D
         case _:
             pass
     return rows
+
+
+def decisions(name: str, tables: Mapping[str, pd.DataFrame]) -> list[Verdict]:
+    """Not asked by the paper: does the network's own decision become fairer, or only what a probe finds?
+
+    Argmax accuracy and parity gap (per cent, points) where pruning by bias-to-accuracy flow takes off most bias for at
+    most two points of the probe's accuracy, minus those before; the strategy and factor are chosen on the mean curves.
+    """
+    measures = ("argmax_accuracy", "parity_gap")
+    found = curves(tables["tradeoff"], ("bias", "accuracy", *measures))
+    bias, accuracy = np.moveaxis(found.points.mean(axis=0)[..., :2], -1, 0)
+    chosen = np.array([metric == "bias/acc" for metric, _, _ in found.strategies])[:, None]
+    afforded = chosen & (accuracy >= accuracy[:, :1] - AFFORDED)
+    place = np.unravel_index(np.argmin(np.where(afforded, bias, np.inf)), bias.shape)
+    change = found.points[:, place[0], place[1], 2:] - found.points[:, place[0], 0, 2:]
+    before = found.points[:, place[0], 0, 2:].mean(axis=0)
+    return [
+        _bootstrapped(name, measure, float(before[k]), change[:, k, None], lambda mean: mean[..., 0])
+        for k, measure in enumerate(measures)
+    ]
 
 
 def beyond_magnitude(name: str, tables: Mapping[str, pd.DataFrame]) -> Verdict:
