@@ -195,13 +195,19 @@ def config(**changes):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "widest"), [("quadratic", 18), ("linear-svm", 15), ("kernel-svm", 8), ("gaussian", 9)]
+    ("estimator", "widest"), [("quadratic", 18), ("linear-svm", 15), ("kernel-svm", 8), ("gaussian", 30)]
 )
-def test_estimators_say_how_wide_they_go(monkeypatch, dataset, estimator, widest):
-    monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(9))
+def test_estimators_say_how_wide_they_go(dataset, estimator, widest):
     assert config(estimator=estimator, hidden=(widest,)).network(dataset).widths[0] == widest
     with pytest.raises(InputError, match=rf"layer 1 has {widest + 1} nodes.* up to {widest} nodes$"):
         config(estimator=estimator, hidden=(widest + 1,)).network(dataset)
+
+
+def test_a_layer_that_memory_cannot_hold_is_refused_before_anything_is_written(monkeypatch, tmp_path, dataset):
+    monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(11))
+    with pytest.raises(InputError, match=r"a layer has 12 nodes, .* layers of up to 11 nodes$"):
+        run(config(hidden=(12,)), dataset, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_pipeline_with_a_wide_layer(tmp_path, dataset):

@@ -13,6 +13,7 @@ from jaxflow import InputError
 from jaxflow.datasets import Dataset, Half, load_dataset
 from jaxflow.information import ESTIMATORS, gaussian, subset_members
 from jaxflow.interventions import Strategy
+from jaxflow.measurements import measure_flows
 from jaxflow.networks import initial_params
 from jaxflow.presets import Config
 from jaxflow.reproduction.page import page, short
@@ -194,7 +195,9 @@ def test_shared_edges_are_scaled_for_every_path_through_them():
     network = config.network(dataset)
     keys = jax.random.split(jax.random.key(0), 6)
     params = jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x)))(keys)
-    table = shared_edges_table(params, config, dataset)
+    messages = jnp.asarray(np.stack([half.y, half.z]))[None]
+    flows = measure_flows(params, jnp.asarray(half.x), messages, network, 0, ESTIMATORS["gaussian"].estimate)
+    table = shared_edges_table(params, config, dataset, {layer: own.node for layer, own in flows.layers.items()})
     plain = measured_again(params, config, dataset, ESTIMATORS["gaussian"].estimate)
     np.testing.assert_allclose(table["bias"], np.ravel(plain.bias), atol=1e-3)
     np.testing.assert_allclose(table["accuracy"], np.ravel(plain.accuracy), atol=1e-3)

@@ -5,8 +5,9 @@ scaled once for every path. The others are runs of their own, see ``runs.variant
 """
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from jaxflow.measurements import measure_flows, measure_interventions, strategy_
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
 from jaxflow.presets import Config, strategy_grid
 
-NodeFlows: TypeAlias = dict[int, Array]  # layer → [S, 2, n]
+NodeFlows: TypeAlias = Mapping[int, Any]  # layer → flows about y and z [S, 2, n]
 GAPS = ["argmax_accuracy", "parity_gap", "odds_gap"]
 
 
