@@ -90,8 +90,8 @@ def _reproduce_parser(commands: Any) -> None:
                            " such as fig3")  # fmt: skip
     reproduce.add_argument("--seeds", type=int, default=100, metavar="N", help="networks of every run; by kernel SVM at"
                            " most 20 on a CPU")  # fmt: skip
-    reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without the runs"
-                           " that explain what differs")  # fmt: skip
+    reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without kernel"
+                           " SVM and the runs that explain what differs")  # fmt: skip
     reproduce.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/")
     reproduce.add_argument("--docs", type=Path, default=Path("docs"), metavar="DIR", help="where the page goes")
     reproduce.add_argument("--results", type=Path, default=Path("results/reproduction"), metavar="DIR",

@@ -17,7 +17,7 @@ COMMAND = "jaxflow reproduce --data-dir DIR"
 HEAD = f"""# The paper again
 
 Made by `{COMMAND}` from the tables in [reproduction/](reproduction); one figure's run again by
-`{COMMAND} --only fig3`, everything small and fast by `--quick`.
+`{COMMAND} --only fig3`. `--quick` takes ten networks, and leaves out the kernel SVM and what explains differences.
 
 *Can Information Flows Suggest Targets for Interventions in Neural Circuits?* asks whether pruning where the unwanted
 flow is large takes bias off a network at little cost in accuracy, and whether the flow on an edge tells what its

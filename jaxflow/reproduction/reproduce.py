@@ -19,7 +19,7 @@ from jaxflow.reproduction.verdicts import beyond_magnitude, decisions, numbers, 
 from jaxflow.results import Results
 
 COST_COLUMNS = ("run", "experiment", "estimator", "kind", "networks", "training", "analyses")
-SLOW = {"synthetic-kernel-svm"}  # minutes for every network by scikit-learn
+SLOW = {"synthetic-kernel-svm"}  # minutes for every network
 READ = ("networks", "edge_flows", "tradeoff", "predictors", "correlations")
 
 
@@ -40,7 +40,8 @@ def reproduce(
         results: folder of the runs; a finished one is not computed again.
         only: names of figures whose runs are needed; everything if empty, with the runs that explain what differs.
         seeds: networks of every run (at most 20 for the kernel SVM on a CPU).
-        quick: ten networks, SVMs tuned once; without the runs and comparisons that explain what differs.
+        quick: ten networks, SVMs tuned once; without the kernel SVM, unless a figure asks for it, and without the runs
+            and comparisons that explain what differs.
         data_dir: of the data files.
         quiet: no progress.
 
@@ -54,7 +55,8 @@ def reproduce(
     if unknown:
         raise InputError(f"unknown figure {min(unknown)!r}; choose from {', '.join(FIGURES)}")
     wanted = reproduction_runs(seeds, quick) | ({} if quick else variants(seeds))
-    needed = {FIGURES[name][0] for name in only} or set(wanted)
+    slow = SLOW if quick else set()
+    needed = {FIGURES[name][0] for name in only} or set(wanted) - slow
     datasets = partial(load_dataset, data_dir=data_dir)
     for name, own in wanted.items():
         if name in needed:
@@ -62,7 +64,7 @@ def reproduce(
                 run(own.config, _dataset(own, datasets), out=results / name, report=report)
     folders = {name: Results(results / name) for name in wanted}
     finished = {name: (own, folders[name]) for name, own in wanted.items() if _is_finished(folders[name])}
-    compared = departures.tables(finished, results / "departures", datasets, needed - (SLOW if quick else set()), quiet)
+    compared = departures.tables(finished, results / "departures", datasets, needed - slow, quiet)
     missing = {name: own for name, own in wanted.items() if name not in finished}
     return write_page(docs, finished, missing, compared)
 
