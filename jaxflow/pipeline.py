@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxflow import analyses, figures
-from jaxflow.batching import local_mesh, spread_over
+from jaxflow.batching import local_mesh, on_all_cores, spread_over
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
 from jaxflow.hosts import Hosts
@@ -256,7 +256,8 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     numbers = jnp.arange(start, start + width)
     train_key, control_key, null_key = (jax.random.fold_in(key, purpose) for purpose in range(3))
     with stages("training"):
-        trained = jax.block_until_ready(train_many(train_key, numbers, train_x, train_y, network, config.training))
+        train = partial(train_many, train_key, x=train_x, y=train_y, network=network, config=config.training)
+        trained = jax.block_until_ready(on_all_cores(train, numbers))
     _check_finite(trained, start)
     estimate, permuted = _estimator(config, null_key, messages)
     with stages("flows") as advance:
