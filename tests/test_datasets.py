@@ -238,7 +238,7 @@ def test_unreadable_file(adult_copy):
         load_dataset("adult-small", adult_copy)
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"x" * 10_000)[:-30]])
+@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"x" * 10_000)[:-30]], ids=["other", "cut short"])
 def test_broken_gzip(tmp_path, content):
     for path in MNIST_FILES:
         (tmp_path / path).parent.mkdir(exist_ok=True)
