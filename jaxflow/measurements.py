@@ -29,7 +29,7 @@ from jaxflow.interventions import (
     random_scores,
     select,
 )
-from jaxflow.networks import MLP, Params, forward, kernels, tail_params
+from jaxflow.networks import MLP, Params, Stack, forward, kernels, next_layer, stacked, tail_params
 
 PERMUTATIONS = 20  # of the message, for the noise floor
 MOST_TOGETHER = 32  # interventions by factors in one call
@@ -301,18 +301,75 @@ def measure_interventions(
     measured = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
     fits = [Fits(*np.zeros((2, len(start), 2), int))]
     for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
-        k, f = np.pad(own, ((0, width - len(own)), (0, 0)), "edge").T  # one trace
+        k, f = _filled(own, width).T
         values = jnp.asarray(np.array(levels)[k]), jnp.asarray(np.array(factors)[f], start.dtype)
         pruned = on_all_cores(lambda items, values=values: prune(items, *values), (params, start, ranks[:, k]))
-        logits, decisions = (a[:, : len(own)] for a in pruned)
-        flat = logits.reshape(-1, *logits.shape[2:])
-        kept = None if draws is None else np.repeat(draws, len(own), axis=0)
-        found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
-        bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(*logits.shape[:2], 2)
-        for field, values in zip(measured, outputs(bits, decisions, messages), strict=True):
+        found, spent = _estimated(pruned, len(own), messages, estimate, draws, advance)
+        for field, values in zip(measured, found, strict=True):
             field[:, *own.T] = values
-        fits.append(jax.tree.map(lambda n: n.reshape(len(start), -1, 2).sum(axis=1), _fits(found)))
+        fits.append(spent)
     return measured, jax.tree.map(lambda *n: sum(n), *fits)
+
+
+def measure_removals(
+    params: Params,
+    start: Float[Array, "S N n"],
+    edges: Int[np.ndarray, "E 3"],
+    messages: Int[Array, "2 N"],
+    network: MLP,
+    estimate: Estimate,
+    draws: Any = None,
+    width: int = MOST_TOGETHER,
+    advance: Advance = ignore,
+) -> tuple[Outputs, Fits]:
+    """Outputs of all networks with every edge alone removed, fields ``[S, E]``, and the fits behind them.
+
+    What ``measure_interventions`` measures at factor 0, computed from the edge's layer on.
+
+    Args:
+        params: stacked parameters of ``network``, which begins at the first analysed layer.
+        start: activations of that layer.
+        edges: (layer, source, target), layer 0 the first analysed one.
+        messages: y and z.
+        network: architecture.
+        estimate: of information.
+        draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
+        width: edges that are measured together.
+        advance: told how many (network, edge, message) are done.
+    """
+    found, fits = [], []
+    remove = partial(_removed, messages=messages, network=network)
+    for own in (edges[begin : begin + width] for begin in range(0, len(edges), width)):
+        filled = jnp.asarray(_filled(own, width))
+        removed = on_all_cores(lambda items, filled=filled: remove(items, filled), (params, start))
+        outputs, spent = _estimated(removed, len(own), messages, estimate, draws, advance)
+        found.append(outputs)
+        fits.append(spent)
+    joined = jax.tree.map(lambda *fields: np.concatenate(fields, axis=1), *found)
+    return joined, jax.tree.map(lambda *n: sum(n), *fits)
+
+
+def _filled(rows: np.ndarray, width: int) -> np.ndarray:
+    """Rows with the last one repeated up to ``width``: one trace."""
+    return np.pad(rows, ((0, width - len(rows)), (0, 0)), "edge")
+
+
+def _estimated(
+    measured: tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]],
+    count: int,
+    messages: Int[Array, "2 N"],
+    estimate: Estimate,
+    draws: Any,
+    advance: Advance,
+) -> tuple[Outputs, Fits]:
+    """Outputs of networks under the first ``count`` of G interventions, ``[S, count]``, and the fits behind them."""
+    logits, decisions = (a[:, :count] for a in measured)
+    flat = logits.reshape(-1, *logits.shape[2:])
+    kept = None if draws is None else np.repeat(draws, count, axis=0)
+    found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
+    bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(len(logits), count, 2)
+    spent = jax.tree.map(lambda n: n.reshape(len(logits), count, 2).sum(axis=1), _fits(found))
+    return outputs(bits, decisions, messages), spent
 
 
 def group_width(*counts: int) -> int:
@@ -347,11 +404,27 @@ def _pruned(
     return batched_map(one, items, item_bytes, levels, factors, messages)
 
 
-def single_edges(weights: Sequence[Array]) -> np.ndarray:
-    """Ranks ``[E, L, W, W]`` that choose every edge alone at level 1, in the order of ``analyses.edge_list``."""
-    width = max(max(w.shape[-2:]) for w in weights)
-    edges = [(layer, *edge) for layer, w in enumerate(weights) for edge in np.ndindex(*w.shape[-2:])]
-    ranks = np.ones((len(edges), len(weights), width, width), np.int32)
-    for row, edge in enumerate(edges):
-        ranks[(row, *edge)] = 0
-    return ranks
+@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
+def _removed(
+    items: tuple[Params, Float[Array, "S N n"]], edges: Int[Array, "G 3"], messages: Int[Array, "2 N"], network: MLP
+) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
+    """Logits of networks without each of the edges, and the measures of their decisions."""
+
+    def one(item: tuple[Params, Array], edges: Array, messages: Array) -> tuple[Array, Array]:
+        own, begin = item
+        stack = stacked(network, own)
+        layers, width = stack.bias.shape
+        inputs = jnp.pad(begin.T, ((0, width - begin.shape[1]), (0, 0)))
+        _, activations = jax.lax.scan(lambda h, layer: (next_layer(stack, layer, h), h), inputs, jnp.arange(layers))
+        logits = batched_map(_without_edge, edges, 8 * inputs.size, stack, activations)
+        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+
+    item_bytes = 4 * items[1].shape[1] * (sum(network.widths) + 4 * len(edges))
+    return batched_map(one, items, item_bytes, edges, messages)
+
+
+def _without_edge(edge: Int[Array, "3"], stack: Stack, activations: Float[Array, "L W N"]) -> Float[Array, "N 2"]:
+    """Logits without one edge, from the activations of its layer on."""
+    layer, source, target = edge
+    pruned = stack._replace(kernel=stack.kernel.at[layer, source, target].set(0))
+    return jax.lax.fori_loop(layer, len(activations), partial(next_layer, pruned), activations[layer])[:2].T

@@ -30,8 +30,8 @@ from jaxflow.measurements import (
     group_width,
     measure_flows,
     measure_interventions,
+    measure_removals,
     permuted_within,
-    single_edges,
     strategy_ranks,
 )
 from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
@@ -264,18 +264,19 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
         exact = ESTIMATORS[config.estimator].flows
         flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance, exact)
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
-    single = single_edges(kernels(tail_params(trained.params, config.first_layer)))
-    intervene = _interventions(inputs, trained.params, flows, estimate, len(single))
+    edges = analyses.edge_list(dict(enumerate(kernels(tail_params(trained.params, config.first_layer)))))
+    shared = _shared(inputs, trained.params, flows, estimate, len(edges))
     with stages("tradeoff") as advance:
         node = {layer: own.node for layer, own in flows.layers.items()}
         ranks = strategy_ranks(
             control_keys, trained.params, node, config.strategies, messages.shape[1], config.first_layer
         )
         levels = [strategy.level for strategy in config.strategies]
-        tradeoff, tradeoff_fits = intervene(ranks, levels, config.factors, advance=advance)
+        tradeoff, tradeoff_fits = measure_interventions(
+            ranks=ranks, levels=levels, factors=config.factors, unpruned=flows.outputs, advance=advance, **shared
+        )
     with stages("dependence") as advance:
-        ranks = jnp.broadcast_to(jnp.asarray(single), (width, *single.shape))
-        removed, removed_fits = intervene(ranks, [1] * len(single), (0.0,), advance=advance)
+        removed, removed_fits = measure_removals(edges=edges, advance=advance, **shared)
     fits = {"flows": flows.fits, "tradeoff": tradeoff_fits, "dependence": removed_fits}
     return Measured(trained, flows._replace(start=jnp.zeros(width), draws=None), tradeoff, removed, fits)
 
@@ -290,21 +291,19 @@ def _estimator(config: Config, key: Array, messages: Array) -> tuple[Estimate, A
     return partial(spec.estimate, **options), permuted_within(key, messages, groups)
 
 
-def _interventions(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate, edges: int) -> partial:
-    """``measure_interventions`` on these networks, from the first analysed layer on."""
+def _shared(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate, edges: int) -> dict[str, Any]:
+    """What interventions on these networks and removals of their edges have in common, from the first layer on."""
     config = inputs.config
     swept = len(config.strategies) * sum(factor != 1 for factor in config.factors)
-    return partial(
-        measure_interventions,
-        jax.vmap(partial(tail_params, start=config.first_layer))(params),
-        flows.start,
-        unpruned=flows.outputs,
-        messages=inputs.messages,
-        network=tail_network(inputs.network, config.first_layer),
-        estimate=estimate,
-        draws=flows.draws if config.tune == "once" else None,
-        width=group_width(swept, edges),
-    )
+    return {
+        "params": jax.vmap(partial(tail_params, start=config.first_layer))(params),
+        "start": flows.start,
+        "messages": inputs.messages,
+        "network": tail_network(inputs.network, config.first_layer),
+        "estimate": estimate,
+        "draws": flows.draws if config.tune == "once" else None,
+        "width": group_width(swept, edges),
+    }
 
 
 def _report_chunk(report: Report, start: int, stop: int, total: int, stage: str, part: float) -> None:
@@ -346,7 +345,6 @@ def _tables(inputs: Inputs, networks: np.ndarray, measured: Measured) -> dict[st
     trained, flows, tradeoff, removed, fits = measured
     config = inputs.config
     weights = {layer: kernel for layer, kernel in enumerate(kernels(trained.params)) if layer >= config.first_layer}
-    alone = analyses.Outputs(*(field[:, :, 0] for field in removed))
     layers = {name: {layer: getattr(own, name) for layer, own in flows.layers.items()} for name in LayerFlows._fields}
     tables = {
         "networks": analyses.networks_table(networks, flows.outputs),
@@ -356,7 +354,7 @@ def _tables(inputs: Inputs, networks: np.ndarray, measured: Measured) -> dict[st
         "edge_flows": analyses.edge_flows_table(networks, flows.edge, weights),
         "tradeoff": analyses.tradeoff_table(networks, config.strategies, config.factors, tradeoff),
         "dependence": analyses.dependence_table(
-            networks, analyses.edge_list(weights), flows.edge, flows.outputs, alone
+            networks, analyses.edge_list(weights), flows.edge, flows.outputs, removed
         ),
     }
     searched = ESTIMATORS[config.estimator].searches

@@ -7,13 +7,14 @@ import oracles
 import pytest
 
 from jaxflow import load_dataset
+from jaxflow.analyses import edge_list
 from jaxflow.information.gaussian import estimate
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import (
     measure_flows,
     measure_interventions,
+    measure_removals,
     permuted_within,
-    single_edges,
     strategy_ranks,
 )
 from jaxflow.networks import MLP, kernels
@@ -97,11 +98,10 @@ def test_outputs(flows, reference):
 
 
 def test_effects_of_single_edges(params, data, flows, reference):
-    single = jnp.asarray(single_edges(kernels(params)))
-    ranks = jnp.broadcast_to(single[None], (5, *single.shape))
-    removed = intervene(params, data, flows, ranks, [1] * len(single), [0.0])
+    edges = edge_list(dict(enumerate(kernels(params))))
+    removed, _ = measure_removals(params, flows.start, edges, jnp.stack(data[1:]), NETWORK, estimate)
     for message, field in (("y", "accuracy"), ("z", "bias")):
-        effect = getattr(removed, field)[:, :, 0] - getattr(flows.outputs, field)[:, None]
+        effect = getattr(removed, field) - getattr(flows.outputs, field)[:, None]
         np.testing.assert_allclose(effect, reference[f"effect_{message}"], atol=0.01)
 
 
