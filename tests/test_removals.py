@@ -1,0 +1,118 @@
+"""Every edge alone removed: the same as pruning it from the whole network, at any depth; deep runs."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+from jaxflow import Dataset, Half, measurements, pipeline
+from jaxflow.analyses import Outputs, edge_list
+from jaxflow.information.gaussian import estimate
+from jaxflow.measurements import measure_interventions, measure_removals
+from jaxflow.networks import MLP, forward, initial_params, kernels, next_layer, stacked
+from jaxflow.presets import Config, strategy_grid
+from jaxflow.training import Training
+
+NETWORKS, SAMPLES, INPUTS = 3, 300, 4
+DEEP = MLP((5,) * 12 + (2,), linear=(3,))
+UNEVEN = MLP((2, 6, 3, 2))
+
+
+def case(network):
+    """Networks whose signals neither die nor explode on their way, their inputs, y and z."""
+    rng = np.random.default_rng(1)
+    y, z = messages = rng.integers(0, 2, (2, SAMPLES))
+    x = jnp.asarray(rng.normal(size=(NETWORKS, SAMPLES, INPUTS)) + np.column_stack([y, -y, y + z, z]), jnp.float32)
+    keys = jax.random.split(jax.random.key(0), NETWORKS)
+    params = jax.vmap(partial(initial_params, network=network, x=x[0]))(keys)
+    return jax.tree.map(lambda w: (2.2 if w.ndim == 3 else 1) * w, params), x, jnp.asarray(messages)
+
+
+def one_of(tree, number):
+    return jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+@pytest.mark.parametrize("network", [DEEP, UNEVEN], ids=["deep", "uneven"])
+def test_a_stack_runs_as_its_network(network):
+    params, x, _ = case(network)
+    own = one_of(params, 0)
+    stack = stacked(network, own)
+    h = jnp.pad(x[0].T, ((0, stack.bias.shape[1] - INPUTS), (0, 0)))
+    for layer, expected in enumerate(forward(network, own, x[0])[1:]):
+        h = next_layer(stack, layer, h)
+        np.testing.assert_allclose(h[: expected.shape[1]].T, expected, rtol=1e-5, atol=1e-6)
+        assert not h[expected.shape[1] :].any()
+
+
+@pytest.mark.parametrize("network", [DEEP, UNEVEN], ids=["deep", "uneven"])
+def test_removals_are_interventions_with_factor_0(network):
+    params, x, messages = case(network)
+    edges = edge_list(dict(enumerate(kernels(params))))
+    removed, fits = measure_removals(params, x, edges, messages, network, estimate, width=7)
+    width = max(max(kernel.shape[1:]) for kernel in kernels(params))
+    ranks = np.ones((NETWORKS, len(edges), len(kernels(params)), width, width), int)
+    for row, edge in enumerate(edges):
+        ranks[(slice(None), row, *edge)] = 0
+    unpruned = Outputs(*jnp.zeros((5, NETWORKS)))
+    pruned, expected = measure_interventions(
+        params, x, jnp.asarray(ranks), [1] * len(edges), [0.0], unpruned, messages, network, estimate
+    )
+    for ours, theirs in zip(removed, pruned, strict=True):
+        assert np.ptp(theirs) > 1
+        np.testing.assert_allclose(ours, theirs[:, :, 0], atol=1e-3)
+    np.testing.assert_array_equal(fits.total, expected.total)
+
+
+def test_removals_against_numpy():
+    """One edge of every layer: the pruned network's accuracy and bias in double precision."""
+    params, x, messages = case(DEEP)
+    rng = np.random.default_rng(2)
+    edges = np.array([(layer, *rng.integers(w.shape[1:])) for layer, w in enumerate(kernels(params))])
+    removed, _ = measure_removals(params, x, edges, messages, DEEP, estimate)
+    own = jax.tree.map(np.asarray, one_of(params, 1))
+    for row, (layer, source, target) in enumerate(edges):
+        kernel = own[f"layer_{layer}"]["kernel"].copy()
+        kernel[source, target] = 0
+        pruned = {**own, f"layer_{layer}": {**own[f"layer_{layer}"], "kernel": kernel}}
+        logits = oracles.forward(pruned, np.asarray(x[1]), linear=DEEP.linear)[-1]
+        for measured, message in zip(removed[:2], np.asarray(messages), strict=True):
+            bits = oracles.gaussian_bits(message, logits, [3])[0]
+            assert measured[1, row] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=0.01)
+
+
+def test_every_layer_of_a_deep_network_shares_one_trace():
+    """What is compiled multiplies as many matrices for 40 layers as for 3."""
+
+    def products(depth: int) -> int:
+        network = MLP((5,) * depth + (2,))
+        params, x, messages = case(network)
+        edges = edge_list(dict(enumerate(kernels(params))))
+        lowered = measurements._removed.lower((params, x), jnp.asarray(edges), messages, network=network)
+        return lowered.as_text().count("dot_general")
+
+    assert products(40) == products(3) > 0
+
+
+def test_a_deep_network_runs_through_everything(tmp_path):
+    """Twenty layers of 16, all strategies; flows, effects and figures for every layer."""
+    rng = np.random.default_rng(0)
+
+    def half() -> Half:
+        y, z = rng.integers(0, 2, (2, 200))
+        return Half(rng.normal(size=(200, 3)) + np.column_stack([y, z, y + z]), y, z)
+
+    config = Config(
+        "deep", hidden=(16,) * 20, training=Training(epochs=1), seeds=1, factors=(1.0, 0.0),
+        strategies=strategy_grid(nodes=(1, 16), edges=(1, 100), paths=(1, 10)),
+    )  # fmt: skip
+    results = pipeline.run(config, Dataset("deep", half(), half()), out=tmp_path / "out")
+    flows, effects = results.table("edge_flows"), results.table("dependence")
+    assert len(flows) == len(effects) == 2 * (3 * 16 + 19 * 16 * 16 + 16 * 2)
+    assert set(effects["layer"]) == set(range(21))
+    assert results.table("node_flows").groupby("layer")["flow"].max().gt(0).all()
+    for table in ("edge_flows", "dependence", "tradeoff"):
+        assert not results.table(table).isna().any(axis=None)
+    assert {path.stem for path in (tmp_path / "out/figures").iterdir()} >= {"dependence", "tradeoff"}
