@@ -419,7 +419,8 @@ def _removed(
         logits = batched_map(_without_edge, edges, 8 * inputs.size, stack, activations)
         return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
 
-    item_bytes = 4 * items[1].shape[1] * (sum(network.widths) + 4 * len(edges))
+    widest = max(items[1].shape[2], *network.widths)
+    item_bytes = 4 * items[1].shape[1] * widest * (len(network.widths) + 2 * len(edges))
     return batched_map(one, items, item_bytes, edges, messages)
 
 

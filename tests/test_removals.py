@@ -113,6 +113,7 @@ def test_a_deep_network_runs_through_everything(tmp_path):
     assert len(flows) == len(effects) == 2 * (3 * 16 + 19 * 16 * 16 + 16 * 2)
     assert set(effects["layer"]) == set(range(21))
     assert results.table("node_flows").groupby("layer")["flow"].max().gt(0).all()
+    assert effects["effect"].ne(0).any()
     for table in ("edge_flows", "dependence", "tradeoff"):
         assert not results.table(table).isna().any(axis=None)
     assert {path.stem for path in (tmp_path / "out/figures").iterdir()} >= {"dependence", "tradeoff"}

@@ -8,7 +8,7 @@ import pytest
 
 from jaxflow import InputError
 from jaxflow.networks import MLP, initial_params
-from jaxflow.training import Training, shuffled, train, train_many
+from jaxflow.training import WIDE, Training, shuffled, train, train_many
 
 NETWORK = MLP((3, 2))
 
@@ -19,10 +19,10 @@ def data(rng):
     return jnp.asarray(x), jnp.asarray((x[:, 0] + 0.5 * x[:, 1] > 0).astype(np.int32))
 
 
-def numpy_training(key, x, y, config):
+def numpy_training(key, x, y, config, network=NETWORK):
     """Backpropagation written out, on the same initialisation and shuffles, in double precision."""
     init_key, shuffle_key = jax.random.split(key)
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, float), initial_params(init_key, NETWORK, x))
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, float), initial_params(init_key, network, x))
     buffer = jax.tree.map(np.zeros_like, params)
     x, y = np.asarray(x, float), np.asarray(y)
     losses, rates, rate, best, bad = [], [], config.learning_rate, np.inf, 0
@@ -61,6 +61,18 @@ def test_training_equals_a_numpy_loop(data):
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-4), trained.params, params)
     np.testing.assert_allclose(trained.loss, losses, atol=1e-4)
     np.testing.assert_allclose(trained.learning_rate, rates, rtol=1e-6)
+
+
+def test_a_wide_layer_trains_as_a_narrow_one(rng):
+    """Square, so that one transposition too many or too few keeps its shape."""
+    x = jnp.asarray(rng.normal(size=(57, 40)), jnp.float32)
+    y = (x[:, 0] > 0).astype(jnp.int32)
+    network, config = MLP((40, 2)), Training(learning_rate=0.05, epochs=3)
+    assert WIDE <= 40 * 40
+    trained = train(jax.random.key(5), x, y, network, config)
+    params, losses, _ = numpy_training(jax.random.key(5), x, y, config, network)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-4), trained.params, params)
+    np.testing.assert_allclose(trained.loss, losses, atol=1e-4)
 
 
 def test_learning_rate_falls_after_eleven_bad_epochs(rng):
