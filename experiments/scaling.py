@@ -4,7 +4,8 @@
 
 Every point runs in a process of its own, for its peak of memory, and goes into ``docs/scaling.csv`` as soon as it is
 there; what is there is not measured again (delete the rows that you want afresh). Seconds are those of the fastest of
-three calls, compilation apart; for the whole pipeline (seeds) both together. Figures: ``docs/figures/scaling*.png``.
+three calls, compilation apart; for the whole pipeline (seeds) both together. ``docs/scaling.md`` is the page, with the
+section on mnist only where mnist is asked for.
 """
 
 import argparse
@@ -21,11 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import NullLocator
 from rich.progress import track
+from scaling_page import growth_figure, growth_text, mnist_figure, mnist_text
 
 from jaxflow import load_dataset, pipeline, search_flows
-from jaxflow.figures import COLOURS, MARKERS, MESSAGE_NAMES, new_figure, paper_style
+from jaxflow.figures import paper_style
 from jaxflow.information import gaussian, gaussian_flows
 from jaxflow.interventions import Strategy
 from jaxflow.networks import MLP
@@ -41,13 +42,6 @@ SIZES = {
     "samples": (1000, 10_000, 100_000, 1_000_000),
 }
 MNIST = [(f"{width}x{depth}", (width,) * depth) for width, depth in ((3, 5), (6, 5), (10, 5), (6, 1), (6, 3), (6, 10))]
-LABELS = {
-    "seeds": "networks\n(adult-small, whole run)",
-    "exact": "nodes\n(exact flows, one message)",
-    "search": "nodes\n(greedy search, one message)",
-    "depth": "hidden layers of 16\n(one epoch, 16 networks)",
-    "samples": "samples\n(all subsets of 6 nodes)",
-}
 
 
 def timed(function: Callable[[], object]) -> dict[str, float]:
@@ -138,40 +132,6 @@ def all_points(kinds: list[str], path: Path, data_dir: Path | None) -> pd.DataFr
     return table
 
 
-def growth(table: pd.DataFrame) -> tuple[float, str]:
-    """Exponent of the last three points in the size, or in 2^nodes for what lists subsets."""
-    last = table.sort_values("size").tail(3)
-    log_seconds = np.log2(last["seconds"].to_numpy(float))
-    listed = last["kind"].iloc[0] == "exact"
-    sizes = last["size"].to_numpy(float)
-    slope = np.polyfit(sizes if listed else np.log2(sizes), log_seconds, 1)[0]
-    return float(slope), "2^({:.2f} n)" if listed else "n^{:.2f}"
-
-
-def growth_figure(table: pd.DataFrame):
-    """Seconds and peak memory against size, a column for every kind."""
-    kinds = [kind for kind in SIZES if kind in set(table["kind"])]
-    figure, grid = new_figure(2.6 * len(kinds), 4.4, 2, len(kinds))
-    for axes, kind in zip(grid.T, kinds, strict=True):
-        rows = table[table["kind"] == kind].sort_values("size")
-        exponent, form = growth(rows)
-        for k, (column, label) in enumerate((("seconds", form.format(exponent)), ("compilation", "compilation"))):
-            if rows[column].notna().any():
-                axes[0].plot(rows["size"], rows[column], MARKERS[k] + "-", color=COLOURS[k], label=label)
-        axes[1].plot(rows["size"], rows["peak_gb"], MARKERS[2] + "-", color=COLOURS[2])
-        axes[0].legend()
-        axes[0].set_yscale("log")
-        for own in axes:
-            own.set_xscale("linear" if kind == "exact" else "log")
-            own.set_xticks(rows["size"].iloc[::-2], [f"{size:,}" for size in rows["size"].iloc[::-2]])
-            own.xaxis.set_minor_locator(NullLocator())
-        axes[1].set_ylim(0)
-        axes[1].set_xlabel(LABELS[kind])
-    grid[0, 0].set_ylabel("seconds")
-    grid[1, 0].set_ylabel("peak of the process (GB)")
-    return figure
-
-
 def mnist_table(path: Path, data_dir: Path | None) -> pd.DataFrame:
     """Table 2's correlations on mnist for networks of other widths and depths, with their intervals."""
     table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["network"])
@@ -186,28 +146,6 @@ def mnist_table(path: Path, data_dir: Path | None) -> pd.DataFrame:
     return table
 
 
-def mnist_figure(table: pd.DataFrame):
-    """R by layer, a panel for every message and for width and depth."""
-    figure, grid = new_figure(7.2, 5.0, 2, 2, shared=True)
-    names = (("3x5", "6x5", "10x5"), ("6x1", "6x3", "6x5", "6x10"))
-    for (row, column), axes in np.ndenumerate(grid):
-        message = list(MESSAGE_NAMES)[column]
-        for look, name in enumerate(names[row]):
-            own = table[(table["network"] == name) & (table["message"] == message)]
-            r, low, high = (own[field].to_numpy(float) for field in ("r", "low", "high"))
-            at = own["layer"] + 0.08 * look
-            bars = np.nan_to_num(np.abs([r - low, high - r]))
-            axes.errorbar(at, r, yerr=bars, fmt=MARKERS[look] + "-", color=COLOURS[look], label=name, elinewidth=0.6)
-        axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
-        axes.set_title(f"effect on {MESSAGE_NAMES[message]}, by {('width', 'depth')[row]}")
-        axes.set_xlabel("layer")
-        axes.set_ylabel("r of edge flow and effect")
-        axes.label_outer()
-        if column == 1:
-            axes.legend(title="hidden layers", loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
 def main() -> None:
     """Measure what is missing, and draw."""
     parser = argparse.ArgumentParser(description="How time, memory and the paper's correlations grow.")
@@ -219,15 +157,18 @@ def main() -> None:
     if options.point:
         point(options.point[0], int(options.point[1]), options.data_dir)
         return
-    (options.docs / "figures").mkdir(parents=True, exist_ok=True)
-    table = all_points(options.only, options.docs / "scaling.csv", options.data_dir)
-    print(table.to_string(index=False))
+    docs = options.docs
+    (docs / "figures").mkdir(parents=True, exist_ok=True)
+    table = all_points(options.only, docs / "scaling.csv", options.data_dir)
+    correlations = mnist_table(docs / "scaling_mnist.csv", options.data_dir) if "mnist" in options.only else None
+    text = growth_text(table)
     with paper_style():
-        growth_figure(table).savefig(options.docs / "figures/scaling.png", dpi=120)
-        if "mnist" in options.only:
-            correlations = mnist_table(options.docs / "scaling_mnist.csv", options.data_dir)
-            print(correlations.to_string(index=False))
-            mnist_figure(correlations).savefig(options.docs / "figures/scaling_mnist.png", dpi=120)
+        growth_figure(table).savefig(docs / "figures/scaling.png", dpi=120)
+        if correlations is not None:
+            mnist_figure(correlations).savefig(docs / "figures/scaling_mnist.png", dpi=120)
+            text += mnist_text(correlations)
+    (docs / "scaling.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from jaxflow.errors import InputError
 
 Out = TypeVar("Out")
 
-CPU_BYTES, CPU_MOST = 2**16, 16  # a batch that stays in a core's cache; XLA inlines small loops up to about 40
+CPU_BYTES, CPU_MOST = 2**18, 16  # a batch that stays in a core's second cache; XLA inlines small loops up to about 40
 ACCELERATOR_BYTES = 2**31
 AXIS = "networks"  # of the mesh of devices
 ALONE = {"xla_cpu_multi_thread_eigen": False}

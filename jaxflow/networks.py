@@ -9,14 +9,15 @@ from jaxtyping import Array, Float
 
 Params: TypeAlias = dict[str, Any]
 LEAK = 0.01
-FUSED = 2**12  # products below this many terms are summed in place
+FUSED = 2**8  # products of fewer terms are summed in place
 
 
 def affine(kernel: Float[Array, "n m"], bias: Float[Array, " m"], h: Float[Array, "n N"]) -> Float[Array, "m N"]:
     """Wᵀh + b, samples last.
 
     Samples last because narrow layers then vectorise over the samples: on a CPU pruning sweeps run four times
-    faster. A mini-batch of a narrow layer is a fused sum: a library call would cost more than its arithmetic.
+    faster. A mini-batch of a few nodes is a fused sum: a library call would cost more than its arithmetic. For
+    many networks of 16 nodes side by side that sum would take four times as long as the call.
     """
     if kernel.size * h.shape[-1] <= FUSED:
         product = jnp.sum(kernel[:, :, None] * h[:, None, :], axis=0)
