@@ -103,7 +103,7 @@ def correlations(table: pd.DataFrame, message: str) -> str:
         (network, layer): f"{r:+.2f} ({low:+.2f}, {high:+.2f})" if np.isfinite(low) else "–"
         for network, layer, r, low, high in bounds
     }
-    layers = range(own["layer"].max() + 1)
+    layers = range(own["layer"].min(), own["layer"].max() + 1)
     rows = [(name, *(told.get((name, layer), "") for layer in layers)) for name in own["network"].unique()]
     return markdown(("hidden", *(f"layer {layer}" for layer in layers)), rows)
 
@@ -129,7 +129,7 @@ def mnist_text(table: pd.DataFrame) -> str:
     parts = [
         f"\n## mnist: flow and effect by width and depth\n\n{networks} networks of each kind; `3x5` has five hidden"
         " layers of three. Pearson's r of edge flow and effect of removing the edge, with its 95 % interval (bootstrap"
-        " over networks); – where no edge of the layer has an effect. All numbers in"
+        " over networks); – where hardly any edge of the layer has an effect. All numbers in"
         " [scaling_mnist.csv](scaling_mnist.csv).\n\n"
         "![r of edge flow and effect by layer](figures/scaling_mnist.png)\n"
     ]

@@ -1,0 +1,154 @@
+"""How near the main kernels come to what the device can do: peak of arithmetic, or bandwidth of memory.
+
+    python experiments/roofline.py [--data-dir DIR] [--docs docs] [--networks 100 1000 10000] [--nodes 20 22 24]
+
+Peak and bandwidth are measured beside the kernels: a large matrix product in float32 and a large copy. Work is counted
+by hand, what cannot be avoided and no more: for training the products of every layer and the batch's rows, weights and
+momentum read and written; for flows the 2ⁿ informations written and read again, n comparisons each; for a pruning sweep
+one forward pass of every pruned network. A kernel is bound by the larger of its two fractions, unless both are below
+a tenth: then it is many small operations, one after the other, that bound it. Writes ``roofline.csv`` and ``.md``.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from jaxflow import load_dataset
+from jaxflow.batching import batched_map, on_all_cores
+from jaxflow.information import gaussian_flows
+from jaxflow.networks import forward, kernels
+from jaxflow.presets import preset
+from jaxflow.reproduction.page import markdown
+from jaxflow.training import train_many
+
+REPEATS, SQUARE, COPIED = 3, 4096, 2**26
+EXPERIMENTS, EPOCHS = ("adult-small", "mnist"), 5
+SAMPLES = 5300
+FACTORS = 11  # pruned networks of a sweep
+
+
+class Work(NamedTuple):
+    """A kernel, and the operations and bytes that it cannot do without."""
+
+    name: str
+    run: Callable[[], Any]
+    operations: float
+    bytes: float
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """Of the fastest run, after one that compiles."""
+    times = []
+    for _ in range(1 + REPEATS):
+        begin = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])
+
+
+def peaks() -> tuple[float, float]:
+    """Operations a second of a float32 matrix product, bytes a second of a copy (read and written)."""
+    square, line = jnp.ones((SQUARE, SQUARE)), jnp.ones(COPIED)
+    product = jax.jit(partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST))
+    copy = jax.jit(lambda a: a + 1)
+    return 2 * SQUARE**3 / seconds(lambda: product(square, square)), 8 * COPIED / seconds(lambda: copy(line))
+
+
+def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Work]:
+    """Training, per epoch, and a sweep of pruned forward passes."""
+    config, data = preset(name), load_dataset(name, data_dir)
+    training = config.training.__class__(config.training.learning_rate, epochs=EPOCHS)
+    network, numbers = config.network(data), jnp.arange(networks)
+    x, y, seen = jnp.asarray(data.train.x), jnp.asarray(data.train.y), jnp.asarray(data.test.x)
+    train = partial(train_many, jax.random.key(0), x=x, y=y, network=network, config=training)
+    params = train(numbers).params
+    sizes = [int(kernel[0].size) for kernel in kernels(params)]
+    batches = networks * EPOCHS * (len(x) // training.batch_size)
+    products = training.batch_size * (6 * sum(sizes) - 2 * sizes[0])  # no gradient for the inputs
+    moved = 4 * (training.batch_size * x.shape[1] + 4 * sum(sizes))
+    title = f"{name}, {networks:,} networks: "
+    yield Work(f"{title}{EPOCHS} epochs", lambda: on_all_cores(train, numbers), batches * products, batches * moved)
+
+    @jax.jit
+    def sweep(params: Any, seen: jax.Array) -> jax.Array:
+        def one(params: Any, seen: jax.Array) -> jax.Array:
+            levels = jnp.arange(FACTORS, dtype=seen.dtype) / FACTORS
+            return jax.lax.map(lambda f: forward(network, jax.tree.map(lambda w: f * w, params), seen)[-1], levels)
+
+        return batched_map(one, params, 8 * len(seen) * sum(network.widths), seen)
+
+    passes = networks * FACTORS
+    outputs = 4 * passes * len(seen) * network.widths[-1]
+    yield Work(
+        f"{title}{FACTORS} pruned forward passes",
+        lambda: sweep(params, seen),
+        2 * passes * len(seen) * sum(sizes),
+        4 * seen.size + outputs,
+    )
+
+
+def of_subsets(nodes: int) -> Work:
+    """All flows of a layer about one message."""
+    rng = np.random.default_rng(0)
+    message = jnp.asarray(rng.integers(0, 2, SAMPLES))
+    layer = jnp.asarray(rng.normal(size=(SAMPLES, nodes)), jnp.float32)
+    return Work(f"flows of {nodes} nodes", lambda: gaussian_flows(message, layer), 2**nodes * nodes, 8 * 2.0**nodes)
+
+
+def measured(work: Work, peak: float, bandwidth: float) -> dict[str, Any]:
+    """Seconds, and the fractions of what the device can do."""
+    took = seconds(work.run)
+    fractions = {"of peak": work.operations / took / peak, "of bandwidth": work.bytes / took / bandwidth}
+    largest = max(fractions, key=fractions.__getitem__)
+    bound = {"of peak": "arithmetic", "of bandwidth": "memory"}[largest]
+    return {"kernel": work.name, "seconds": took, **fractions, "bound": bound if fractions[largest] >= 0.1 else "calls"}
+
+
+def page(table: pd.DataFrame, peak: float, bandwidth: float) -> str:
+    """The table, and on which machine it was measured."""
+    device = f"{jax.device_count()} × {jax.devices()[0].device_kind}, {platform.machine()}, jax {jax.__version__}"
+    rows = [
+        (row[0], f"{row[1]:.3g}", f"{100 * row[2]:.2g} %", f"{100 * row[3]:.2g} %", row[4])
+        for row in table.itertuples(index=False)
+    ]
+    return (
+        "# Roofline\n\nMade by `python experiments/roofline.py --data-dir DIR`"
+        f" ({device}): {peak / 1e9:,.0f} GFLOP/s in"
+        f" a large matrix product, {bandwidth / 1e9:,.0f} GB/s in a large copy, measured in the same run. Work is what"
+        " cannot be avoided, counted by hand (see the script). `calls`: both fractions are below a tenth; small"
+        " operations, one after the other, bound it.\n\n" + markdown(list(table.columns), rows) + "\n"
+    )
+
+
+def main() -> None:
+    """Measure, print, and write the page."""
+    parser = argparse.ArgumentParser(description="How near the main kernels come to what the device can do.")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--networks", type=int, nargs="+", default=[100])
+    parser.add_argument("--nodes", type=int, nargs="+", default=[20, 24])
+    options = parser.parse_args()
+    peak, bandwidth = peaks()
+    works = [
+        *(work for s in options.networks for name in EXPERIMENTS for work in of_networks(name, s, options.data_dir)),
+        *map(of_subsets, options.nodes),
+    ]
+    table = pd.DataFrame([measured(work, peak, bandwidth) for work in track(works, "kernels")])
+    table.to_csv(options.docs / "roofline.csv", index=False, float_format="%.4g", lineterminator="\n")
+    text = page(table, peak, bandwidth)
+    (options.docs / "roofline.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
