@@ -28,7 +28,7 @@ def growth(table: pd.DataFrame) -> tuple[float, str]:
     listed = last["kind"].iloc[0] == "exact"
     sizes = last["size"].to_numpy(float)
     slope = np.polyfit(sizes if listed else np.log2(sizes), log_seconds, 1)[0]
-    return float(slope), "2^({:.2f} n)" if listed else "n^{:.2f}"
+    return float(slope), "$2^{{{:.2f}n}}$" if listed else "$n^{{{:.2f}}}$"
 
 
 def growth_figure(table: pd.DataFrame):
@@ -100,10 +100,11 @@ def correlations(table: pd.DataFrame, message: str) -> str:
         own["network"], own["layer"], *(own[name].to_numpy(float) for name in ("r", "low", "high")), strict=True
     )
     told = {
-        (network, layer): f"{r:+.2f} ({low:+.2f}, {high:+.2f})" if np.isfinite(low) else "–"
+        (network, layer): f"{r:+.2f} ({low:+.2f}, {high:+.2f})" if np.isfinite(low) else f"{r:+.2f}"
         for network, layer, r, low, high in bounds
     }
     layers = range(own["layer"].min(), own["layer"].max() + 1)
+    told = {place: "–" if r == "+nan" else r for place, r in told.items()}
     rows = [(name, *(told.get((name, layer), "") for layer in layers)) for name in own["network"].unique()]
     return markdown(("hidden", *(f"layer {layer}" for layer in layers)), rows)
 
@@ -129,8 +130,8 @@ def mnist_text(table: pd.DataFrame) -> str:
     parts = [
         f"\n## mnist: flow and effect by width and depth\n\n{networks} networks of each kind; `3x5` has five hidden"
         " layers of three. Pearson's r of edge flow and effect of removing the edge, with its 95 % interval (bootstrap"
-        " over networks); – where hardly any edge of the layer has an effect. All numbers in"
-        " [scaling_mnist.csv](scaling_mnist.csv).\n\n"
+        " over networks); no interval where hardly any edge of the layer has an effect, – where none has. All numbers"
+        " in [scaling_mnist.csv](scaling_mnist.csv).\n\n"
         "![r of edge flow and effect by layer](figures/scaling_mnist.png)\n"
     ]
     parts += [
