@@ -146,11 +146,9 @@ def _explained(verdicts: pd.DataFrame, numbers: pd.DataFrame) -> str:
         own = own[own["experiment"] == own.loc[own["run"] == row.run, "experiment"].iloc[0]]
         others = own[(own["run"] != row.run) & own["ours"].notna() & (own["kind"] != LINEAR)]
         agreeing = [f"{_number(o.ours)} {_interval(o)} ({o.kind})" for o in others.itertuples() if o.verdict == "agree"]
-        said = (
-            f"agrees with another choice: {', '.join(agreeing)}"
-            if agreeing
-            else f"is between {_number(others['ours'].min())} and {_number(others['ours'].max())} in all other runs too"
-        )
+        low, high = _number(others["ours"].min()), _number(others["ours"].max())
+        span = low if low == high else f"between {low} and {high}"
+        said = f"agrees with another choice: {', '.join(agreeing)}" if agreeing else f"is {span} in all other runs too"
         lines.append(f"- {row.run}, {row.claim}: {_number(row.paper)} printed, {_number(row.ours)} here; it {said}.")
     return "What differs:\n\n" + "\n".join(lines) if lines else ""
 
