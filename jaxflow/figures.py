@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -241,23 +242,18 @@ def flow_panel(
     at = {(n["layer"], n["node"]): (n["layer"], widths[n["layer"]] / 2 - n["node"]) for n in node_rows}
     faint = {(n["layer"], n["node"]) for n in node_rows if n["flow"] <= n["null95"]}
     largest = max(1e-12, *(edge["flow"] for edge in edge_rows))
-    for edge in edge_rows:
-        ends = at[edge["layer"], edge["source"]], at[edge["layer"] + 1, edge["target"]]
-        below = (edge["layer"], edge["source"]) in faint
-        axes.plot(
-            *zip(*ends, strict=True),
-            color="0.75" if below else colour,
-            linestyle=":" if below else "-",
-            linewidth=0.3 + 6 * edge["flow"] / largest,
-            solid_capstyle="round", zorder=1,
-        )  # fmt: skip
+    looks = {False: (colour, "-", "round"), True: ("0.75", ":", "butt")}
+    for below, (shown, style, cap) in looks.items():
+        own = [edge for edge in edge_rows if ((edge["layer"], edge["source"]) in faint) is below]
+        ends = [(at[edge["layer"], edge["source"]], at[edge["layer"] + 1, edge["target"]]) for edge in own]
+        thick = [0.3 + 6 * edge["flow"] / largest for edge in own]
+        edge_lines = LineCollection(ends, linewidths=thick, colors=shown, linestyles=style, capstyle=cap, zorder=1)
+        axes.add_collection(edge_lines)
     shade = LinearSegmentedColormap.from_list("flow", ["white", colour])
     strongest = max(1e-12, *(node["flow"] for node in node_rows))
-    for node in node_rows:
-        colour_of_node = shade(0.8 * node["flow"] / strongest)
-        axes.scatter(
-            *at[node["layer"], node["node"]], s=190, color=colour_of_node, edgecolors="black", linewidths=0.7, zorder=2
-        )
+    places = np.array([at[node["layer"], node["node"]] for node in node_rows])
+    colours = shade([0.8 * node["flow"] / strongest for node in node_rows])
+    axes.scatter(*places.T, s=190, color=colours, edgecolors="black", linewidths=0.7, zorder=2)
     first = min(widths)
     for index, name in enumerate(names):
         axes.annotate(name, at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")

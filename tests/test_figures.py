@@ -86,9 +86,11 @@ def test_edge_width_grows_with_flow_and_faint_nodes_are_dotted():
     )
     _, grid = figures.new_figure(3, 3)
     figures.flow_panel(grid[0, 0], nodes, edges, "y", "#0072B2", ("a", "b"))
-    strong, weak = grid[0, 0].lines
-    assert strong.get_linewidth() > 10 * weak.get_linewidth()
-    assert (strong.get_linestyle(), weak.get_linestyle()) == ("-", ":")
+    strong, weak, _ = grid[0, 0].collections
+    assert [len(own.get_segments()) for own in (strong, weak)] == [1, 1]
+    assert strong.get_linewidth()[0] > 10 * weak.get_linewidth()[0]
+    solid, dotted = strong.get_linestyle()[0][1], weak.get_linestyle()[0][1]
+    assert (solid is None, dotted is None) == (True, False)
     assert [text.get_text() for text in grid[0, 0].texts] == ["a", "b"]
 
 
