@@ -12,7 +12,6 @@ roots and logarithms, which no peak counts. Writes ``roofline.csv`` and ``roofli
 
 import argparse
 import platform
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from benchmark import fastest
 from rich.progress import track
 
 from jaxflow import load_dataset
@@ -32,7 +32,7 @@ from jaxflow.presets import preset
 from jaxflow.reproduction.page import markdown
 from jaxflow.training import train_many
 
-REPEATS, SQUARE, COPIED, COPIES = 3, 4096, 2**26, 20
+SQUARE, COPIED, COPIES = 4096, 2**26, 20
 EXPERIMENTS, EPOCHS = ("adult-small", "mnist"), 5
 SAMPLES = 5300
 FACTORS = 11  # pruned networks of a sweep
@@ -47,23 +47,13 @@ class Work(NamedTuple):
     bytes: float
 
 
-def seconds(function: Callable[[], Any]) -> float:
-    """Of the fastest run, after one that compiles."""
-    times = []
-    for _ in range(1 + REPEATS):
-        begin = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])
-
-
 def peaks() -> tuple[float, float]:
     """Operations a second of a float32 matrix product, bytes a second of a copy (read and written)."""
     square, line = jnp.ones((SQUARE, SQUARE)), jnp.ones(COPIED)
     product = jax.jit(partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST))
     copies = jax.jit(lambda a: jax.lax.fori_loop(0, COPIES, lambda _, a: 0.5 * a, a))  # in place: no fresh pages
     moved = 8 * COPIED * COPIES
-    return 2 * SQUARE**3 / seconds(lambda: product(square, square)), moved / seconds(lambda: copies(line))
+    return 2 * SQUARE**3 / fastest(lambda: product(square, square)), moved / fastest(lambda: copies(line))
 
 
 def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Work]:
@@ -108,7 +98,7 @@ def of_subsets(nodes: int) -> Work:
 
 def measured(work: Work, peak: float, bandwidth: float) -> dict[str, Any]:
     """Seconds, and the fractions of what the device can do."""
-    took = seconds(work.run)
+    took = fastest(work.run)
     fractions = {"of peak": work.operations / took / peak, "of bandwidth": work.bytes / took / bandwidth}
     largest = max(fractions, key=fractions.__getitem__)
     bound = {"of peak": "arithmetic", "of bandwidth": "memory"}[largest]
