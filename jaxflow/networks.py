@@ -1,5 +1,7 @@
 """The networks: multilayer perceptrons that return the activations of every layer, nothing hidden."""
 
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
@@ -7,40 +9,42 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxflow.layers import LEAK, affine, equal_layers
+
 Params: TypeAlias = dict[str, Any]
-LEAK = 0.01
-FUSED = 2**8  # products of fewer terms are summed in place
+REPEATED = 8  # equal layers in a row that run as a loop; fewer are as soon compiled one by one, and run faster
 
 
-def affine(kernel: Float[Array, "n m"], bias: Float[Array, " m"], h: Float[Array, "n N"]) -> Float[Array, "m N"]:
-    """Wᵀh + b, samples last.
+class Layers(nn.Module):
+    """A layer, or a run of equal ones, initialised as PyTorch's ``Linear``: kernel and bias uniform in ±1/√fan_in.
 
-    Samples last because narrow layers then vectorise over the samples: on a CPU pruning sweeps run four times
-    faster. A mini-batch of a few nodes is a fused sum: a library call would cost more than its arithmetic. For
-    many networks of 16 nodes side by side that sum would take four times as long as the call.
+    Attributes:
+        width: nodes.
+        slope: of the activation below zero, 1 for linear layers.
+        count: layers in the run; the parameters of more than one have a leading axis.
     """
-    if kernel.size * h.shape[-1] <= FUSED:
-        product = jnp.sum(kernel[:, :, None] * h[:, None, :], axis=0)
-    else:
-        product = jnp.matmul(kernel.T, h, precision=jax.lax.Precision.HIGHEST)
-    return product + bias[:, None]
-
-
-class Layer(nn.Module):
-    """One layer, initialised as PyTorch's ``Linear``: kernel and bias uniform in ±1/√fan_in."""
 
     width: int
+    slope: float
+    count: int
 
     @nn.compact
-    def __call__(self, h: Float[Array, "n N"]) -> Float[Array, "m N"]:
-        """Wᵀh + b."""
+    def __call__(self, h: Float[Array, "n N"]) -> tuple[Float[Array, "m N"], list[Float[Array, "m N"]]]:
+        """Activations of the last layer, and of all."""
 
         def uniform(key: Array, shape: tuple[int, ...]) -> Array:
             bound = h.shape[0] ** -0.5
             return jax.random.uniform(key, shape, h.dtype, -bound, bound)
 
-        kernel = self.param("kernel", uniform, (h.shape[0], self.width))
-        return affine(kernel, self.param("bias", uniform, (self.width,)), h)
+        run = (self.count,) if self.count > 1 else ()
+        kernel = self.param("kernel", uniform, (*run, h.shape[0], self.width))
+        bias = self.param("bias", uniform, (*run, self.width))
+        if run:
+            last, activations = equal_layers(kernel, bias, h, self.slope)
+            return last, list(activations)
+        z = affine(kernel, bias, h)
+        h = z if self.slope == 1 else nn.leaky_relu(z, self.slope)
+        return h, [h]
 
 
 class MLP(nn.Module):
@@ -67,22 +71,77 @@ class MLP(nn.Module):
         ]
         h = jnp.concatenate([*embedded, x[:, len(self.categories) :].T])
         activations = [h]
-        for index, width in enumerate(self.widths):
-            h = Layer(width, name=f"layer_{index}")(h)
-            if index < len(self.widths) - 1 and index + 1 not in self.linear:
-                h = nn.leaky_relu(h, LEAK)
-            activations.append(h)
+        for first, count in self.runs(h.shape[0]):
+            h, own = Layers(self.widths[first], self.slope(first), count, name=f"layer_{first}")(h)
+            activations += own
         return tuple(a.T for a in activations)
+
+    def slope(self, layer: int) -> float:
+        """Of the activation after weight layer ``layer``, below zero."""
+        return 1.0 if layer == len(self.widths) - 1 or layer + 1 in self.linear else LEAK
+
+    def runs(self, inputs: int) -> list[tuple[int, int]]:
+        """First weight layer and number of those that run together: ``REPEATED`` or more equal ones, or one alone."""
+        sizes = (inputs, *self.widths)
+        runs: list[tuple[int, int]] = []
+        for _, equal in groupby(range(len(self.widths)), lambda i: (sizes[i : i + 2], self.slope(i))):
+            layers = list(equal)
+            together = len(layers) >= REPEATED
+            runs += [(layers[0], len(layers))] if together else [(layer, 1) for layer in layers]
+        return runs
 
 
 def forward(network: MLP, params: Params, x: Float[Array, "N d"]) -> tuple[Float[Array, "N _"], ...]:
-    """Activations of every layer of one network, input and logits included."""
-    return network.apply({"params": params}, x)  # pyright: ignore[reportReturnType]
+    """Activations of every layer of one network, input and logits included.
+
+    Differentiable in reverse; forward (``jax.jvp``) only without a run of ``REPEATED`` equal layers.
+    """
+    return folded_forward(network, folded(network, params), x)
+
+
+def folded_forward(network: MLP, folded: Params, x: Float[Array, "N d"]) -> tuple[Float[Array, "N _"], ...]:
+    """``forward`` from folded parameters, which training carries."""
+    return network.apply({"params": folded}, x)  # pyright: ignore[reportReturnType]
 
 
 def initial_params(key: Array, network: MLP, x: Float[Array, "N d"]) -> Params:
     """Fresh parameters: ``layer_l`` holds ``kernel [n, m]`` and ``bias [m]``, ``embedding_c`` an ``embedding``."""
+    return unfolded(initial_folded(key, network, x))
+
+
+def initial_folded(key: Array, network: MLP, x: Float[Array, "N d"]) -> Params:
+    """``initial_params``, folded."""
     return network.init(key, x[:1])["params"]  # pyright: ignore[reportReturnType]
+
+
+def folded(network: MLP, params: Params) -> Params:
+    """The parameters of equal layers that run together stacked, under the name of the first."""
+    runs = dict(network.runs(params["layer_0"]["kernel"].shape[0]))
+    others = {name: leaves for name, leaves in params.items() if not name.startswith("layer_")}
+
+    def run(first: int, count: int) -> Params:
+        own = [params[f"layer_{index}"] for index in range(first, first + count)]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *own) if count > 1 else own[0]
+
+    return others | {f"layer_{first}": run(first, count) for first, count in runs.items()}
+
+
+def unfolded(params: Params) -> Params:
+    """The inverse of ``folded``: every layer by itself."""
+    layers = {}
+    for name, leaves in params.items():
+        if not is_run(leaves):
+            layers[name] = leaves
+            continue
+        first = int(name.removeprefix("layer_"))
+        for index in range(len(leaves["bias"])):
+            layers[f"layer_{first + index}"] = jax.tree.map(itemgetter(index), leaves)
+    return layers
+
+
+def is_run(leaves: Params) -> bool:
+    """Whether these are the stacked parameters of equal layers."""
+    return "kernel" in leaves and leaves["kernel"].ndim == 3
 
 
 def kernels(params: Params) -> list[Any]:
@@ -123,13 +182,12 @@ def stacked(network: MLP, params: Params) -> Stack:
     """The layers of a network without embeddings."""
     weights = kernels(params)
     width = max(max(kernel.shape) for kernel in weights)
-    last = len(weights) - 1
-    slopes = [1.0 if index == last or index + 1 in network.linear else LEAK for index in range(last + 1)]
+    slopes = [network.slope(layer) for layer in range(len(weights))]
 
     def padded(a: Array) -> Array:
         return jnp.pad(a, [(0, width - n) for n in a.shape])
 
-    biases = [padded(params[f"layer_{index}"]["bias"]) for index in range(last + 1)]
+    biases = [padded(params[f"layer_{index}"]["bias"]) for index in range(len(weights))]
     return Stack(jnp.stack([padded(kernel) for kernel in weights]), jnp.stack(biases), jnp.asarray(slopes))
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
-from jaxflow.networks import MLP, Params, forward, initial_params
+from jaxflow.networks import MLP, Params, folded_forward, initial_folded, is_run, unfolded
 
 WIDE = 2**10  # weights of a layer
 
@@ -91,12 +91,12 @@ def train(key: Array, x: Float[Array, "N d"], y: Int[Array, " N"], network: MLP,
     if len(x) < config.batch_size:
         raise InputError(f"{len(x)} rows cannot fill one batch of {config.batch_size}")
     init_key, shuffle_key = jax.random.split(key)
-    params = _turned(initial_params(init_key, network, x))
+    params = _turned(initial_folded(init_key, network, x))
     momentum = optax.trace(config.momentum)
     plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=config.patience, rtol=1e-4)
 
     def loss(turned: Params, rows: Array) -> Array:
-        return cross_entropy(forward(network, _turned(turned), x[rows])[-1], y[rows])
+        return cross_entropy(folded_forward(network, _turned(turned), x[rows])[-1], y[rows])
 
     run_epoch = partial(_epoch, loss=loss, momentum=momentum, config=config, size=len(x))
 
@@ -111,7 +111,7 @@ def train(key: Array, x: Float[Array, "N d"], y: Int[Array, " N"], network: MLP,
     start = (State(params, momentum.init(params)), plateau.init(params))
     keys = jax.random.split(shuffle_key, config.epochs)
     (state, _), (losses, rates) = jax.lax.scan(next_epoch, start, keys)
-    return Trained(_turned(state.params), losses, rates)
+    return Trained(unfolded(_turned(state.params)), losses, rates)
 
 
 def _turned(params: Params) -> Params:
@@ -119,7 +119,12 @@ def _turned(params: Params) -> Params:
 
     A step of the mnist networks takes half as long on a CPU; narrow layers gain nothing.
     """
-    return jax.tree.map(lambda w: w.T if w.size >= WIDE else w, params)
+
+    def turned(leaves: Params) -> Params:
+        wide = "kernel" in leaves and leaves["kernel"].size >= WIDE and not is_run(leaves)
+        return leaves | {"kernel": leaves["kernel"].T} if wide else leaves
+
+    return {name: turned(leaves) for name, leaves in params.items()}
 
 
 def _epoch(

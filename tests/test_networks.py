@@ -6,7 +6,20 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow.networks import MLP, affine, forward, initial_params, kernels, tail_network, tail_params
+from jaxflow.networks import (
+    MLP,
+    REPEATED,
+    folded,
+    forward,
+    initial_folded,
+    initial_params,
+    kernels,
+    tail_network,
+    tail_params,
+    unfolded,
+)
+
+DEEP = MLP((4, *(5,) * 20, 3, 2), categories=(7,), linear=(12,))
 
 
 @pytest.mark.parametrize("samples", [7, 5000])
@@ -17,12 +30,6 @@ def test_forward_equals_numpy(rng, samples):
     params = initial_params(jax.random.key(1), network, x)
     for ours, theirs in zip(forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-
-
-def test_both_products_agree(rng):
-    kernel, bias = jnp.asarray(rng.normal(size=(6, 4)), jnp.float32), jnp.arange(4.0)
-    h = jnp.asarray(rng.normal(size=(6, 1000)), jnp.float32)
-    np.testing.assert_allclose(affine(kernel, bias, h)[:, :10], affine(kernel, bias, h[:, :10]), atol=1e-5)
 
 
 def test_initialisation_is_that_of_torch_linear():
@@ -74,3 +81,39 @@ def test_tail_continues_from_a_layers_activations(rng, start, linear):
     for ours, theirs in zip(tail, whole[start:], strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert [k.shape for k in kernels(tail_params(params, start))] == [(3, 4), (4, 3), (3, 2)][start:]
+
+
+def deep_input(rng):
+    return jnp.asarray(np.column_stack([rng.integers(0, 7, 20), rng.normal(size=(20, 2))]).astype(np.float32))
+
+
+def test_equal_layers_run_together():
+    """Weight layers 2 to 10, then layer 11, which is linear, then 12 to 20."""
+    assert DEEP.runs(3) == [(0, 1), (1, 1), (2, 9), (11, 1), (12, 9), (21, 1), (22, 1)]
+    assert MLP((3,) * REPEATED + (2,)).runs(2) == [(layer, 1) for layer in range(REPEATED + 1)]
+    assert MLP((3,) * REPEATED + (2,)).runs(3) == [(0, REPEATED), (REPEATED, 1)]
+
+
+def test_a_deep_network_equals_numpy(rng):
+    x = deep_input(rng)
+    params = initial_params(jax.random.key(4), DEEP, x)
+    ours = forward(DEEP, params, x)
+    layers = {name: leaves for name, leaves in params.items() if name.startswith("layer_")}
+    for layer, (mine, theirs) in enumerate(
+        zip(ours, oracles.forward(layers, np.asarray(ours[0]), DEEP.linear), strict=True)
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=str(layer))
+
+
+def test_unfolding_undoes_folding(rng):
+    """Every layer's parameters are there under its own name, and start as those of a layer alone would."""
+    x = deep_input(rng)
+    params = initial_params(jax.random.key(4), DEEP, x)
+    assert set(params) == {"embedding_0", *(f"layer_{layer}" for layer in range(23))}
+    both = unfolded(folded(DEEP, params)), unfolded(initial_folded(jax.random.key(4), DEEP, x))
+    for again in both:
+        jax.tree.map(np.testing.assert_array_equal, again, params)
+    run = np.stack(kernels(params)[2:11])
+    assert len(np.unique(run)) == run.size
+    assert abs(run).max() <= 5**-0.5
+    assert np.std(run) == pytest.approx(5**-0.5 / 3**0.5, rel=0.15)
