@@ -30,8 +30,8 @@ def equal_layers(
 ) -> tuple[Float[Array, "n N"], Float[Array, "r n N"]]:
     """Activations h_l = φ(W_lᵀ h_{l−1} + b_l) of a run of equal layers, φ with ``slope`` > 0 below zero.
 
-    Differentiated by hand: what ``jax.lax.scan`` would keep for its gradient, kernels among it, and transpose for
-    every step under ``vmap`` makes networks of 20 layers train 1.6 times slower.
+    Differentiated by hand: the kernels' gradients are one product after the loop, and the loop keeps no kernels for
+    it. Networks of 20 layers train 1.6 times as fast as with the gradient of ``jax.lax.scan``.
 
     Returns:
         Those of the last layer, and of all: who needs the last alone never stores the others.
@@ -63,20 +63,16 @@ def _forward(slope: float, kernels: Array, biases: Array, h: Array) -> tuple[tup
 def _backward(slope: float, kept: Gradients, gradient: tuple[Float[Array, "n N"], Float[Array, "r n N"]]) -> Gradients:
     """Gradients of kernels, biases and h: δ_l = (W_{l+1} δ_{l+1} + ∂/∂h_l) φ′, ∂W_l = h_{l−1} δ_lᵀ, ∂b_l = Σ δ_l."""
     kernels, h, activations = kept
+
+    def previous_layer(d_h: Array, layer: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        kernel, own, d_own = layer
+        delta = (d_h + d_own) * jnp.where(own >= 0, 1, slope)
+        return jnp.matmul(kernel, delta, precision=PRECISE), delta
+
     d_last, d_activations = gradient
-    last = len(kernels) - 1
-
-    def previous_layer(step: Array, carry: Gradients) -> Gradients:
-        d_kernels, d_biases, d_h = carry
-        layer = last - step
-        before = jnp.where(layer == 0, h, activations[jnp.maximum(layer - 1, 0)])
-        delta = (d_h + d_activations[layer]) * jnp.where(activations[layer] >= 0, 1, slope)
-        d_kernels = d_kernels.at[layer].set(jnp.matmul(before, delta.T, precision=PRECISE))
-        d_biases = d_biases.at[layer].set(jnp.sum(delta, axis=1))
-        return d_kernels, d_biases, jnp.matmul(kernels[layer], delta, precision=PRECISE)
-
-    start = jnp.zeros_like(kernels), jnp.zeros(kernels.shape[:2], kernels.dtype), d_last
-    return jax.lax.fori_loop(0, last + 1, previous_layer, start)
+    d_h, deltas = jax.lax.scan(previous_layer, d_last, (kernels, activations, d_activations), reverse=True)
+    before = jnp.concatenate([h[None], activations[:-1]])
+    return jnp.matmul(before, jnp.swapaxes(deltas, 1, 2), precision=PRECISE), jnp.sum(deltas, axis=2), d_h
 
 
 _run.defvjp(_forward, _backward)

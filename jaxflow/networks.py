@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxflow.layers import LEAK, affine, equal_layers
 
 Params: TypeAlias = dict[str, Any]
-REPEATED = 8  # equal layers in a row that run as a loop; fewer are as soon compiled one by one, and run faster
+REPEATED = 16  # equal layers in a row that run as a loop; fewer are sooner compiled one by one
 
 
 class Layers(nn.Module):

@@ -19,7 +19,7 @@ from jaxflow.networks import (
     unfolded,
 )
 
-DEEP = MLP((4, *(5,) * 20, 3, 2), categories=(7,), linear=(12,))
+DEEP = MLP((4, *(5,) * 36, 3, 2), categories=(7,), linear=(20,))
 
 
 @pytest.mark.parametrize("samples", [7, 5000])
@@ -88,8 +88,8 @@ def deep_input(rng):
 
 
 def test_equal_layers_run_together():
-    """Weight layers 2 to 10, then layer 11, which is linear, then 12 to 20."""
-    assert DEEP.runs(3) == [(0, 1), (1, 1), (2, 9), (11, 1), (12, 9), (21, 1), (22, 1)]
+    """Weight layers 2 to 18, then 19, which is linear, then 20 to 36."""
+    assert DEEP.runs(3) == [(0, 1), (1, 1), (2, 17), (19, 1), (20, 17), (37, 1), (38, 1)]
     assert MLP((3,) * REPEATED + (2,)).runs(2) == [(layer, 1) for layer in range(REPEATED + 1)]
     assert MLP((3,) * REPEATED + (2,)).runs(3) == [(0, REPEATED), (REPEATED, 1)]
 
@@ -109,11 +109,11 @@ def test_unfolding_undoes_folding(rng):
     """Every layer's parameters are there under its own name, and start as those of a layer alone would."""
     x = deep_input(rng)
     params = initial_params(jax.random.key(4), DEEP, x)
-    assert set(params) == {"embedding_0", *(f"layer_{layer}" for layer in range(23))}
+    assert set(params) == {"embedding_0", *(f"layer_{layer}" for layer in range(39))}
     both = unfolded(folded(DEEP, params)), unfolded(initial_folded(jax.random.key(4), DEEP, x))
     for again in both:
         jax.tree.map(np.testing.assert_array_equal, again, params)
-    run = np.stack(kernels(params)[2:11])
+    run = np.stack(kernels(params)[2:19])
     assert len(np.unique(run)) == run.size
     assert abs(run).max() <= 5**-0.5
     assert np.std(run) == pytest.approx(5**-0.5 / 3**0.5, rel=0.15)

@@ -62,7 +62,7 @@ def test_removals_are_interventions_with_factor_0(network):
     )
     for ours, theirs in zip(removed, pruned, strict=True):
         assert np.ptp(theirs) > 1
-        np.testing.assert_allclose(ours, theirs[:, :, 0], atol=5e-3)  # logits with r = −0.9998 lose four digits
+        np.testing.assert_allclose(ours, theirs[:, :, 0], atol=1e-3)
     np.testing.assert_array_equal(fits.total, expected.total)
 
 

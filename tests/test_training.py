@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import InputError
+from jaxflow import InputError, networks
 from jaxflow.networks import MLP, initial_params
 from jaxflow.training import WIDE, Training, shuffled, train, train_many
 
@@ -75,8 +75,12 @@ def test_a_wide_layer_trains_as_a_narrow_one(rng):
 
 
 @pytest.mark.parametrize("width", [16, 40])
-def test_a_deep_network_trains_layer_by_layer(rng, width):
-    """Eight equal layers, carried as one run, narrow and wide; every layer moves a hundred times the tolerance."""
+def test_a_deep_network_trains_layer_by_layer(monkeypatch, rng, width):
+    """Eight equal layers, carried as one run, narrow and wide; every layer moves a hundred times the tolerance.
+
+    Through sixteen no gradient passes.
+    """
+    monkeypatch.setattr(networks, "REPEATED", 8)
     x = jnp.asarray(rng.normal(size=(57, 3)), jnp.float32)
     y = (x[:, 0] > 0).astype(jnp.int32)
     network, config = MLP((width,) * 9 + (2,)), Training(learning_rate=0.2, epochs=6)
