@@ -29,7 +29,8 @@ from jaxflow.interventions import (
     random_scores,
     select,
 )
-from jaxflow.networks import MLP, Params, Stack, forward, kernels, next_layer, stacked, tail_params
+from jaxflow.networks import MLP, Params, forward, kernels, tail_params
+from jaxflow.removals import logits_without
 
 PERMUTATIONS = 20  # of the message, for the noise floor
 MOST_TOGETHER = 32  # interventions by factors in one call
@@ -411,21 +412,9 @@ def _removed(
     """Logits of networks without each of the edges, and the measures of their decisions."""
 
     def one(item: tuple[Params, Array], edges: Array, messages: Array) -> tuple[Array, Array]:
-        own, begin = item
-        stack = stacked(network, own)
-        layers, width = stack.bias.shape
-        inputs = jnp.pad(begin.T, ((0, width - begin.shape[1]), (0, 0)))
-        _, activations = jax.lax.scan(lambda h, layer: (next_layer(stack, layer, h), h), inputs, jnp.arange(layers))
-        logits = batched_map(_without_edge, edges, 8 * inputs.size, stack, activations)
+        logits = logits_without(network, *item, edges)
         return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
 
-    widest = max(items[1].shape[2], *network.widths)
-    item_bytes = 4 * items[1].shape[1] * widest * (len(network.widths) + 2 * len(edges))
+    samples, inputs = items[1].shape[1:]
+    item_bytes = 4 * samples * (inputs + max(network.widths) * (len(network.widths) + 2 * len(edges)))
     return batched_map(one, items, item_bytes, edges, messages)
-
-
-def _without_edge(edge: Int[Array, "3"], stack: Stack, activations: Float[Array, "L W N"]) -> Float[Array, "N 2"]:
-    """Logits without one edge, from the activations of its layer on."""
-    layer, source, target = edge
-    pruned = stack._replace(kernel=stack.kernel.at[layer, source, target].set(0))
-    return jax.lax.fori_loop(layer, len(activations), partial(next_layer, pruned), activations[layer])[:2].T

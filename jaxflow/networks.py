@@ -2,7 +2,7 @@
 
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -162,35 +162,3 @@ def tail_network(network: MLP, start: int) -> MLP:
 def tail_params(params: Params, start: int) -> Params:
     """Parameters of ``tail_network(network, start)``."""
     return {f"layer_{index - start}": params[f"layer_{index}"] for index in range(start, depth(params))}
-
-
-class Stack(NamedTuple):
-    """A network's layers side by side, padded with zeros to the widest: a loop over them is one trace at any depth.
-
-    Attributes:
-        kernel: ``[L, W, W]``, source → target.
-        bias: ``[L, W]``.
-        slope: of each layer's activation below zero ``[L]``, 1 where it stays linear.
-    """
-
-    kernel: Array
-    bias: Array
-    slope: Array
-
-
-def stacked(network: MLP, params: Params) -> Stack:
-    """The layers of a network without embeddings."""
-    weights = kernels(params)
-    width = max(max(kernel.shape) for kernel in weights)
-    slopes = [network.slope(layer) for layer in range(len(weights))]
-
-    def padded(a: Array) -> Array:
-        return jnp.pad(a, [(0, width - n) for n in a.shape])
-
-    biases = [padded(params[f"layer_{index}"]["bias"]) for index in range(len(weights))]
-    return Stack(jnp.stack([padded(kernel) for kernel in weights]), jnp.stack(biases), jnp.asarray(slopes))
-
-
-def next_layer(stack: Stack, layer: int | Array, h: Float[Array, "W N"]) -> Float[Array, "W N"]:
-    """Activations of layer ``layer + 1`` from those of layer ``layer``, samples last."""
-    return nn.leaky_relu(affine(stack.kernel[layer], stack.bias[layer], h), stack.slope[layer])

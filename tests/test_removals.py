@@ -12,13 +12,15 @@ from jaxflow import Dataset, Half, measurements, pipeline
 from jaxflow.analyses import Outputs, edge_list
 from jaxflow.information.gaussian import estimate
 from jaxflow.measurements import measure_interventions, measure_removals
-from jaxflow.networks import MLP, forward, initial_params, kernels, next_layer, stacked
+from jaxflow.networks import MLP, initial_params, kernels
 from jaxflow.presets import Config, strategy_grid
 from jaxflow.training import Training
 
 NETWORKS, SAMPLES, INPUTS = 3, 300, 4
 DEEP = MLP((5,) * 12 + (2,), linear=(3,))
 UNEVEN = MLP((2, 6, 3, 2))
+NARROW = MLP((3, 2))  # narrower than its inputs
+ALONE = MLP((2,))
 
 
 def case(network):
@@ -35,19 +37,7 @@ def one_of(tree, number):
     return jax.tree.map(lambda leaf: leaf[number], tree)
 
 
-@pytest.mark.parametrize("network", [DEEP, UNEVEN], ids=["deep", "uneven"])
-def test_a_stack_runs_as_its_network(network):
-    params, x, _ = case(network)
-    own = one_of(params, 0)
-    stack = stacked(network, own)
-    h = jnp.pad(x[0].T, ((0, stack.bias.shape[1] - INPUTS), (0, 0)))
-    for layer, expected in enumerate(forward(network, own, x[0])[1:]):
-        h = next_layer(stack, layer, h)
-        np.testing.assert_allclose(h[: expected.shape[1]].T, expected, rtol=1e-5, atol=1e-6)
-        assert not h[expected.shape[1] :].any()
-
-
-@pytest.mark.parametrize("network", [DEEP, UNEVEN], ids=["deep", "uneven"])
+@pytest.mark.parametrize("network", [DEEP, UNEVEN, NARROW, ALONE], ids=["deep", "uneven", "narrow", "alone"])
 def test_removals_are_interventions_with_factor_0(network):
     params, x, messages = case(network)
     edges = edge_list(dict(enumerate(kernels(params))))
