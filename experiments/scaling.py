@@ -4,8 +4,7 @@
 
 Every point runs in a process of its own, for its peak of memory, and goes into ``docs/scaling.csv`` as soon as it is
 there; what is there is not measured again (delete the rows that you want afresh). Seconds are those of the fastest of
-three calls, compilation apart; for the whole pipeline (seeds) both together. ``docs/scaling.md`` is the page, with the
-section on mnist only where mnist is asked for.
+three calls, compilation apart; for the whole pipeline (seeds) both together. ``docs/scaling.md`` is the page.
 """
 
 import argparse
@@ -133,7 +132,10 @@ def all_points(kinds: list[str], path: Path, data_dir: Path | None) -> pd.DataFr
 
 
 def mnist_table(path: Path, data_dir: Path | None, measure: bool) -> pd.DataFrame:
-    """Table 2's correlations on mnist for networks of other widths and depths, with their intervals."""
+    """Table 2's correlations on mnist for networks of other widths and depths, with their intervals.
+
+    What is missing is measured where ``measure``.
+    """
     table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["network"])
     missing = [own for own in MNIST if measure and own[0] not in set(table["network"])]
     for name, hidden in track(missing, "mnist"):

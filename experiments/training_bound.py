@@ -1,12 +1,13 @@
 """What bounds the training of the mnist network: a step against its parts, each alone.
 
-    python experiments/training_bound.py [--networks 2] [--data-dir DIR]
+    python experiments/training_bound.py [--networks 26] [--data-dir DIR]
 
-On one core, best of several runs, microseconds a step: gathering the batch from the shuffled rows; the two products of
-the first layer, and the momentum update of its weights, both without the gather; the whole step of a run's training.
-Then the same products at the speed of a large matrix product. The largest part is the bound; what the parts take one
-after the other is what one core needs at least, were memory and arithmetic never to overlap. Pin it to a core that does
-nothing else (``taskset -c 0``).
+On one core, best of several runs, microseconds a step, every part for as many steps and over as many shuffles as the
+training, so that what else the machine does weighs on all alike: gathering the batch from the shuffled rows; the two
+products of the first layer, and the momentum update of its weights, both without the gather; the whole step of a run's
+training. Then the same products at the speed of a large matrix product. The largest part is the bound; what the parts
+take one after the other is what one core needs at least, were memory and arithmetic never to overlap. Pin it to a core
+that does nothing else (``taskset -c 0``).
 """
 
 import argparse
@@ -40,10 +41,11 @@ def seconds(function: Callable[..., Any], *arguments: Any) -> float:
     return min(times[1:])
 
 
-def parts(x: jax.Array, width: int, batch: int) -> dict[str, float]:
+def parts(x: jax.Array, width: int, batch: int, shuffles: int) -> dict[str, float]:
     """Seconds a step of the first layer's parts."""
-    steps = len(x) // batch
-    rows = shuffled(jax.random.key(0), len(x))[: steps * batch].reshape(steps, batch)
+    steps = shuffles * (len(x) // batch)
+    orders = jax.vmap(lambda key: shuffled(key, len(x)))(jax.random.split(jax.random.key(0), shuffles))
+    rows = orders[:, : steps // shuffles * batch].reshape(steps, batch)
     weights = jax.random.normal(jax.random.key(1), (width, x.shape[1])) / 100
     fixed = x[:batch]
 
@@ -82,7 +84,7 @@ def main() -> None:
     config = preset("mnist")
     data, training = load_dataset(config.name, options.data_dir), dataclasses.replace(config.training, epochs=EPOCHS)
     network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
-    found = parts(x, network.widths[0], training.batch_size)
+    found = parts(x, network.widths[0], training.batch_size, options.networks * EPOCHS)
     square = jnp.ones((LARGE, LARGE))
     peak = 2 * LARGE**3 / seconds(lambda a: jnp.matmul(a, a, precision=PRECISE), square)
     found["products at peak"] = 4 * training.batch_size * x.shape[1] * network.widths[0] / peak

@@ -25,13 +25,18 @@ def affine(kernel: Float[Array, "n m"], bias: Float[Array, " m"], h: Float[Array
     return product + bias[:, None]
 
 
+def leaky(z: Float[Array, "*shape"], slope: float | Array) -> Float[Array, "*shape"]:
+    """φ(z): z, times ``slope`` below zero."""
+    return jnp.where(z >= 0, z, slope * z)
+
+
 def equal_layers(
     kernels: Float[Array, "r n n"], biases: Float[Array, "r n"], h: Float[Array, "n N"], slope: float
 ) -> tuple[Float[Array, "n N"], Float[Array, "r n N"]]:
     """Activations h_l = φ(W_lᵀ h_{l−1} + b_l) of a run of equal layers, φ with ``slope`` > 0 below zero.
 
-    Differentiated by hand: the kernels' gradients are one product after the loop, and the loop keeps no kernels for
-    it. Networks of 20 layers train 1.6 times as fast as with the gradient of ``jax.lax.scan``.
+    Differentiated by hand: the loop backwards carries δ alone, and the kernels' gradients are one product after it.
+    Networks of 20 layers train 1.6 times as fast as with the gradient of ``jax.lax.scan``.
 
     Returns:
         Those of the last layer, and of all: who needs the last alone never stores the others.
@@ -44,23 +49,24 @@ def _run(slope: float, kernels: Array, biases: Array, h: Array) -> tuple[Array, 
     """``equal_layers``."""
 
     def next_layer(h: Array, layer: tuple[Array, Array]) -> tuple[Array, Array]:
-        z = affine(*layer, h)
-        h = jnp.where(z >= 0, z, slope * z)
+        h = leaky(affine(*layer, h), slope)
         return h, h
 
     return jax.lax.scan(next_layer, h, (kernels, biases))
 
 
-Gradients = tuple[Array, Array, Array]
+Kept = tuple[Array, Array, Array]
 
 
-def _forward(slope: float, kernels: Array, biases: Array, h: Array) -> tuple[tuple[Array, Array], Gradients]:
+def _forward(slope: float, kernels: Array, biases: Array, h: Array) -> tuple[tuple[Array, Array], Kept]:
     """``equal_layers``, and what its gradient needs: kernels, h and all activations."""
     last, activations = equal_layers(kernels, biases, h, slope)
     return (last, activations), (kernels, h, activations)
 
 
-def _backward(slope: float, kept: Gradients, gradient: tuple[Float[Array, "n N"], Float[Array, "r n N"]]) -> Gradients:
+def _backward(
+    slope: float, kept: Kept, gradient: tuple[Float[Array, "n N"], Float[Array, "r n N"]]
+) -> tuple[Float[Array, "r n n"], Float[Array, "r n"], Float[Array, "n N"]]:
     """Gradients of kernels, biases and h: δ_l = (W_{l+1} δ_{l+1} + ∂/∂h_l) φ′, ∂W_l = h_{l−1} δ_lᵀ, ∂b_l = Σ δ_l."""
     kernels, h, activations = kept
 

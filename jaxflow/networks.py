@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.layers import LEAK, affine, equal_layers
+from jaxflow.layers import LEAK, affine, equal_layers, leaky
 
 Params: TypeAlias = dict[str, Any]
-REPEATED = 16  # equal layers in a row that run as a loop; fewer are sooner compiled one by one
+REPEATED = 16  # equal layers in a row that run as a loop, and are drawn as one; fewer are sooner compiled one by one
 
 
 class Layers(nn.Module):
@@ -42,8 +42,7 @@ class Layers(nn.Module):
         if run:
             last, activations = equal_layers(kernel, bias, h, self.slope)
             return last, list(activations)
-        z = affine(kernel, bias, h)
-        h = z if self.slope == 1 else nn.leaky_relu(z, self.slope)
+        h = leaky(affine(kernel, bias, h), self.slope)
         return h, [h]
 
 

@@ -2,18 +2,17 @@
 
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
-from jaxflow.layers import PRECISE, affine
+from jaxflow.layers import PRECISE, affine, leaky
 from jaxflow.networks import MLP, Params, forward, kernels
 
 
 class Stack(NamedTuple):
-    """Layers side by side, padded with zeros to the widest after the first: a loop over them is one trace at any depth.
+    """Layers side by side, padded with zeros to the widest output: a loop over them is one trace at any depth.
 
     Attributes:
         first: kernel of layer 0 ``[n, W]``, apart because its inputs may be far more than W.
@@ -74,10 +73,10 @@ def _without_edge(
         return jnp.matmul(kernel[:, target].at[source].set(0), h, precision=PRECISE)
 
     def next_layer(own: Array, h: Array) -> Array:
-        return nn.leaky_relu(affine(stack.kernel[own], stack.bias[own], h), stack.slope[own])
+        return leaky(affine(stack.kernel[own], stack.bias[own], h), stack.slope[own])
 
     before = activations[jnp.maximum(layer, 1) - 1]
     product = jnp.where(layer == 0, into_target(stack.first, x), into_target(stack.kernel[layer], before))
-    changed = nn.leaky_relu(product + stack.bias[layer, target], stack.slope[layer])
+    changed = leaky(product + stack.bias[layer, target], stack.slope[layer])
     h = activations[layer].at[target].set(changed)
     return jax.lax.fori_loop(layer + 1, len(activations), next_layer, h)[:2].T

@@ -1,6 +1,6 @@
 """Strictness for all tests: no silent promotion of types or ranks; data and reference folders beside the project.
 
-What one test compiles, none compiles again, in whichever process: half of the tests' time would go there.
+What one test compiles, none compiles again, in whichever of pytest's workers.
 """
 
 import os
@@ -15,24 +15,21 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-OWN_CACHE = (
-    "JAX_COMPILATION_CACHE_DIR" not in os.environ
-)  # else the user's, or that of the process that started this one
-FOLDER = os.environ.get("JAX_COMPILATION_CACHE_DIR", f"{tempfile.gettempdir()}/jaxflow-{os.getpid()}")
-COMPILED = {
-    "jax_compilation_cache_dir": FOLDER,
-    "jax_compilation_cache_max_size": 2**30,  # with a limit JAX locks it
-    "jax_persistent_cache_min_compile_time_secs": 0,
-}
-for name, value in COMPILED.items():
-    jax.config.update(name, value)
-    os.environ[name.upper()] = str(value)
+# A limit makes JAX lock the folder, which pytest's workers share. The commands that tests start do without: some are
+# killed, and must not leave half an entry behind.
+FOLDER = "JAXFLOW_TESTS_CACHE"
+MADE = FOLDER not in os.environ
+if MADE:
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="jaxflow-tests-")
+jax.config.update("jax_compilation_cache_dir", os.environ[FOLDER])
+jax.config.update("jax_compilation_cache_max_size", 2**30)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def pytest_unconfigure() -> None:
     """The cache goes with the process that made it."""
-    if OWN_CACHE:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+    if MADE:
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -37,11 +37,20 @@ sys.exit(cli.main(["run", "synthetic", "--estimator", "gaussian", "--seeds", "8"
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Processes read what an earlier one compiled."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patched.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        patched.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)  # which JAX has set in this process
+        yield
+
+
 def start(*options, devices=1):
     """The command on small networks without figures, in a process of its own."""
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"  # compiles faster
     environment = {**os.environ, "XLA_FLAGS": flags}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # which JAX has set in this process
     command = [sys.executable, "-c", SMALL, "--quiet", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 

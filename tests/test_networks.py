@@ -110,9 +110,12 @@ def test_unfolding_undoes_folding(rng):
     x = deep_input(rng)
     params = initial_params(jax.random.key(4), DEEP, x)
     assert set(params) == {"embedding_0", *(f"layer_{layer}" for layer in range(39))}
-    both = unfolded(folded(DEEP, params)), unfolded(initial_folded(jax.random.key(4), DEEP, x))
-    for again in both:
-        jax.tree.map(np.testing.assert_array_equal, again, params)
+    together = folded(DEEP, params)
+    jax.tree.map(np.testing.assert_array_equal, together, initial_folded(jax.random.key(4), DEEP, x))
+    jax.tree.map(np.testing.assert_array_equal, unfolded(together), params)
+    assert together["layer_2"]["kernel"].shape == (17, 5, 5)
+    for layer, kernel in enumerate(together["layer_20"]["kernel"]):
+        np.testing.assert_array_equal(kernel, params[f"layer_{20 + layer}"]["kernel"])
     run = np.stack(kernels(params)[2:19])
     assert len(np.unique(run)) == run.size
     assert abs(run).max() <= 5**-0.5
