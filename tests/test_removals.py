@@ -44,6 +44,7 @@ def one_of(tree, number):
 def test_removals_are_interventions_with_factor_0(network):
     params, x, messages = case(network)
     edges = edge_list(dict(enumerate(kernels(params))))
+    edges = edges[:: len(edges) // 150 + 1]  # of all layers
     removed, fits = measure_removals(params, x, edges, messages, network, estimate, width=7)
     width = max(max(kernel.shape[1:]) for kernel in kernels(params))
     ranks = np.ones((NETWORKS, len(edges), len(kernels(params)), width, width), int)
