@@ -1,19 +1,25 @@
-"""What bounds the training of the mnist network: a step against its parts, each alone.
+"""What bounds the training of the mnist networks: all of it against its parts, each alone, on the same cores.
 
-    python experiments/training_bound.py [--networks 26] [--data-dir DIR]
+    python experiments/training_bound.py [--networks 100] [--data-dir DIR] [--trace DIR]
 
-On one core, best of several runs, microseconds a step, every part for as many steps and over as many shuffles as the
-training, so that what else the machine does weighs on all alike: gathering the batch from the shuffled rows; the two
-products of the first layer, and the momentum update of its weights, both without the gather; the whole step of a run's
-training. Then the same products at the speed of a large matrix product. The largest part is the bound; what the parts
-take one after the other is what one core needs at least, were memory and arithmetic never to overlap. Pin it to a core
-that does nothing else (``taskset -c 0``).
+Microseconds that a step of one network takes, many trained side by side, on all cores (``taskset -c 0`` for one):
+
+- ``gather``: the rows of every batch, fetched.
+- ``memory``: the same, and the first layer's weights and momentum read and written: what a step has to move.
+- ``products``: the two products of the first layer, at the speed of a large matrix product.
+- ``training``: the whole step.
+
+Parts and training run in lanes of as many networks, over as many shuffles, one after the other in several rounds; the
+fastest counts. The larger of memory and products is the bound. ``--trace`` writes a profile of one training, every
+operation in it, for Perfetto or TensorBoard.
 """
 
 import argparse
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,89 +27,100 @@ import jax
 import jax.numpy as jnp
 
 from jaxflow import load_dataset
-from jaxflow.batching import ALONE
+from jaxflow.batching import ALONE, batched_map, cores, on_all_cores
 from jaxflow.pipeline import preset
-from jaxflow.training import shuffled, train_many
+from jaxflow.training import Training, shuffled, train_many
 
-EPOCHS, REPEATS, LARGE = 4, 5, 1024
-BOUNDS = "gather", "products at peak", "update"
+EPOCHS, ROUNDS, LARGE = 2, 6, 4096
+BOUNDS = "memory", "products"
 PRECISE = jax.lax.Precision.HIGHEST
 
 
-def seconds(function: Callable[..., Any], *arguments: Any) -> float:
-    """Of the fastest run, compilation apart."""
-    compiled = jax.jit(function, compiler_options=ALONE).lower(*arguments).compile()
-    times = []
-    for _ in range(1 + REPEATS):
-        begin = time.perf_counter()
-        jax.block_until_ready(compiled(*arguments))
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])
+def moved(key: jax.Array, numbers: jax.Array, x: jax.Array, width: int, config: Training, weights: bool) -> jax.Array:
+    """The batches of every network's epochs gathered; with ``weights`` those and their momentum updated as well."""
+    steps = len(x) // config.batch_size
+
+    def one(number: jax.Array, key: jax.Array, x: jax.Array) -> jax.Array:
+        keys = jax.random.split(jax.random.fold_in(key, number), config.epochs)
+
+        def step(carry: Any, rows: jax.Array) -> tuple[Any, None]:
+            sums, w, momentum = carry
+            if weights:
+                momentum = 0.9 * momentum + 0.1 * w
+                w = w - 0.01 * momentum
+            return (0.5 * sums + x[rows], w, momentum), None
+
+        def epoch(carry: Any, key: jax.Array) -> tuple[Any, None]:
+            rows = shuffled(key, len(x))[: steps * config.batch_size].reshape(steps, config.batch_size)
+            return jax.lax.scan(step, carry, rows)[0], None
+
+        w = jax.random.normal(keys[0], (width, x.shape[1]))
+        carry, _ = jax.lax.scan(epoch, (jnp.zeros_like(x[: config.batch_size]), w, w), keys)
+        return jnp.stack([jnp.sum(part) for part in carry]).sum()
+
+    return batched_map(one, numbers, 2 * width * x.shape[1], key, x)
 
 
-def parts(x: jax.Array, width: int, batch: int, shuffles: int) -> dict[str, float]:
-    """Seconds a step of the first layer's parts."""
-    steps = shuffles * (len(x) // batch)
-    orders = jax.vmap(lambda key: shuffled(key, len(x)))(jax.random.split(jax.random.key(0), shuffles))
-    rows = orders[:, : steps // shuffles * batch].reshape(steps, batch)
-    weights = jax.random.normal(jax.random.key(1), (width, x.shape[1])) / 100
-    fixed = x[:batch]
+def compiled(function: Callable[..., Any], numbers: jax.Array, *shared: Any) -> Callable[[], Any]:
+    """``function(numbers, *shared)`` on all cores."""
+    program = jax.jit(function, compiler_options=ALONE).lower(numbers[: -(-len(numbers) // cores())], *shared).compile()
+    return lambda: on_all_cores(lambda own: program(own, *shared), numbers)
 
-    def gather(x: jax.Array, rows: jax.Array) -> jax.Array:
-        return jax.lax.scan(lambda sums, own: (0.5 * sums + x[own], None), jnp.zeros_like(x[:batch]), rows)[0]
 
-    def products(weights: jax.Array, fixed: jax.Array, rows: jax.Array) -> jax.Array:
-        def step(w: jax.Array, _: jax.Array) -> tuple[jax.Array, None]:
-            z = jnp.matmul(w, fixed.T, precision=PRECISE)
-            return jnp.matmul(z, fixed, precision=PRECISE) / len(x), None
-
-        return jax.lax.scan(step, weights, rows)[0]
-
-    def update(weights: jax.Array, rows: jax.Array) -> Any:
-        def step(state: tuple[jax.Array, jax.Array], _: jax.Array):
-            w, momentum = state
-            momentum = 0.9 * momentum + 0.1 * w
-            return (w - 0.01 * momentum, momentum), None
-
-        return jax.lax.scan(step, (weights, weights), rows)[0]
-
-    return {
-        "gather": seconds(gather, x, rows) / steps,
-        "products": seconds(products, weights, fixed, rows) / steps,
-        "update": seconds(update, weights, rows) / steps,
-    }
+def fastest(programs: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Seconds of each program's fastest run, all of them once in every round."""
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(1 + ROUNDS):
+        for name, program in programs.items():
+            begin = time.perf_counter()
+            jax.block_until_ready(program())
+            found[name].append(time.perf_counter() - begin)
+    return {name: min(times[1:]) for name, times in found.items()}
 
 
 def main() -> None:
-    """Print the parts, the step and their ratio."""
+    """Print the parts, the training and their ratios."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--networks", type=int, default=26)
+    parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--trace", type=Path)
     options = parser.parse_args()
 
     config = preset("mnist")
     data, training = load_dataset(config.name, options.data_dir), dataclasses.replace(config.training, epochs=EPOCHS)
     network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
-    found = parts(x, network.widths[0], training.batch_size, options.networks * EPOCHS)
+    numbers, key, width = jnp.arange(options.networks), jax.random.key(0), network.widths[0]
+
+    def part(numbers: jax.Array, key: jax.Array, x: jax.Array, weights: bool) -> jax.Array:
+        return moved(key, numbers, x, width, training, weights)
+
+    def train(numbers: jax.Array, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
+        return train_many(key, numbers, x, y, network, training)
+
     square = jnp.ones((LARGE, LARGE))
-    peak = 2 * LARGE**3 / seconds(lambda a: jnp.matmul(a, a, precision=PRECISE), square)
-    found["products at peak"] = 4 * training.batch_size * x.shape[1] * network.widths[0] / peak
-
-    def train(key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
-        return train_many(key, jnp.arange(options.networks), x, y, network, training)
-
+    product = jax.jit(partial(jnp.matmul, precision=PRECISE))
+    programs = {
+        "gather": compiled(partial(part, weights=False), numbers, key, x),
+        "memory": compiled(partial(part, weights=True), numbers, key, x),
+        "products": lambda: product(square, square),
+        "training": compiled(train, numbers, key, x, y),
+    }
     steps = options.networks * EPOCHS * (len(x) // training.batch_size)
-    step = seconds(train, jax.random.key(0), x, y) / steps
+    found = {name: seconds / steps for name, seconds in fastest(programs).items()}
+    operations = 4 * training.batch_size * x.shape[1] * width  # forwards, and backwards to the weights
+    found["products"] *= steps * operations / (2 * LARGE**3)
+    report(found)
+    with jax.profiler.trace(options.trace) if options.trace else nullcontext():
+        jax.block_until_ready(programs["training"]())
+
+
+def report(found: dict[str, float]) -> None:
+    """One line for every part, in microseconds; how far the training is from its bound."""
+    for name, seconds in found.items():
+        print(f"{name:12s}{1e6 * seconds:8.2f} µs")
     bound = max(BOUNDS, key=found.__getitem__)
-    print(listing(found, step))
-    floor = sum(found[name] for name in BOUNDS)
-    print(f"bound: {bound}; a step takes {step / found[bound]:.1f} times as long")
-    print(f"{' + '.join(BOUNDS)}: {1e6 * floor:.2f} µs; a step takes {step / floor:.1f} times as long")
-
-
-def listing(found: dict[str, float], step: float) -> str:
-    """One line for every part, in microseconds."""
-    return "\n".join(f"{name:18s}{1e6 * value:8.2f} µs" for name, value in [*found.items(), ("whole step", step)])
+    print(f"bound: {bound}, on {cores()} cores; training takes {found['training'] / found[bound]:.1f} times as long,")
+    print(f"and {found['training'] / found['gather']:.1f} times as long as the gather alone")
 
 
 if __name__ == "__main__":
