@@ -53,6 +53,25 @@ def smoothed_hinge(width: float) -> Loss:
 SQUARED_HINGE = squared_hinge()
 
 
+class Problem(NamedTuple):
+    """What is minimised for F samples and K values of C: ``solve`` says what each is."""
+
+    x: Float[Array, "F d N"]
+    t: Float[Array, "F N"]
+    c: Float[Array, "F K"]
+    penalty: Float[Array, "1 1 d"]
+    loss: Loss
+    curvature: Callable[[Array], Array]
+
+    def objective(self, w: Float[Array, "F K d"], r: Float[Array, "F K N"]) -> Float[Array, "F K"]:
+        """½ Σ p w² + C Σ ℓ(r)."""
+        return jnp.sum(self.penalty * w**2, axis=-1) / 2 + self.c * jnp.sum(self.loss.value(r), axis=-1)
+
+    def margins(self, w: Float[Array, "F K d"]) -> Float[Array, "F K N"]:
+        """Margins t wᵀx."""
+        return self.t[:, None] * jnp.einsum("fkd,fdn->fkn", w, self.x, precision=HIGHEST)
+
+
 class Fits(NamedTuple):
     """Where the solver stands: weights ``[F, K, d]``, r ``[F, K, N]``, objective, step length, decrement ``[F, K]``."""
 
@@ -91,47 +110,51 @@ def solve(
         Weights, and the number of fits that did not converge.
     """
     p = (jnp.ones(x.shape[1], x.dtype) if penalty is None else penalty)[None, None]
-    curvature = _curvature(x)
-
-    def objective(w: Array, r: Array) -> Array:
-        return jnp.sum(p * w**2, axis=-1) / 2 + c * jnp.sum(loss.value(r), axis=-1)
-
-    def newton_direction(fits: Fits) -> tuple[Array, Array]:
-        pull = jnp.einsum("fkn,fdn->fkd", loss.slope(fits.r) * t[:, None], x, precision=HIGHEST)
-        gradient = p * fits.w - c[..., None] * pull
-        bend = curvature(loss.curvature(fits.r).astype(x.dtype))
-        hessian = p[..., None] * jnp.eye(x.shape[1])[None, None] + c[..., None, None] * bend
-        direction = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(hessian), True), gradient[..., None])[..., 0]
-        return direction, jnp.sum(direction * gradient, axis=-1)
-
-    def step(fits: Fits) -> Fits:
-        direction, decrement = newton_direction(fits)
-        along = t[:, None] * jnp.einsum("fkd,fdn->fkn", direction, x, precision=HIGHEST)
-
-        def moved(length: Array) -> tuple[Array, Array]:
-            return fits.w - length[..., None] * direction, fits.r + length[..., None] * along
-
-        length = fits.length
-        if x.shape[1] > MOST_PAIRED:
-            lengths = jnp.asarray(LENGTHS, x.dtype)
-            length *= lengths[jnp.argmin(jax.lax.map(lambda by: objective(*moved(by * fits.length)), lengths), axis=0)]
-        w, r = moved(length)
-        new = objective(w, r)
-        lower = new < fits.objective * (1 + 1e-6)  # float32 may call it a little higher where nothing is left to gain
-        w, r = (jnp.where(lower[..., None], a, b) for a, b in ((w, fits.w), (r, fits.r)))
-        new = jnp.where(lower, new, fits.objective)
-        decrement /= jnp.maximum(new, jnp.finfo(x.dtype).tiny)
-        return Fits(w, r, new, jnp.where(lower, 1, fits.length / 2), decrement)
+    problem = Problem(x, t, c, p, loss, _curvature(x))
 
     def unfinished(carry: tuple[Fits, Array]) -> Array:
         fits, steps = carry
         return (steps < STEPS) & jnp.any(fits.decrement > tolerance)
 
-    margin = t[:, None] * jnp.einsum("fkd,fdn->fkn", start, x, precision=HIGHEST)
-    r = jnp.where(t[:, None] != 0, 1 - margin, -jnp.inf)
-    begin = Fits(start, r, objective(start, r), jnp.ones_like(c), jnp.full_like(c, jnp.inf))
-    fits, _ = jax.lax.while_loop(unfinished, lambda carry: (step(carry[0]), carry[1] + 1), (begin, jnp.zeros((), int)))
+    r = jnp.where(t[:, None] != 0, 1 - problem.margins(start), -jnp.inf)
+    begin = Fits(start, r, problem.objective(start, r), jnp.ones_like(c), jnp.full_like(c, jnp.inf))
+    fits, _ = jax.lax.while_loop(
+        unfinished, lambda carry: (_step(problem, carry[0]), carry[1] + 1), (begin, jnp.zeros((), int))
+    )
     return fits.w, jnp.sum(fits.decrement > tolerance)
+
+
+def _step(problem: Problem, fits: Fits) -> Fits:
+    """One step of every fit; one whose objective would rise stays where it is, and halves its length."""
+    direction, decrement = _newton_direction(problem, fits)
+    along = problem.margins(direction)
+
+    def moved(length: Array) -> tuple[Array, Array]:
+        return fits.w - length[..., None] * direction, fits.r + length[..., None] * along
+
+    length = fits.length
+    if direction.shape[-1] > MOST_PAIRED:
+        lengths = jnp.asarray(LENGTHS, length.dtype)
+        tried = jax.lax.map(lambda by: problem.objective(*moved(by * fits.length)), lengths)
+        length *= lengths[jnp.argmin(tried, axis=0)]
+    w, r = moved(length)
+    new = problem.objective(w, r)
+    lower = new < fits.objective * (1 + 1e-6)  # float32 may call it a little higher where nothing is left to gain
+    w, r = (jnp.where(lower[..., None], a, b) for a, b in ((w, fits.w), (r, fits.r)))
+    new = jnp.where(lower, new, fits.objective)
+    decrement /= jnp.maximum(new, jnp.finfo(new.dtype).tiny)
+    return Fits(w, r, new, jnp.where(lower, 1, fits.length / 2), decrement)
+
+
+def _newton_direction(problem: Problem, fits: Fits) -> tuple[Float[Array, "F K d"], Float[Array, "F K"]]:
+    """The inverse Hessian times the gradient, and their product with the gradient: the squared decrement."""
+    x, t, c, penalty, loss, curvature = problem
+    pull = jnp.einsum("fkn,fdn->fkd", loss.slope(fits.r) * t[:, None], x, precision=HIGHEST)
+    gradient = penalty * fits.w - c[..., None] * pull
+    bend = curvature(loss.curvature(fits.r).astype(x.dtype))
+    hessian = penalty[..., None] * jnp.eye(x.shape[1])[None, None] + c[..., None, None] * bend
+    direction = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(hessian), True), gradient[..., None])[..., 0]
+    return direction, jnp.sum(direction * gradient, axis=-1)
 
 
 def _curvature(x: Float[Array, "F d N"]) -> Callable[[Float[Array, "F K N"]], Float[Array, "F K d d"]]:
