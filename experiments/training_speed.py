@@ -1,22 +1,51 @@
 """How long 100 networks of an experiment train, and how long the compilation before it takes.
 
-python experiments/training_speed.py [adult-small] [--networks 100] [--data-dir DIR]
+    python experiments/training_speed.py [adult-small] [--networks 100] [--epochs 50] [--lanes 13 25 50] [--data-dir D]
 
 Prints the seconds of one compilation and of three runs under one jit, then of three on all cores, as a run trains.
+With ``--lanes`` also of the fastest of three on all cores with so many networks side by side under one ``vmap``.
 """
 
 import argparse
+import dataclasses
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxflow import load_dataset
-from jaxflow.batching import on_all_cores
+from jaxflow.batching import ALONE, on_all_cores
 from jaxflow.pipeline import PRESETS, preset
-from jaxflow.training import train_many
+from jaxflow.training import train, train_many
+
+RUNS = 3
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Of one run."""
+    begin = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - begin
+
+
+def of_lanes(lanes: list[int], numbers: jax.Array, one: Callable[..., Any], *shared: jax.Array) -> None:
+    """Print the seconds of so many networks side by side, all numbers of lanes in every round."""
+
+    def program(width: int) -> Callable[[jax.Array], Any]:
+        many = jax.jit(lambda own, *shared: jax.lax.map(lambda number: one(number, *shared), own, batch_size=width),
+                       compiler_options=ALONE)  # fmt: skip
+        return lambda own: many(own, *shared)
+
+    programs = {width: program(width) for width in lanes}
+    rounds = [
+        [seconds(lambda run=run: on_all_cores(run, numbers)) for run in programs.values()] for _ in range(1 + RUNS)
+    ]
+    for width, *times in zip(lanes, *rounds[1:], strict=True):
+        print(f"{width} side by side {min(times):.2f} s")
 
 
 def main() -> None:
@@ -24,28 +53,31 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("experiment", nargs="?", default="adult-small", choices=PRESETS)
     parser.add_argument("--networks", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--lanes", type=int, nargs="*", default=[])
     options = parser.parse_args()
 
     config = preset(options.experiment)
     data = load_dataset(config.name, options.data_dir)
-    network = config.network(data)
+    network, training = config.network(data), dataclasses.replace(config.training, epochs=options.epochs)
     arrays = jax.random.key(0), jnp.arange(options.networks), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
 
     begin = time.perf_counter()
-    compiled = train_many.lower(*arrays, network=network, config=config.training).compile()
+    compiled = train_many.lower(*arrays, network=network, config=training).compile()
     print(f"{options.experiment}, {options.networks} networks: compilation {time.perf_counter() - begin:.2f} s")
-    for _ in range(3):
-        begin = time.perf_counter()
-        jax.block_until_ready(compiled(*arrays))
-        print(f"training {time.perf_counter() - begin:.2f} s")
+    for _ in range(RUNS):
+        print(f"training {seconds(lambda: compiled(*arrays)):.2f} s")
     key, numbers, x, y = arrays
-    train = partial(train_many, key, x=x, y=y, network=network, config=config.training)
-    jax.block_until_ready(on_all_cores(train, numbers))
-    for _ in range(3):
-        begin = time.perf_counter()
-        jax.block_until_ready(on_all_cores(train, numbers))
-        print(f"training on all cores {time.perf_counter() - begin:.2f} s")
+    own = partial(train_many, key, x=x, y=y, network=network, config=training)
+    jax.block_until_ready(on_all_cores(own, numbers))
+    for _ in range(RUNS):
+        print(f"training on all cores {seconds(lambda: on_all_cores(own, numbers)):.2f} s")
+
+    def one(number: jax.Array, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
+        return train(jax.random.fold_in(key, number), x, y, network, training)
+
+    of_lanes(options.lanes, numbers, one, key, x, y)
 
 
 if __name__ == "__main__":
