@@ -102,16 +102,26 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     Args:
         function: compiled, of a pytree with a leading axis, which its results have too.
         items: pytree with a leading axis.
+
+    Returns:
+        What ``function`` returns. From a CPU's cores they are NumPy arrays: to cut and join JAX's would compile a
+        program for every shape.
     """
     count = _count(items)
     parts = 1 if _shards() > 1 else min(cores(), count)
     if parts == 1:
         return function(items)
     width = -(-count // parts)
-    split = [jax.tree.map(partial(_part, start=part * width, width=width), items) for part in range(parts)]
+    host = jax.tree.map(np.asarray, items)  # views of what already lies in the host's memory
+    split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *results)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+
+
+def _host_part(a: np.ndarray, start: int, width: int) -> np.ndarray:
+    """``_part`` of a NumPy array."""
+    return a[np.minimum(np.arange(start, start + width), len(a) - 1)] if start + width > len(a) else a[start:][:width]
 
 
 def _count(items: Any) -> int:

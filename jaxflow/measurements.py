@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import LISTED_NODES, Outputs, decision_measures, outputs, pruned_logits
+from jaxflow.analyses import LISTED_NODES
 from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
-from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, subset_members
+from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
 from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together
 from jaxflow.interventions import (
@@ -26,15 +26,18 @@ from jaxflow.interventions import (
     edge_ranks,
     flow_scores,
     magnitude_scores,
+    prune,
     random_scores,
     select,
 )
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
+from jaxflow.outputs import Outputs, decision_measures, outputs_of, traced_outputs
 from jaxflow.removals import logits_without
 
 PERMUTATIONS = 20  # of the message, for the noise floor
 MOST_TOGETHER = 32  # interventions by factors in one call
 BLOCK_BYTES = 2**28  # of information values that are held at once
+NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
 
 class Fits(NamedTuple):
@@ -116,10 +119,12 @@ def measure_flows(
     estimate: Estimate,
     advance: Advance = ignore,
     exact: Callable[..., ExactFlows] | None = None,
+    layer_bits: LayerBits | None = None,
 ) -> Flows:
     """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
 
-    The input layer of networks without embeddings is the same for all and estimated once.
+    An estimator that runs under ``jit`` is compiled together with the networks, from inputs to node flows. The others
+    get arrays; of networks without embeddings the input layer is then the same for all and estimated once.
 
     Args:
         params: stacked parameters of ``network``.
@@ -130,26 +135,33 @@ def measure_flows(
         estimate: of information.
         advance: told how many (network, message, subset) are done.
         exact: flows of layers too wide to list, see ``EstimatorSpec``.
+        layer_bits: the estimator under ``jit``, if it can, see ``EstimatorSpec``.
     """
-    activations = dict(enumerate(_activations(params, x, network)))
     values = messages.astype(x.dtype)
-    layers, fits, draws = {}, [], None
-    for layer in range(first_layer, len(activations)):
-        own = activations[layer][:1] if layer == 0 and not network.categories else activations[layer]
+    show = partial(_shown, x=x, messages=messages, network=network, first_layer=first_layer, layer_bits=layer_bits)
+    kept, layers, measured = on_all_cores(show, params)
+    for own in layers.values():
+        advance(own.bits[0].size * len(own.bits))
+    fits, draws = [], None
+    for layer in sorted(set(kept) - set(layers)) if layer_bits else sorted(kept):
+        own = kept[layer][:1] if layer == 0 and not network.categories else kept[layer]
         found, draws, spent = _layer_flows(own, values, estimate, advance, exact)
-        layers[layer], *shared = jax.tree.map(partial(_for_all, len(activations[layer])), (found, spent))
+        layers[layer], *shared = jax.tree.map(partial(_for_all, len(kept[layer])), (found, spent))
         fits += shared
+    if layer_bits is None:
+        measured = outputs_of(jnp.asarray(layers[max(layers)].bits[..., -1]), measured, messages[0])
     weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
-    edge = {layer: _edge_flows(layers[layer].node, kernel) for layer, kernel in weights.items()}
-    decisions = jax.vmap(decision_measures, (0, None))(activations[len(activations) - 1], messages[0])
-    measured = outputs(jnp.asarray(layers[len(activations) - 1].bits[..., -1]), decisions, messages[0])
-    return Flows(layers, edge, measured, activations[first_layer], draws, jax.tree.map(lambda *n: sum(n), *fits))
+    edge = _edge_flows({layer: layers[layer].node for layer in weights}, weights)
+    none = Fits(*np.zeros((2, len(kept[first_layer]), 2), int))
+    total = jax.tree.map(lambda *n: sum(n), none, *fits)
+    return Flows({layer: layers[layer] for layer in sorted(layers)}, edge, measured, kept[first_layer], draws, total)
 
 
 @jax.jit
-def _edge_flows(node: Float[Array, "S 2 n"], kernel: Float[Array, "S n m"]) -> Float[Array, "S 2 n m"]:
-    """Edge flows of every network about both messages."""
-    return jax.vmap(jax.vmap(edge_flows, (0, None)))(node, kernel)
+def _edge_flows(node: dict[int, Any], weights: dict[int, Any]) -> dict[int, Array]:
+    """Edge flows of every network about both messages, layer → ``[S, 2, n, m]``."""
+    each = jax.vmap(jax.vmap(edge_flows, (0, None)))
+    return {layer: each(node[layer], kernel) for layer, kernel in weights.items()}
 
 
 def _for_all(networks: int, values: Any) -> Any:
@@ -157,10 +169,62 @@ def _for_all(networks: int, values: Any) -> Any:
     return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
-@partial(jax.jit, static_argnames=("network",))
-def _activations(params: Params, x: Float[Array, "N d"], network: MLP) -> tuple[Float[Array, "S N _"], ...]:
-    """Activations of every layer of every network."""
-    return batched_map(partial(forward, network), params, 8 * x.shape[0] * sum(network.widths), x)
+@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE)
+def _shown(
+    params: Params,
+    x: Float[Array, "N d"],
+    messages: Int[Array, "P 2 N"],
+    network: MLP,
+    first_layer: int,
+    layer_bits: LayerBits | None,
+) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
+    """Activations, flows and outputs of every network.
+
+    With ``layer_bits``: activations of the first analysed layer and of those too wide to list, flows of the others, and
+    outputs. Without: activations of all analysed layers, no flows, and the measures of the decisions.
+    """
+
+    def one(params: Params, x: Array, messages: Array) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
+        activations = dict(enumerate(forward(network, params, x)))
+        analysed = {layer: own for layer, own in activations.items() if layer >= first_layer}
+        logits = activations[len(activations) - 1]
+        if layer_bits is None:
+            return analysed, {}, decision_measures(logits, messages[0])
+        listed = {layer: own for layer, own in analysed.items() if own.shape[1] <= LISTED_NODES}
+        kept = {layer: own for layer, own in analysed.items() if layer == first_layer or layer not in listed}
+        return kept, _listed_flows(listed, messages, layer_bits), traced_outputs(logits, messages[0], layer_bits)
+
+    listed = [width for width in network.widths if width <= LISTED_NODES]
+    item_bytes = 8 * x.shape[0] * sum(network.widths) + 16 * messages[..., 0].size * sum(2**n for n in listed)
+    return batched_map(one, params, item_bytes, x, messages)
+
+
+def _listed_flows(
+    layers: dict[int, Float[Array, "N _"]], messages: Int[Array, "P 2 N"], layer_bits: LayerBits
+) -> dict[int, LayerFlows]:
+    """Flows of one network's layers, fields without the axis S; layers of equal width share one trace.
+
+    Layers of up to ``NARROW`` nodes count as equally wide: constant nodes are added to them, which carry nothing.
+    """
+    groups: dict[int, list[int]] = {}
+    for layer, own in layers.items():
+        groups.setdefault(max(own.shape[1], NARROW), []).append(layer)
+    about = messages.reshape(-1, messages.shape[-1]).astype(jnp.float32)
+    found = {}
+    for members in groups.values():
+        nodes = max(layers[layer].shape[1] for layer in members)
+        stacked = jnp.stack(
+            [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
+        )
+        bits = jax.vmap(partial(layer_bits, about))(stacked).reshape(len(members), *messages.shape[:2], -1)
+        found |= {layer: _layer_of(own, layers[layer].shape[1]) for layer, own in zip(members, bits, strict=True)}
+    return found
+
+
+def _layer_of(bits: Float[Array, "P 2 T"], nodes: int) -> LayerFlows:
+    """Flows of a layer's own nodes from bits that list constant ones after them."""
+    flow, witness = node_flows(bits[..., : 2**nodes])
+    return LayerFlows(bits[0, :, : 2**nodes], flow[0], witness[0], _null95(flow[1:]))
 
 
 def _layer_flows(
@@ -207,9 +271,9 @@ def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
     return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]))
 
 
-def _null95(flow: Float[Array, "permutations S 2 n"]) -> Float[Array, "S 2"]:
+def _null95(flow: Float[Array, "permutations *S 2 n"]) -> Float[Array, "*S 2"]:
     """Noise floor, NaN without permutations."""
-    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:3], jnp.nan)
+    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
 
 
 def _fits(estimates: Estimates) -> Fits:
@@ -278,6 +342,7 @@ def measure_interventions(
     draws: Any = None,
     width: int = MOST_TOGETHER,
     advance: Advance = ignore,
+    layer_bits: LayerBits | None = None,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks after every intervention and factor, fields ``[S, K, F]``, and the fits behind them.
 
@@ -296,15 +361,16 @@ def measure_interventions(
         draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
         width: interventions by factors that are measured together.
         advance: told how many (network, intervention, factor, message) are done.
+        layer_bits: the estimator under ``jit``, if it can: all of it is then one program, which keeps no logits.
     """
     pairs = np.array([(k, f) for k, f in product(range(len(levels)), range(len(factors))) if factors[f] != 1], int)
-    prune = partial(_pruned, messages=messages, network=network)
+    apply = partial(_pruned, messages=messages, network=network, layer_bits=layer_bits)
     measured = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
     fits = [Fits(*np.zeros((2, len(start), 2), int))]
     for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
         k, f = _filled(own, width).T
-        values = jnp.asarray(np.array(levels)[k]), jnp.asarray(np.array(factors)[f], start.dtype)
-        pruned = on_all_cores(lambda items, values=values: prune(items, *values), (params, start, ranks[:, k]))
+        each = k, np.array(levels)[k], np.array(factors, start.dtype)[f]
+        pruned = on_all_cores(lambda items, each=each: apply(items, *each), (params, start, ranks))
         found, spent = _estimated(pruned, len(own), messages, estimate, draws, advance)
         for field, values in zip(measured, found, strict=True):
             field[:, *own.T] = values
@@ -322,6 +388,7 @@ def measure_removals(
     draws: Any = None,
     width: int = MOST_TOGETHER,
     advance: Advance = ignore,
+    layer_bits: LayerBits | None = None,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks with every edge alone removed, fields ``[S, E]``, and the fits behind them.
 
@@ -337,11 +404,12 @@ def measure_removals(
         draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
         width: edges that are measured together.
         advance: told how many (network, edge, message) are done.
+        layer_bits: as in ``measure_interventions``.
     """
     found, fits = [], []
-    remove = partial(_removed, messages=messages, network=network)
+    remove = partial(_removed, messages=messages, network=network, layer_bits=layer_bits)
     for own in (edges[begin : begin + width] for begin in range(0, len(edges), width)):
-        filled = jnp.asarray(_filled(own, width))
+        filled = _filled(own, width)
         removed = on_all_cores(lambda items, filled=filled: remove(items, filled), (params, start))
         outputs, spent = _estimated(removed, len(own), messages, estimate, draws, advance)
         found.append(outputs)
@@ -356,21 +424,35 @@ def _filled(rows: np.ndarray, width: int) -> np.ndarray:
 
 
 def _estimated(
-    measured: tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]],
+    measured: Outputs | tuple[Any, Any],
     count: int,
     messages: Int[Array, "2 N"],
     estimate: Estimate,
     draws: Any,
     advance: Advance,
 ) -> tuple[Outputs, Fits]:
-    """Outputs of networks under the first ``count`` of G interventions, ``[S, count]``, and the fits behind them."""
-    logits, decisions = (a[:, :count] for a in measured)
-    flat = logits.reshape(-1, *logits.shape[2:])
+    """Outputs of networks under the first ``count`` of G interventions, ``[S, count]``, and the fits behind them.
+
+    Args:
+        measured: outputs ``[S, G]``; or logits ``[S, G, N, 2]``, to be estimated, and decisions ``[S, G, 5]``.
+        count: interventions that are asked for.
+        messages: y and z.
+        estimate: of information.
+        draws: hyperparameters to keep.
+        advance: told how many (network, intervention, message) are done.
+    """
+    measured = jax.tree.map(lambda a: np.asarray(a)[:, :count], measured)
+    networks = len(measured[0])
+    if isinstance(measured, Outputs):
+        advance(2 * networks * count)
+        return measured, Fits(*np.zeros((2, networks, 2), int))
+    logits, decisions = measured
+    flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
     kept = None if draws is None else np.repeat(draws, count, axis=0)
     found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
-    bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(len(logits), count, 2)
-    spent = jax.tree.map(lambda n: n.reshape(len(logits), count, 2).sum(axis=1), _fits(found))
-    return outputs(bits, decisions, messages), spent
+    bits = np.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(networks, count, 2)
+    spent = jax.tree.map(lambda n: n.reshape(networks, count, 2).sum(axis=1), _fits(found))
+    return outputs_of(jnp.asarray(bits), jnp.asarray(decisions), messages), spent
 
 
 def group_width(*counts: int) -> int:
@@ -382,39 +464,52 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
 def _pruned(
-    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S G L W W"]],
+    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S K L W W"]],
+    which: Int[Array, " G"],
     levels: Int[Array, " G"],
     factors: Float[Array, " G"],
     messages: Int[Array, "2 N"],
     network: MLP,
-) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
-    """Logits of networks after every intervention by its factor, and the measures of their decisions."""
+    layer_bits: LayerBits | None,
+) -> Any:
+    """What networks show after every intervention by its factor, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Array, Array], levels: Array, factors: Array, messages: Array) -> tuple[Array, Array]:
+    def one(item: tuple[Params, Array, Array], which: Array, levels: Array, factors: Array, messages: Array) -> Any:
         own, begin, ranks = item
 
-        def pruned(rank: Array, level: Array, factor: Array) -> Array:
-            return pruned_logits(network, own, select(own, rank, level), factor, begin)
+        def pruned(number: Array, level: Array, factor: Array) -> Any:
+            params = prune(own, select(own, ranks[number], level), factor)
+            return _seen(forward(network, params, begin)[-1], messages, layer_bits)
 
-        logits = jax.vmap(pruned)(ranks, levels, factors)
-        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+        return jax.vmap(pruned)(which, levels, factors)
 
     item_bytes = 8 * len(factors) * items[1].shape[1] * sum(network.widths)
-    return batched_map(one, items, item_bytes, levels, factors, messages)
+    return batched_map(one, items, item_bytes, which, levels, factors, messages)
 
 
-@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
 def _removed(
-    items: tuple[Params, Float[Array, "S N n"]], edges: Int[Array, "G 3"], messages: Int[Array, "2 N"], network: MLP
-) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
-    """Logits of networks without each of the edges, and the measures of their decisions."""
+    items: tuple[Params, Float[Array, "S N n"]],
+    edges: Int[Array, "G 3"],
+    messages: Int[Array, "2 N"],
+    network: MLP,
+    layer_bits: LayerBits | None,
+) -> Any:
+    """What networks show without each of the edges, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Array], edges: Array, messages: Array) -> tuple[Array, Array]:
+    def one(item: tuple[Params, Array], edges: Array, messages: Array) -> Any:
         logits = logits_without(network, *item, edges)
-        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+        return jax.vmap(partial(_seen, messages=messages, layer_bits=layer_bits))(logits)
 
     samples, inputs = items[1].shape[1:]
     item_bytes = 4 * samples * (inputs + max(network.widths) * (len(network.widths) + 2 * len(edges)))
     return batched_map(one, items, item_bytes, edges, messages)
+
+
+def _seen(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"], layer_bits: LayerBits | None) -> Any:
+    """The outputs of one network; for an estimator that must see arrays the logits, and what its decisions measure."""
+    if layer_bits is None:
+        return logits, decision_measures(logits, messages)
+    return traced_outputs(logits, messages, layer_bits)

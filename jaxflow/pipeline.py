@@ -35,6 +35,7 @@ from jaxflow.measurements import (
     strategy_ranks,
 )
 from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
+from jaxflow.outputs import Outputs
 from jaxflow.predictors import predictors
 from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
@@ -74,8 +75,8 @@ class Measured(NamedTuple):
 
     trained: Trained
     flows: Flows
-    tradeoff: analyses.Outputs
-    removed: analyses.Outputs
+    tradeoff: Outputs
+    removed: Outputs
     fits: dict[str, Fits]
 
 
@@ -261,8 +262,10 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     _check_finite(trained, start)
     estimate, permuted = _estimator(config, null_key, messages)
     with stages("flows") as advance:
-        exact = ESTIMATORS[config.estimator].flows
-        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance, exact)
+        spec = ESTIMATORS[config.estimator]
+        flows = measure_flows(
+            trained.params, x, permuted, network, config.first_layer, estimate, advance, spec.flows, spec.layer_bits
+        )
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
     edges = analyses.edge_list(dict(enumerate(kernels(tail_params(trained.params, config.first_layer)))))
     shared = _shared(inputs, trained.params, flows, estimate, len(edges))
@@ -302,6 +305,7 @@ def _shared(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate, ed
         "network": tail_network(inputs.network, config.first_layer),
         "estimate": estimate,
         "draws": flows.draws if config.tune == "once" else None,
+        "layer_bits": ESTIMATORS[config.estimator].layer_bits,
         "width": group_width(swept, edges),
     }
 

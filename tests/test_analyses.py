@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from jaxflow import analyses
-from jaxflow.analyses import Outputs, correlations, measure_outputs
+from jaxflow.analyses import correlations
 from jaxflow.information import gaussian
+from jaxflow.outputs import Outputs, measure_outputs
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import oracles
 import pytest
 
 from jaxflow import Dataset, Half, measurements, pipeline
-from jaxflow.analyses import Outputs, edge_list
+from jaxflow.analyses import edge_list
 from jaxflow.information.gaussian import estimate
 from jaxflow.measurements import measure_interventions, measure_removals
 from jaxflow.networks import MLP, initial_params, kernels
+from jaxflow.outputs import Outputs
 from jaxflow.presets import Config, strategy_grid
 from jaxflow.training import Training
 
@@ -50,7 +51,7 @@ def test_removals_are_interventions_with_factor_0(network):
     ranks = np.ones((NETWORKS, len(edges), len(kernels(params)), width, width), int)
     for row, edge in enumerate(edges):
         ranks[(slice(None), row, *edge)] = 0
-    unpruned = Outputs(*jnp.zeros((5, NETWORKS)))
+    unpruned = Outputs(*jnp.zeros((len(Outputs._fields), NETWORKS)))
     pruned, expected = measure_interventions(
         params, x, jnp.asarray(ranks), [1] * len(edges), [0.0], unpruned, messages, network, estimate
     )
