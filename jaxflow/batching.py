@@ -115,7 +115,7 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     host = jax.tree.map(np.asarray, items)  # views of what already lies in the host's memory
     split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
-        results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
+        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.tree.map(jnp.asarray, part))), split))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import LISTED_NODES
+from jaxflow.analyses import LISTED_NODES, Values
 from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
 from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
@@ -228,7 +228,7 @@ def _layer_of(bits: Float[Array, "P 2 T"], nodes: int) -> LayerFlows:
 
 
 def _layer_flows(
-    layer: Float[Array, "S N n"],
+    layer: Float[Values, "S N n"],
     messages: Float[Array, "P 2 N"],
     estimate: Estimate,
     advance: Advance,
@@ -241,7 +241,7 @@ def _layer_flows(
     width = max(1, BLOCK_BYTES // (8 * messages[..., 0].size * len(members)))
     found = []
     for start in range(0, len(layer), width):
-        estimates = estimate(layer[start : start + width], messages, members, advance=advance)
+        estimates = estimate(jnp.asarray(layer[start : start + width]), messages, members, advance=advance)
         own = _node_flows(jnp.asarray(estimates.bits, layer.dtype))
         whole = None if estimates.draws is None else estimates.draws[:, :, -1]
         found.append((own, whole, _fits(estimates)))
@@ -249,7 +249,7 @@ def _layer_flows(
 
 
 def _exact_layer_flows(
-    layer: Float[Array, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
+    layer: Float[Values, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
 ) -> LayerFlows:
     """Flows in one wide layer, as many networks at a time as there are cores and memory."""
     nodes, found = layer.shape[-1], []
@@ -331,8 +331,8 @@ def strategy_ranks(
 
 def measure_interventions(
     params: Params,
-    start: Float[Array, "S N n"],
-    ranks: Int[Array, "S K L W W"],
+    start: Float[Values, "S N n"],
+    ranks: Int[Values, "S K L W W"],
     levels: Sequence[int],
     factors: Sequence[float],
     unpruned: Outputs,
@@ -380,7 +380,7 @@ def measure_interventions(
 
 def measure_removals(
     params: Params,
-    start: Float[Array, "S N n"],
+    start: Float[Values, "S N n"],
     edges: Int[np.ndarray, "E 3"],
     messages: Int[Array, "2 N"],
     network: MLP,

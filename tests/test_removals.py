@@ -10,7 +10,7 @@ import pytest
 
 from jaxflow import Dataset, Half, measurements, pipeline
 from jaxflow.analyses import edge_list
-from jaxflow.information.gaussian import estimate
+from jaxflow.information.gaussian import estimate, layer_bits
 from jaxflow.measurements import measure_interventions, measure_removals
 from jaxflow.networks import MLP, initial_params, kernels
 from jaxflow.outputs import Outputs
@@ -59,6 +59,11 @@ def test_removals_are_interventions_with_factor_0(network):
         assert np.ptp(theirs) > 1
         np.testing.assert_allclose(ours, theirs[:, :, 0], atol=3e-3)  # deep networks' logits are almost collinear
     np.testing.assert_array_equal(fits.total, expected.total)
+    traced, _ = measure_removals(
+        params, x, edges, messages, network, estimate, width=7, layer_bits=layer_bits
+    )  # the same in one program
+    for ours, theirs in zip(traced, removed, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=3e-3)
 
 
 def test_removals_against_numpy():
@@ -85,11 +90,10 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
         network = MLP((5,) * depth + (2,))
         params, x, messages = case(network)
         edges = edge_list(dict(enumerate(kernels(params))))
-        removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, network=network)
+        how = {"network": network, "layer_bits": layer_bits}
+        removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, **how)
         ranks, levels = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int), jnp.array([1, 2])
-        pruned = measurements._pruned.lower(
-            (params, x, ranks), levels, jnp.zeros(2), messages=messages, network=network
-        )
+        pruned = measurements._pruned.lower((params, x, ranks), jnp.arange(2), levels, jnp.zeros(2), messages, **how)
         return [lowered.as_text().count("dot_general") for lowered in (removed, pruned)]
 
     assert products(40) == products(20)
