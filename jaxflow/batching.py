@@ -18,10 +18,14 @@ from jaxflow.errors import InputError
 Out = TypeVar("Out")
 
 CPU_BYTES, CPU_MOST = 2**18, 25  # a batch that stays in a core's second cache; XLA inlines small loops up to about 40
+CPU_TOGETHER, CPU_WORK = 100, 10**12  # networks of a chunk; multiplications, about a minute on two cores
 ACCELERATOR_BYTES = 2**30
+MOST_TOGETHER = 10_000
 AXIS = "networks"  # of the mesh of devices
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
+LIGHT = {"xla_backend_optimization_level": 1}
+"""Compiler options of programs that run as fast with less optimisation: a sixth less time to compile."""
 BRIEF = {"xla_backend_optimization_level": 0}
 """Compiler options of what takes longer to compile than to run: half of the time to compile."""
 
@@ -62,6 +66,21 @@ def lanes(item_bytes: int) -> int:
     if jax.default_backend() == "cpu":
         return max(1, min(CPU_MOST, CPU_BYTES // item_bytes))
     return max(1, ACCELERATOR_BYTES // item_bytes)
+
+
+def side_by_side(item_bytes: int, item_work: int) -> int:
+    """Number of items to hold at once, for hours of items: what fits into a quarter of the free memory.
+
+    On a CPU no more than 100, nor than about a minute's work, so that what is done can be saved.
+
+    Args:
+        item_bytes: what stays in memory of one item.
+        item_work: multiplications that one item takes, roughly.
+    """
+    fit = free_bytes() // (4 * item_bytes)
+    if jax.default_backend() == "cpu":
+        fit = min(fit, CPU_TOGETHER, max(cores(), CPU_WORK // item_work))
+    return max(1, min(fit, MOST_TOGETHER))
 
 
 def nodes_together() -> int:

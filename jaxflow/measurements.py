@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxflow.analyses import LISTED_NODES, Values
-from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
+from jaxflow.batching import ALONE, BRIEF, LIGHT, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
 from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
 from jaxflow.information.estimates import ignore
@@ -37,6 +37,7 @@ from jaxflow.removals import logits_without
 PERMUTATIONS = 20  # of the message, for the noise floor
 MOST_TOGETHER = 32  # interventions by factors in one call
 BLOCK_BYTES = 2**28  # of information values that are held at once
+FEW_EDGES = 256  # that are removed by the program of the sweep
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
 
@@ -45,6 +46,22 @@ class Fits(NamedTuple):
 
     total: np.ndarray
     unconverged: np.ndarray
+
+
+class Interventions(NamedTuple):
+    """Interventions on every network, one a row: weights chosen by rank, or one edge, are multiplied by a factor.
+
+    Attributes:
+        ranking: number of the ranking ``[G]``.
+        level: edges of rank below it are chosen ``[G]``.
+        factor: what they are multiplied by ``[G]``.
+        edge: one more edge (layer, source, target) ``[G, 3]``; a layer that is not there for none.
+    """
+
+    ranking: Any
+    level: Any
+    factor: Any
+    edge: Any
 
 
 class LayerFlows(NamedTuple):
@@ -169,7 +186,7 @@ def _for_all(networks: int, values: Any) -> Any:
     return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
-@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE | LIGHT)
 def _shown(
     params: Params,
     x: Float[Array, "N d"],
@@ -192,7 +209,9 @@ def _shown(
             return analysed, {}, decision_measures(logits, messages[0])
         listed = {layer: own for layer, own in analysed.items() if own.shape[1] <= LISTED_NODES}
         kept = {layer: own for layer, own in analysed.items() if layer == first_layer or layer not in listed}
-        return kept, _listed_flows(listed, messages, layer_bits), traced_outputs(logits, messages[0], layer_bits)
+        flows = _listed_flows(listed, messages, layer_bits)
+        whole = flows[len(activations) - 1].bits[:, -1]
+        return kept, flows, outputs_of(whole, decision_measures(logits, messages[0]), messages[0])
 
     listed = [width for width in network.widths if width <= LISTED_NODES]
     item_bytes = 8 * x.shape[0] * sum(network.widths) + 16 * messages[..., 0].size * sum(2**n for n in listed)
@@ -364,18 +383,15 @@ def measure_interventions(
         layer_bits: the estimator under ``jit``, if it can: all of it is then one program, which keeps no logits.
     """
     pairs = np.array([(k, f) for k, f in product(range(len(levels)), range(len(factors))) if factors[f] != 1], int)
+    k, f = pairs.reshape(-1, 2).T
+    nowhere = np.tile([ranks.shape[2], 0, 0], (len(pairs), 1))
+    rows = Interventions(k, np.array(levels, int)[k], np.array(factors, start.dtype)[f], nowhere)
     apply = partial(_pruned, messages=messages, network=network, layer_bits=layer_bits)
+    found, fits = _in_groups(apply, (params, start, ranks), rows, width, messages, estimate, draws, advance)
     measured = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
-    fits = [Fits(*np.zeros((2, len(start), 2), int))]
-    for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
-        k, f = _filled(own, width).T
-        each = k, np.array(levels)[k], np.array(factors, start.dtype)[f]
-        pruned = on_all_cores(lambda items, each=each: apply(items, *each), (params, start, ranks))
-        found, spent = _estimated(pruned, len(own), messages, estimate, draws, advance)
-        for field, values in zip(measured, found, strict=True):
-            field[:, *own.T] = values
-        fits.append(spent)
-    return measured, jax.tree.map(lambda *n: sum(n), *fits)
+    for field, values in zip(measured, found, strict=True):
+        field[:, k, f] = values
+    return measured, fits
 
 
 def measure_removals(
@@ -389,10 +405,12 @@ def measure_removals(
     width: int = MOST_TOGETHER,
     advance: Advance = ignore,
     layer_bits: LayerBits | None = None,
+    ranks: Int[Values, "S K L W W"] | None = None,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks with every edge alone removed, fields ``[S, E]``, and the fits behind them.
 
-    What ``measure_interventions`` measures at factor 0, computed from the edge's layer on.
+    What ``measure_interventions`` measures at factor 0. Few edges are removed by its program, if that has been compiled
+    for these ``ranks``; many, in deep networks, from the edge's layer on.
 
     Args:
         params: stacked parameters of ``network``, which begins at the first analysed layer.
@@ -405,13 +423,48 @@ def measure_removals(
         width: edges that are measured together.
         advance: told how many (network, edge, message) are done.
         layer_bits: as in ``measure_interventions``.
+        ranks: as in ``measure_interventions``, to share its program; their values play no part.
     """
-    found, fits = [], []
-    remove = partial(_removed, messages=messages, network=network, layer_bits=layer_bits)
-    for own in (edges[begin : begin + width] for begin in range(0, len(edges), width)):
-        filled = _filled(own, width)
-        removed = on_all_cores(lambda items, filled=filled: remove(items, filled), (params, start))
-        outputs, spent = _estimated(removed, len(own), messages, estimate, draws, advance)
+    if ranks is None or len(edges) > FEW_EDGES:
+        remove = partial(_removed, messages=messages, network=network, layer_bits=layer_bits)
+        return _in_groups(remove, (params, start), edges, width, messages, estimate, draws, advance)
+    none = np.zeros(len(edges), int)
+    rows = Interventions(none, none, np.zeros(len(edges), start.dtype), edges)
+    apply = partial(_pruned, messages=messages, network=network, layer_bits=layer_bits)
+    return _in_groups(apply, (params, start, ranks), rows, width, messages, estimate, draws, advance)
+
+
+def _in_groups(
+    apply: Callable[..., Any],
+    items: Any,
+    rows: Any,
+    width: int,
+    messages: Int[Array, "2 N"],
+    estimate: Estimate,
+    draws: Any,
+    advance: Advance,
+) -> tuple[Outputs, Fits]:
+    """Outputs under every intervention, fields ``[S, G]``, ``width`` of them at a time, and the fits behind them.
+
+    Args:
+        apply: compiled, of items and ``width`` of the rows: what is seen of the networks then, see ``_seen``.
+        items: of the networks, with a leading axis S.
+        rows: of the interventions, a pytree with a leading axis G.
+        width: interventions in one call.
+        messages: y and z.
+        estimate: of information.
+        draws: hyperparameters to keep.
+        advance: told how many (network, intervention, message) are done.
+    """
+    count, networks = len(jax.tree.leaves(rows)[0]), len(items[1])
+    found = [Outputs(*np.zeros((len(Outputs._fields), networks, 0), np.float32))]
+    fits = [Fits(*np.zeros((2, networks, 2), int))]
+    for begin in range(0, count, width):
+        own = jax.tree.map(lambda a, begin=begin: a[begin : begin + width], rows)
+        size = len(jax.tree.leaves(own)[0])
+        filled = jax.tree.map(partial(_filled, width=width), own)
+        seen = on_all_cores(lambda items, filled=filled: apply(items, filled), items)
+        outputs, spent = _estimated(seen, size, messages, estimate, draws, advance)
         found.append(outputs)
         fits.append(spent)
     joined = jax.tree.map(lambda *fields: np.concatenate(fields, axis=1), *found)
@@ -419,8 +472,8 @@ def measure_removals(
 
 
 def _filled(rows: np.ndarray, width: int) -> np.ndarray:
-    """Rows with the last one repeated up to ``width``: one trace."""
-    return np.pad(rows, ((0, width - len(rows)), (0, 0)), "edge")
+    """Pad to ``width`` rows by repeating the last, so that all groups share one compilation."""
+    return rows[np.minimum(np.arange(width), len(rows) - 1)]
 
 
 def _estimated(
@@ -464,32 +517,31 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
 def _pruned(
     items: tuple[Params, Float[Array, "S N n"], Int[Array, "S K L W W"]],
-    which: Int[Array, " G"],
-    levels: Int[Array, " G"],
-    factors: Float[Array, " G"],
+    rows: Interventions,
     messages: Int[Array, "2 N"],
     network: MLP,
     layer_bits: LayerBits | None,
 ) -> Any:
-    """What networks show after every intervention by its factor, ``[S, G, ...]``: see ``_seen``."""
+    """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Array, Array], which: Array, levels: Array, factors: Array, messages: Array) -> Any:
+    def one(item: tuple[Params, Array, Array], rows: Interventions, messages: Array) -> Any:
         own, begin, ranks = item
 
-        def pruned(number: Array, level: Array, factor: Array) -> Any:
-            params = prune(own, select(own, ranks[number], level), factor)
+        def pruned(row: Interventions) -> Any:
+            chosen = ranks[row.ranking].at[tuple(row.edge)].set(-1, mode="drop")
+            params = prune(own, select(own, chosen, row.level), row.factor)
             return _seen(forward(network, params, begin)[-1], messages, layer_bits)
 
-        return jax.vmap(pruned)(which, levels, factors)
+        return jax.vmap(pruned)(rows)
 
-    item_bytes = 8 * len(factors) * items[1].shape[1] * sum(network.widths)
-    return batched_map(one, items, item_bytes, which, levels, factors, messages)
+    item_bytes = 8 * len(rows.level) * items[1].shape[1] * sum(network.widths)
+    return batched_map(one, items, item_bytes, rows, messages)
 
 
-@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
 def _removed(
     items: tuple[Params, Float[Array, "S N n"]],
     edges: Int[Array, "G 3"],

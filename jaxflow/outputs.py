@@ -34,13 +34,13 @@ class Outputs(NamedTuple):
         threshold_bias: the same about Z.
     """
 
-    accuracy: Array
-    bias: Array
-    argmax_accuracy: Array
-    parity_gap: Array
-    odds_gap: Array
-    threshold_accuracy: Array
-    threshold_bias: Array
+    accuracy: Array | np.ndarray
+    bias: Array | np.ndarray
+    argmax_accuracy: Array | np.ndarray
+    parity_gap: Array | np.ndarray
+    odds_gap: Array | np.ndarray
+    threshold_accuracy: Array | np.ndarray
+    threshold_bias: Array | np.ndarray
 
 
 def measure_outputs(

@@ -59,11 +59,10 @@ def test_removals_are_interventions_with_factor_0(network):
         assert np.ptp(theirs) > 1
         np.testing.assert_allclose(ours, theirs[:, :, 0], atol=3e-3)  # deep networks' logits are almost collinear
     np.testing.assert_array_equal(fits.total, expected.total)
-    traced, _ = measure_removals(
-        params, x, edges, messages, network, estimate, width=7, layer_bits=layer_bits
-    )  # the same in one program
-    for ours, theirs in zip(traced, removed, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=3e-3)
+    for ways in ({"layer_bits": layer_bits}, {"layer_bits": layer_bits, "ranks": jnp.asarray(ranks)}):
+        again, _ = measure_removals(params, x, edges, messages, network, estimate, width=7, **ways)
+        for ours, theirs in zip(again, removed, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=3e-3)
 
 
 def test_removals_against_numpy():
