@@ -93,8 +93,8 @@ def mark_unpruned(axes: Axes, networks: pd.DataFrame) -> None:
 
 
 def _label_tradeoff(axes: Axes) -> None:
-    axes.set_xlabel("bias at the output (%)")
-    axes.set_ylabel("accuracy at the output (%)")
+    axes.set_xlabel("information bias (%)")
+    axes.set_ylabel("information accuracy (%)")
 
 
 def tradeoff(table: pd.DataFrame, networks: pd.DataFrame, title: str) -> Figure:
@@ -308,20 +308,32 @@ def typical_network(networks: pd.DataFrame) -> int:
     return int(networks["network"][distance.idxmin()])
 
 
+def laid_out(figure: Figure) -> Figure:
+    """The figure with its layout computed once and kept: matplotlib would do it again, and draw twice, for every file."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    return figure
+
+
 def draw_all(results: Results, config: Config, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     """Every figure of a run with its name."""
+    with paper_style():
+        for name, figure in _all_figures(results, config, dataset):
+            yield name, laid_out(figure)
+
+
+def _all_figures(results: Results, config: Config, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+    """``draw_all`` before the layout."""
     tables = {name: results.table(name) for name in ("networks", "node_flows", "edge_flows", "training")}
     networks = tables["networks"]
     title = f"{config.name}, {config.estimator} estimate, {len(networks)} network{'s' if len(networks) > 1 else ''}"
     names = dataset.features if config.first_layer == 0 else ()
-    with paper_style():
-        yield "training", training(tables["training"], title)
-        yield (
-            "flows",
-            flows(tables["node_flows"], tables["edge_flows"], typical_network(networks), title, names),
-        )
-        yield "dependence", dependence(results.table("dependence"), title)
-        tradeoffs = results.table("tradeoff")
-        if len(tradeoffs):
-            yield "tradeoff", tradeoff(tradeoffs, networks, title)
-            yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title)
+    yield "training", training(tables["training"], title)
+    yield "flows", flows(tables["node_flows"], tables["edge_flows"], typical_network(networks), title, names)
+    yield "dependence", dependence(results.table("dependence"), title)
+    tradeoffs = results.table("tradeoff")
+    if len(tradeoffs):
+        yield "tradeoff", tradeoff(tradeoffs, networks, title)
+        yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title)
