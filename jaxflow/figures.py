@@ -309,7 +309,7 @@ def typical_network(networks: pd.DataFrame) -> int:
 
 
 def laid_out(figure: Figure) -> Figure:
-    """The figure with its layout computed once and kept: matplotlib would do it again, and draw twice, for every file."""
+    """Compute the layout once and keep it: matplotlib would do it again for every file, and draw twice for it."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
