@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from jaxflow.information.cross_validation import outer_fold_numbers
+from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy
 from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, subset_members
 from jaxflow.information.exact import MASK_NODES, ExactFlows, gaussian_flows, memory_needed, stack_flows
@@ -51,6 +51,7 @@ class EstimatorSpec:
         most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
         searches: whether it searches hyperparameters, and takes ``backend``.
         flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
+        check: refuses a message ``[N]`` that cannot be estimated, by the name given second; called before training.
     """
 
     estimate: Callable[..., Estimates]
@@ -58,11 +59,12 @@ class EstimatorSpec:
     most: int
     searches: bool = False
     flows: Callable[..., ExactFlows] | None = None
+    check: Callable[[np.ndarray, str], None] | None = None
 
 
 ESTIMATORS = {
     "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like, MASK_NODES, flows=stack_flows),
-    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True),
-    "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True),
-    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18),
+    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True, check=check_folds),
+    "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True, check=check_folds),
+    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18, check=check_folds),
 }
