@@ -40,7 +40,7 @@ def take(number: int) -> dict[str, Any]:
     return {f"{MODULE}.best_elsewhere": lambda sums, *_: sums[:, number]}
 
 
-NO_INDICATORS = {f"{MODULE}.indicators": lambda atoms: jnp.zeros(atoms.shape, jnp.float32)}
+NO_INDICATORS = {f"{MODULE}.indicators": lambda atoms, dtype: jnp.zeros(atoms.shape, dtype)}
 REMEDIES: dict[str, dict[str, Any]] = {
     "class covariances": take(0),
     "ridge 0.03": take(0) | {f"{MODULE}.RIDGE": 0.03},
@@ -136,10 +136,16 @@ def table(bound: str) -> pd.DataFrame:
     """Bits of every case (rows) under every remedy (columns), and the losses by a node before and after."""
     listed, columns = cases(), {}
     for name in REMEDIES:
+        every = name in ("class covariances", "chosen")
         with remedy(name):
-            bits = {case: np.asarray(estimate(*arrays, bound=bound)) for case, arrays in listed.items()}
+            bits = {
+                case: np.asarray(
+                    estimate(*arrays, bound=bound, subsets=None if every else [2 ** arrays[1].shape[1] - 1])
+                )
+                for case, arrays in listed.items()
+            }
         columns[name] = {case: own[-1] for case, own in bits.items()}
-        if name in ("class covariances", "chosen"):
+        if every:
             columns[f"lost, {name}"] = {case: loss_of_a_node(own) for case, own in bits.items()}
     return pd.DataFrame(columns)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,7 +116,7 @@ def held_out(
     has_atom = jnp.any(atoms, axis=1)
 
     def best() -> Array:
-        doubled = jnp.concatenate([scores, jnp.broadcast_to(indicators(atoms)[None], scores.shape)], axis=1)
+        doubled = jnp.concatenate([scores, jnp.broadcast_to(indicators(atoms, x.dtype)[None], scores.shape)], axis=1)
         linear = Fit(doubled, pooled(jax.vmap(fold_classes)(doubled, messages, train)))
         sums, apart = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
         concerned = jnp.any(members & has_atom[None], axis=1)[:, None, None]
@@ -166,8 +166,9 @@ def unit_variance(classes: Classes) -> Classes:
     mean = jnp.sum(share * classes.mean, axis=-2)
     within = jnp.diagonal(classes.covariance, axis1=-2, axis2=-1)
     variance = jnp.sum(share * (within + classes.mean**2), axis=-2) - mean**2
-    lacking = jnp.maximum(1 - variance, 0)[..., None, :, None] * jnp.eye(mean.shape[-1], dtype=mean.dtype)
-    return classes._replace(covariance=classes.covariance + lacking)
+    lacking = jnp.broadcast_to(jnp.maximum(1 - variance, 0)[..., None, :], classes.mean.shape)
+    diagonal = np.arange(mean.shape[-1])
+    return classes._replace(covariance=classes.covariance.at[..., diagonal, diagonal].add(lacking))
 
 
 def pooled(classes: Classes) -> Classes:
@@ -177,11 +178,12 @@ def pooled(classes: Classes) -> Classes:
     return classes._replace(covariance=jnp.broadcast_to(within, classes.covariance.shape))
 
 
-def indicators(atoms: Bool[Array, "n N"]) -> Float[Array, "n N"]:
+def indicators(atoms: Bool[Array, "n N"], dtype: Any) -> Float[Array, "n N"]:
     """Whether a row is at the atom of a column, standardised; 0 for a column without an atom."""
-    share = jnp.mean(atoms, axis=1, keepdims=True)
+    at_atom = atoms.astype(dtype)
+    share = jnp.mean(at_atom, axis=1, keepdims=True)
     deviation = jnp.sqrt(share * (1 - share))
-    return jnp.where(deviation > 0, (atoms - share) / jnp.where(deviation > 0, deviation, 1), 0)
+    return jnp.where(deviation > 0, (at_atom - share) / jnp.where(deviation > 0, deviation, 1), 0)
 
 
 def best_elsewhere(sums: Float[Array, "T C P F"], apart: Float[Array, "T C P F"], bound: str) -> Float[Array, "T P F"]:

@@ -1,5 +1,6 @@
 """Normal scores: every activation replaced by the normal quantile of its rank. Monotone maps leave them unchanged."""
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ def _at_atom(x: Float[Array, " N"], ascending: Float[Array, " M"], step: Bool[Ar
     earlier = rows - jax.lax.cummax(jnp.where(step[: len(x)], rows, 0))  # equal values before this one
     last = jnp.argmax(earlier)
     count = earlier[last] + 1
-    return (x == ascending[last]) & (count >= ATOM * len(x)) & (count > 1) & (count < len(x))
+    return (x == ascending[last]) & (count >= math.ceil(ATOM * len(x))) & (count > 1) & (count < len(x))
 
 
 def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
