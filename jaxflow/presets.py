@@ -111,14 +111,18 @@ class Config:
         """The architecture for a dataset, two logits at its end.
 
         Raises:
-            InputError: a layer too wide to list its subsets, a strategy that asks for more than there is, or too few
-                rows for a batch.
+            InputError: a layer too wide to list its subsets, a strategy that asks for more than there is, too few
+                rows for a batch, or a class of the analysis half too small for the estimator's folds.
         """
         widths = (dataset.train.x.shape[1], *self.hidden, 2)
         self._check_widths(widths)
         check_strategies(self.strategies, widths[self.first_layer :])
         if len(dataset.train.y) < self.training.batch_size:
             raise InputError(f"{len(dataset.train.y)} training rows cannot fill a batch of {self.training.batch_size}")
+        check = ESTIMATORS[self.estimator].check
+        if check is not None:
+            for name, message in (("y", dataset.test.y), ("z", dataset.test.z)):
+                check(message, f"{name} in the analysis half")
         return MLP((*self.hidden, 2), dataset.categories, self.linear)
 
     def _check_widths(self, widths: tuple[int, ...]) -> None:

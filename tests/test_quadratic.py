@@ -175,7 +175,7 @@ def test_permutations_keep_every_folds_classes(message):
 @pytest.mark.parametrize(
     ("change", "says"),
     [({"bound": "chernoff"}, "unknown bound 'chernoff'"), ({"subsets": [8]}, "bitmasks from 0 to 7 of 3 nodes"),
-     ({"message": np.eye(1, 600, dtype=int)[0]}, "a class of the message has 1 samples")],
+     ({"message": np.eye(1, 600, dtype=int)[0]}, "class 1 of the message has 1 samples")],
 )  # fmt: skip
 def test_senseless_calls_are_refused(layer, message, change, says):
     arguments = {"message": message, **change}

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from jaxflow.information.cross_validation import outer_fold_numbers
+from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy
 from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, LayerBits, subset_members
 from jaxflow.information.exact import MASK_NODES, ExactFlows, gaussian_flows, memory_needed, stack_flows
@@ -54,6 +54,7 @@ class EstimatorSpec:
         flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
         layer_bits: the estimate as a pure function of one layer, which whatever uses it compiles into one program; None
             if it must see arrays.
+        check: refuses a message ``[N]`` that cannot be estimated, by the name given second; called before training.
     """
 
     estimate: Callable[..., Estimates]
@@ -62,11 +63,12 @@ class EstimatorSpec:
     searches: bool = False
     flows: Callable[..., ExactFlows] | None = None
     layer_bits: LayerBits | None = None
+    check: Callable[[np.ndarray, str], None] | None = None
 
 
 ESTIMATORS = {
     "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like, MASK_NODES, flows=stack_flows, layer_bits=layer_bits),
-    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True),
-    "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True),
-    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18),
+    "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True, check=check_folds),
+    "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True, check=check_folds),
+    "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18, check=check_folds),
 }

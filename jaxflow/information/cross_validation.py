@@ -95,12 +95,22 @@ def _landmarks(rows: np.ndarray) -> np.ndarray:
     return np.pad(taken, (0, LANDMARKS - len(taken)), constant_values=-1).astype(np.int32)
 
 
-def check_folds(message: np.ndarray) -> None:
-    """Refuse a message whose smaller class cannot be spread over the outer folds."""
-    smaller = int(min(np.sum(message == 0), np.sum(message == 1)))
-    if smaller < OUTER:
+def check_folds(message: np.ndarray, name: str = "the message") -> None:
+    """Refuse a message of which one class cannot be spread over the five outer folds.
+
+    Args:
+        message: 0/1, ``[N]``.
+        name: what the refusal calls the message.
+
+    Raises:
+        InputError: a class has fewer members than there are folds; the message names it and its size.
+    """
+    counts = [int(np.sum(message == value)) for value in (0, 1)]
+    smaller = int(np.argmin(counts))
+    if counts[smaller] < OUTER:
         raise InputError(
-            f"a class of the message has {smaller} samples, nested cross-validation needs {OUTER}; record more samples"
+            f"class {smaller} of {name} has {counts[smaller]} samples, nested cross-validation needs {OUTER}:"
+            " record more samples, or use the gaussian estimator"
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from jaxflow.information.cross_validation import (
     padded,
 )
 from jaxflow.information.estimates import Advance, Estimates, broadcast, ignore
-from jaxflow.information.ranks import Ranking, normal_scores, ranking
+from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
 
 BOUNDS = ("fano", "cross-entropy")
 RIDGE = 1e-3  # λ of the class covariance (1 − λ)Σ + λI
@@ -39,6 +39,18 @@ class Classes(NamedTuple):
     mean: Array
     covariance: Array
     log_prior: Array
+
+
+class Fit(NamedTuple):
+    """Columns that a discriminant is fitted to in every fold, and its classes.
+
+    Attributes:
+        columns: ``[F, m, N]``.
+        classes: fields ``[F, P, 2, ...]``.
+    """
+
+    columns: Array
+    classes: Classes
 
 
 def class_moments(scores: Float[Array, "n N"], classes: Float[Array, "C N"]) -> tuple[Array, Array, Array]:
@@ -83,30 +95,116 @@ def held_out(
     members: Bool[Array, "T n"],
     bound: str,
 ) -> Float[Array, "T P F"]:
-    """What the held-out rows of every fold show of a layer: how many are told right, or their surprise in bits.
+    """What every fold loses on its held-out rows of a layer: how many are mistaken, or their surprise in bits.
+
+    The classes have their own covariances. In subsets with a column that has an atom (see ``scores_and_atom``), two
+    other fits stand beside them, and every fold takes the one that does best in the other folds of its message.
 
     Args:
         x: activations.
-        messages: 0/1, those that every fold is about.
+        messages: 0/1, those that every fold is about; the five folds of a message are neighbours.
         among: ranking by the training rows of every fold.
         rows: held-out rows of every fold, −1 where there are fewer.
         members: nodes of every subset.
-        bound: ``fano`` asks for the first, ``cross-entropy`` for the second.
+        bound: ``fano`` asks for the mistakes, ``cross-entropy`` for the surprise.
     """
-    scores = batched_map(lambda column: normal_scores(column, among), x, 4 * among.counted.size)
-    scores = jnp.swapaxes(scores, 0, 1)  # [F, n, N]
-    tested = jnp.take_along_axis(scores, jnp.maximum(rows, 0)[:, None], axis=2)
-    classes = jax.vmap(fold_classes)(scores, messages, among.counted[:, : x.shape[1]])
-    truth = jnp.take_along_axis(messages, jnp.maximum(rows, 0)[:, None], axis=2) > 0  # [F, P, B]
-    real = (rows >= 0)[:, None]
+    ranked = batched_map(lambda column: scores_and_atom(column, among), x, 4 * among.counted.size)
+    scores, atoms = jnp.swapaxes(ranked[0], 0, 1), ranked[1]  # [F, n, N], [n, N]
+    train = among.counted[:, : x.shape[1]]
+    fit = Fit(scores, jax.vmap(fold_classes)(scores, messages, train))
+    loss = partial(losses, messages=messages, rows=rows, members=members, bound=bound)
+    has_atom = jnp.any(atoms, axis=1)
 
-    def one(member: Array) -> Array:
-        odds = jax.vmap(jax.vmap(log_odds, (None, 0, None)), (0, 0, None))(tested, classes, member)
-        right = ((odds > 0) == truth).astype(x.dtype)
-        shown = right if bound == "fano" else jax.nn.softplus(jnp.where(truth, -odds, odds)) / jnp.log(2.0)
-        return jnp.sum(shown, axis=-1, where=real).T
+    def best() -> Array:
+        doubled = jnp.concatenate([scores, jnp.broadcast_to(indicators(atoms, x.dtype)[None], scores.shape)], axis=1)
+        linear = Fit(doubled, pooled(jax.vmap(fold_classes)(doubled, messages, train)))
+        sums, apart = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
+        concerned = jnp.any(members & has_atom[None], axis=1)[:, None, None]
+        return jnp.where(concerned, best_elsewhere(sums, apart, bound), sums[:, 0])
 
-    return batched_map(one, members, _subset_bytes(x, messages))
+    return jax.lax.cond(jnp.any(has_atom), best, lambda: loss([fit])[0][:, 0])
+
+
+def losses(
+    fits: list[Fit], messages: Float[Array, "F P N"], rows: Int[Array, "F B"], members: Bool[Array, "T n"], bound: str
+) -> tuple[Float[Array, "T C P F"], Float[Array, "T C P F"]]:
+    """Mistakes, or surprise in bits, of every fit, summed over the held-out rows of every fold: see ``held_out``.
+
+    Returns:
+        The sums, and the number of rows on which a fit's decision is not the first fit's.
+    """
+    places = jnp.maximum(rows, 0)[:, None]
+    truth = jnp.take_along_axis(messages, places, axis=2) > 0  # [F, P, B]
+    tested = [jnp.take_along_axis(fit.columns, places, axis=2) for fit in fits]
+    real = (rows >= 0)[None, :, None]
+
+    def one(member: Array) -> tuple[Array, Array]:
+        odds = jnp.stack([_log_odds(x, fit.classes, member) for x, fit in zip(tested, fits, strict=True)])
+        decisions = odds > 0
+        surprise = jax.nn.softplus(jnp.where(truth[None], -odds, odds)) / jnp.log(2.0)
+        shown = (decisions != truth[None]).astype(odds.dtype) if bound == "fano" else surprise
+        apart = (decisions != decisions[:1]).astype(odds.dtype)
+        return tuple(jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
+
+    return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages))
+
+
+def _log_odds(x: Float[Array, "F m B"], classes: Classes, member: Bool[Array, " n"]) -> Float[Array, "F P B"]:
+    """``log_odds`` in every fold and for every message; the indicators of the nodes follow the nodes."""
+    inside = jnp.tile(member, x.shape[1] // len(member))
+    return jax.vmap(jax.vmap(log_odds, (None, 0, None)), (0, 0, None))(x, classes, inside)
+
+
+def unit_variance(classes: Classes) -> Classes:
+    """Both covariances plus what every column's variance lacks to 1, on their diagonals.
+
+    Scores of distinct values have variance 1; ties take some of it. This puts it back, as if the ties were broken at
+    random: the classes of a nearly dead unit are then equally wide, and not narrow by how few of their rows it is alive
+    in. A column without ties is left as it is.
+    """
+    share = jnp.exp(classes.log_prior)[..., None]
+    mean = jnp.sum(share * classes.mean, axis=-2)
+    within = jnp.diagonal(classes.covariance, axis1=-2, axis2=-1)
+    variance = jnp.sum(share * (within + classes.mean**2), axis=-2) - mean**2
+    lacking = jnp.broadcast_to(jnp.maximum(1 - variance, 0)[..., None, :], classes.mean.shape)
+    diagonal = np.arange(mean.shape[-1])
+    return classes._replace(covariance=classes.covariance.at[..., diagonal, diagonal].add(lacking))
+
+
+def pooled(classes: Classes) -> Classes:
+    """Both classes with the covariance within classes: the discriminant becomes linear."""
+    share = jnp.exp(classes.log_prior)[..., None, None]
+    within = jnp.sum(share * classes.covariance, axis=-3, keepdims=True)
+    return classes._replace(covariance=jnp.broadcast_to(within, classes.covariance.shape))
+
+
+def indicators(atoms: Bool[Array, "n N"], dtype: Any) -> Float[Array, "n N"]:
+    """Whether a row is at the atom of a column, standardised; 0 for a column without an atom."""
+    at_atom = atoms.astype(dtype)
+    share = jnp.mean(at_atom, axis=1, keepdims=True)
+    deviation = jnp.sqrt(share * (1 - share))
+    return jnp.where(deviation > 0, (at_atom - share) / jnp.where(deviation > 0, deviation, 1), 0)
+
+
+def best_elsewhere(sums: Float[Array, "T C P F"], apart: Float[Array, "T C P F"], bound: str) -> Float[Array, "T P F"]:
+    """Of C fits the loss of every fold under the one that does best in the other four folds, the first among equals.
+
+    Mistakes come in whole rows, so that one of two equally good fits always makes fewer. A fit must make fewer than the
+    first by one standard error of the difference: √k of k rows that the two decide differently.
+
+    What a fold loses has no part in its choice, except that its rows are a quarter of those that the other folds' fits
+    were trained on.
+
+    Args:
+        sums: the losses of every fit and fold; the five folds of a message are neighbours.
+        apart: rows that a fit decides differently from the first.
+        bound: ``fano``, or ``cross-entropy``, which asks for no margin.
+    """
+    by_message, differing = (a.reshape(*a.shape[:-1], -1, OUTER) for a in (sums, apart))
+    elsewhere, margin = (jnp.sum(a, axis=-1, keepdims=True) - a for a in (by_message, differing))
+    judged = elsewhere + jnp.sqrt(margin) if bound == "fano" else elsewhere
+    choice = jnp.argmin(judged, axis=1)[:, None]
+    return jnp.take_along_axis(by_message, choice, axis=1)[:, 0].reshape(sums[:, 0].shape)
 
 
 def fold_classes(scores: Float[Array, "n N"], messages: Float[Array, "P N"], counted: Float[Array, " N"]) -> Classes:
@@ -198,6 +296,6 @@ def estimate(
 def _bits(by_fold: np.ndarray, sizes: np.ndarray, message: np.ndarray, bound: str) -> np.ndarray:
     """Either bound from what the folds show ``[..., 5]``."""
     if bound == "fano":
-        return accuracy_to_information(np.mean(by_fold / sizes, axis=-1), message)
+        return accuracy_to_information(1 - np.mean(by_fold / sizes, axis=-1), message)
     entropy = message_entropy(message)
     return np.clip(entropy - by_fold.sum(axis=-1) / sizes.sum(), 0, entropy)

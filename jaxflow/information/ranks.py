@@ -1,5 +1,7 @@
 """Normal scores: every activation replaced by the normal quantile of its rank. Monotone maps leave them unchanged."""
 
+import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +11,11 @@ from jaxtyping import Array, Bool, Float, Int, UInt
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from jaxflow.batching import batched_map
+
 BLOCK = 64
+COLUMN_BYTES = 160  # for every row of a column that is being ranked; most are the masks of 32 folds
+ATOM = 0.01  # smallest share of the rows that makes a repeated value an atom
 WITHIN = "promise_in_bounds"  # of the indices made here; checking them costs half of a gather
 
 
@@ -49,6 +55,22 @@ def normal_scores(x: Float[Array, " N"], among: Ranking) -> Float[Array, "F N"]:
     L and U count the fold's R rows with values < v and ≤ v. For those rows themselves (L + U) / 2R is
     (mid-rank − ½) / R; other rows fall between them, and at 1/2R from the ends if they lie outside.
     """
+    return scores_and_atom(x, among)[0]
+
+
+def scores_and_atom(x: Float[Array, " N"], among: Ranking) -> tuple[Float[Array, "F N"], Bool[Array, " N"]]:
+    """The ``normal_scores`` of a column, and the rows that hold its atom.
+
+    The atom of a column is its most frequent value, the smallest of several, if at least one row in a hundred holds it
+    and some row does not: the 0 of a ReLU unit, or a category. A column without an atom has no such rows.
+
+    Args:
+        x: the column.
+        among: the rows of every fold to rank among.
+
+    Returns:
+        Scores ``[F, N]``, and True where x is the atom ``[N]``.
+    """
     filled = jnp.pad(x, (0, _filling(len(x))), constant_values=jnp.inf)
     rows = jnp.arange(len(filled))
     order = stable_order(filled)
@@ -59,23 +81,61 @@ def normal_scores(x: Float[Array, " N"], among: Ranking) -> Float[Array, "F N"]:
     bits = words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None, :, None] & 1
     counted = bits.reshape(-1, len(filled))[: len(among.counted)].astype(x.dtype)
     below = sums_before(counted)
-    distinct = jnp.all(step[1 : len(x)])
-    both = jax.lax.cond(distinct, lambda: 2 * below + counted, lambda: _both_of_equals(below, step))
-    return jnp.take_along_axis(among.quantiles, both.at[:, place].get(mode=WITHIN).astype(int), axis=1, mode=WITHIN)
+
+    def distinct() -> tuple[Array, Array]:
+        return 2 * below + counted, jnp.zeros(len(x), bool)
+
+    def tied() -> tuple[Array, Array]:
+        return _both_of_equals(below, step), _at_atom(x, ascending, step)
+
+    both, atom = jax.lax.cond(jnp.all(step[1 : len(x)]), distinct, tied)
+    places = both.at[:, place].get(mode=WITHIN).astype(int)
+    return jnp.take_along_axis(among.quantiles, places, axis=1, mode=WITHIN), atom
+
+
+def _at_atom(x: Float[Array, " N"], ascending: Float[Array, " M"], step: Bool[Array, " M"]) -> Bool[Array, " N"]:
+    """The rows at the atom of a column, from its sorted values and where these step up."""
+    rows = jnp.arange(len(x))
+    earlier = rows - jax.lax.cummax(jnp.where(step[: len(x)], rows, 0))  # equal values before this one
+    last = jnp.argmax(earlier)
+    count = earlier[last] + 1
+    return (x == ascending[last]) & (count >= math.ceil(ATOM * len(x))) & (count > 1) & (count < len(x))
 
 
 def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
-    """Every column's normal scores among all its rows: a monotone map of each node, which changes no information.
+    """Replace every column by its normal scores among all its rows: a monotone map, which changes no information.
 
-    Labels play no part, so that nothing about a message leaks from held-out rows.
+    Labels play no part, so that nothing about a message leaks from held-out rows. The ranking is compiled once for
+    every shape, and may be called under ``jit`` and ``vmap``.
 
     Args:
         activations: ``[..., N, n]``.
+
+    Returns:
+        Scores ``[..., N, n]`` of the normal distribution, in the floating type of the activations.
     """
     x = jnp.asarray(activations)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    among = ranking(np.ones((1, x.shape[-2]), bool), x.dtype)
-    return jnp.vectorize(lambda column: normal_scores(column, among)[0], signature="(s)->(s)")(x.mT).mT
+    return _all_columns(x, _among_all(x.shape[-2], x.dtype))
+
+
+@lru_cache(maxsize=32)
+def _among_all(rows: int, dtype: Any) -> Ranking:
+    """The ranking among all rows: N quantiles take longer than to sort. NumPy arrays belong to no device or trace."""
+    with jax.ensure_compile_time_eval():
+        return jax.tree.map(np.asarray, ranking(np.ones((1, rows), bool), dtype))
+
+
+@jax.jit
+def _all_columns(x: Float[Array, "*batch N n"], among: Ranking) -> Float[Array, "*batch N n"]:
+    """``rank_normalised``: on a CPU a column at a time, on an accelerator many."""
+    columns = x.mT.reshape(-1, x.shape[-2])
+    return batched_map(_only_scores, columns, COLUMN_BYTES * x.shape[-2], among).reshape(x.mT.shape).mT
+
+
+def _only_scores(column: Float[Array, " N"], among: Ranking) -> Float[Array, " N"]:
+    """``normal_scores`` of a ranking with a single fold."""
+    return normal_scores(column, among)[0]
 
 
 def _both_of_equals(below: Float[Array, "F M"], step: Bool[Array, " M"]) -> Float[Array, "F M"]:

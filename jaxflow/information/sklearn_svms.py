@@ -6,22 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from jaxflow.information.cross_validation import (
-    DRAW_SEED,
-    DRAWS,
     LANDMARK_SEED,
     LANDMARKS,
-    RANGE,
     Search,
     hyperparameter_draws,
     inner_splitter,
@@ -73,27 +70,41 @@ def published_kernel_pipeline(seed: int = 0) -> Pipeline:
     return Pipeline([("scale", StandardScaler()), ("nystroem", nystroem), ("sgd", SGDClassifier(random_state=seed))])
 
 
-def random_search(pipeline: BaseEstimator, hyperparameters: Sequence[str]) -> RandomizedSearchCV:
-    """25 draws from [0.01, 100], log-uniform, over the inner folds."""
-    ranges = dict.fromkeys(hyperparameters, RANGE)
-    return RandomizedSearchCV(pipeline, ranges, n_iter=DRAWS, cv=inner_splitter(), random_state=DRAW_SEED)
+def best_draw(task: Task, rows: np.ndarray) -> int:
+    """The draw with the best mean accuracy over the inner folds of these rows, the first among equals.
+
+    What ``RandomizedSearchCV`` chooses, to the last bit, in half of its time for linear machines: the rows of a fold
+    are standardised once for all draws, and the estimators are fitted without clones, timers and checks around them.
+    """
+    x, message = task.x[rows], task.message[rows]
+    draws = hyperparameter_draws(*task.hyperparameters)
+    accuracy = np.zeros((len(draws), inner_splitter().get_n_splits()))
+    for fold, (train, test) in enumerate(inner_splitter().split(x, message)):
+        scaler = StandardScaler().fit(x[train])
+        points, tested = scaler.transform(x[train]), scaler.transform(x[test])
+        for draw, values in enumerate(draws):
+            model = pipeline_at(task, values)[1:].fit(points, message[train])
+            accuracy[draw, fold] = np.mean(model.predict(tested) == message[test])
+    return int(np.argmax(accuracy.mean(axis=1)))
 
 
-def search_fold(task: Task, fold: int, rows: np.ndarray, held_out: np.ndarray) -> tuple[Any, int]:
+def pipeline_at(task: Task, values: np.ndarray) -> Pipeline:
+    """The pipeline of a task with one draw of its hyperparameters."""
+    return task.pipeline().set_params(**dict(zip(task.hyperparameters, values, strict=True)))
+
+
+def search_fold(task: Task, fold: int, rows: np.ndarray, held_out: np.ndarray) -> tuple[float, int]:
     """Accuracy of one outer fold and the draw that it uses."""
-    x, message = task.x, task.message
-    if task.chosen is None:
-        search = random_search(task.pipeline(), task.hyperparameters).fit(x[rows], message[rows])
-        return search.score(x[held_out], message[held_out]), int(search.best_index_)
-    draw = int(task.chosen[fold])
-    values = hyperparameter_draws(*task.hyperparameters)[draw]
-    model = task.pipeline().set_params(**dict(zip(task.hyperparameters, values, strict=True)))
-    return model.fit(x[rows], message[rows]).score(x[held_out], message[held_out]), draw
+    draw = best_draw(task, rows) if task.chosen is None else int(task.chosen[fold])
+    model = pipeline_at(task, hyperparameter_draws(*task.hyperparameters)[draw])
+    model.fit(task.x[rows], task.message[rows])
+    return float(np.mean(model.predict(task.x[held_out]) == task.message[held_out])), draw
 
 
 def search_task(task: Task) -> tuple[np.ndarray, np.ndarray, int]:
     """Accuracies and draws of the outer folds ``[5]``, and unconverged fits, on one BLAS thread."""
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    checked = config_context(assume_finite=True, skip_parameter_validation=True)  # the arrays and draws are our own
+    with threadpool_limits(1), checked, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         folds = outer_splitter().split(task.x, task.message)
         found = [search_fold(task, fold, *rows) for fold, rows in enumerate(folds)]

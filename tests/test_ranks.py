@@ -1,0 +1,58 @@
+"""Normal scores for the other estimators: compiled, and the same under every transformation."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm, rankdata
+
+from jaxflow.information import gaussian, rank_normalised
+from jaxflow.information.ranks import _all_columns
+
+
+def columns(rng, rows=200):
+    return np.column_stack([rng.normal(size=rows), np.maximum(rng.normal(size=rows), 0), np.ones(rows)])
+
+
+def test_scores_are_quantiles_of_mid_ranks(rng):
+    x = np.stack([columns(rng), columns(rng)]).astype(np.float32)
+    expected = norm.ppf((rankdata(x, axis=1) - 0.5) / x.shape[1])
+    np.testing.assert_allclose(rank_normalised(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("transformed", [jax.jit, jax.vmap, lambda f: jax.jit(jax.vmap(f))])
+def test_transformations_change_nothing(rng, transformed):
+    x = jnp.asarray(np.stack([columns(rng), columns(rng, 200) ** 3]), jnp.float32)
+    np.testing.assert_array_equal(transformed(rank_normalised)(x), rank_normalised(x))
+
+
+def test_a_ranking_made_under_jit_serves_outside_of_it(rng):
+    """The quantiles of a number of rows are kept: they must not be a trace's."""
+    x = jnp.asarray(columns(rng, 123), jnp.float32)
+    under = jax.jit(lambda x: gaussian(jnp.arange(123) % 2, x, rank=True))(x)
+    np.testing.assert_allclose(gaussian(np.arange(123) % 2, x, rank=True), under, atol=1e-6)
+
+
+def test_a_shape_is_compiled_once(rng):
+    rank_normalised(columns(rng, 150))
+    before = _all_columns._cache_size()
+    for _ in range(3):
+        rank_normalised(columns(rng, 150))
+    assert _all_columns._cache_size() == before
+
+
+def test_ranks_cost_no_multiple_of_ten_of_the_estimate(rng):
+    """Fifty times, before they were compiled; the shortest of several calls each, for other processes disturb."""
+    x, message = jnp.asarray(rng.normal(size=(5000, 3)), jnp.float32), jnp.asarray(rng.integers(0, 2, 5000))
+
+    def shortest(rank):
+        spans = []
+        for _ in range(8):
+            begin = time.perf_counter()
+            jax.block_until_ready(gaussian(message, x, rank=rank))
+            spans.append(time.perf_counter() - begin)
+        return min(spans)
+
+    assert shortest(True) < 10 * shortest(False)
