@@ -7,24 +7,29 @@ paths of the whole network are ranked together.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, shown
 from jaxflow.networks import Params, kernels
+from jaxflow.values import whole
 
 PAPER_METRICS = ("bias/acc", "acc/bias", "random")
 METRICS = (*PAPER_METRICS, "magnitude")
 METHODS = ("node", "edge", "path")
+MOST_LEVEL = 10**6  # of paths, which are ranked one by one
 Kernels: TypeAlias = Sequence[Float[Array, "_ _"]]
 Flows: TypeAlias = Sequence[Float[Array, " _"]]
 
 
 class Strategy(NamedTuple):
-    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``."""
+    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``.
+
+    A plain ``("bias/acc", "node", 1)`` will do wherever strategies are asked for.
+    """
 
     metric: str
     method: str
@@ -38,6 +43,21 @@ class Scores(NamedTuple):
     tie: Array
 
 
+def checked_strategy(value: Any) -> Strategy:
+    """A strategy from one, or from a plain tuple or list (metric, method, level).
+
+    Raises:
+        InputError: another type, unknown metric or method, or a level that is no integer from 1 on.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != len(Strategy._fields):
+        raise InputError(f"a strategy is (metric, method, level), such as ('bias/acc', 'node', 2), not {shown(value)}")
+    metric, method, level = value
+    if not (isinstance(metric, str) and isinstance(method, str) and metric in METRICS and method in METHODS):
+        names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
+        raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
+    return Strategy(str(metric), str(method), whole(f"the level of {metric}, {method}", level, 1, MOST_LEVEL))
+
+
 def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> None:
     """Refuse what cannot be selected in a network of these layer widths, input and output included.
 
@@ -49,12 +69,8 @@ def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> N
         "edge": sum(n * m for n, m in pairwise(widths)),
         "path": math.prod(widths),
     }
-    for metric, method, level in strategies:
-        if metric not in METRICS or method not in METHODS:
-            raise InputError(
-                f"unknown strategy {metric!r}, {method!r}; metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
-            )
-        if not 1 <= level <= available[method]:
+    for _, method, level in map(checked_strategy, strategies):
+        if level > available[method]:
             raise InputError(f"cannot prune {level} {method}s: the network has {available[method]}, choose 1 to that")
 
 
