@@ -28,7 +28,7 @@ def shown(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def first_line(error: BaseException) -> str:
-    """First line of another library's message, its type where it has none."""
-    lines = str(error).strip().splitlines()
+def cause(error: BaseException) -> str:
+    """What the system says of an error, else the first line of its message, else its type."""
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError, first_line, shown
+from jaxflow.errors import InputError, cause, shown
 from jaxflow.values import several, wholes
 
 CODES = 2**24  # category codes that float32 tells apart
@@ -116,7 +116,7 @@ def _numbers(where: str, values: Any) -> np.ndarray:
         with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite and is refused as that
             exact = array.astype(float) if real and not hidden else None
     except Exception as error:  # foreign arrays and objects may raise anything
-        raise InputError(f"{where} is no numeric array ({first_line(error)})") from None
+        raise InputError(f"{where} is no numeric array ({cause(error)})") from None
     if hidden:
         raise InputError(f"{where} has masked values; drop or fill them")
     if exact is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from jaxflow.errors import InputError, first_line
+from jaxflow.errors import InputError, cause
 from jaxflow.values import folder
 
 MOST_BYTES = 2**27  # twice the largest file, the unpacked images
@@ -110,15 +110,10 @@ def _unpacked(path: Path, sha256: str) -> bytes:
             with gzip.open(io.BytesIO(content)) as packed:
                 content = packed.read(MOST_BYTES)  # what unpacks to more has another hash
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({_cause(error)}); put the original file there") from None
+        raise InputError(f"{path} cannot be read ({cause(error)}); put the original file there") from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path} is truncated or altered (its hash differs); put the original file there")
     return content
-
-
-def _cause(error: BaseException) -> str:
-    """What the system says, without the path."""
-    return getattr(error, "strerror", None) or first_line(error)
 
 
 def _kept(path: Path, sha256: str) -> np.ndarray | None:
@@ -151,7 +146,7 @@ def _cached(name: str, where: Path, download: Callable[[Path], np.ndarray], sha2
         _keep(cache / f"{name}.npy", array)
     except Exception as error:  # urllib, OpenML and ARFF errors have no common base
         raise InputError(
-            f"{name}: not found in {where}, and its download from OpenML failed ({first_line(error)}); "
+            f"{name}: not found in {where}, and its download from OpenML failed ({cause(error)}); "
             "point --data-dir or JAXFLOW_DATA at a folder with the original files, or connect to the internet"
         ) from error
     return array
