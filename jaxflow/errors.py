@@ -1,5 +1,6 @@
 """The one exception that means "your input, not our code", and how foreign text is shown on one line."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -18,10 +19,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def shown(value: Any, longest: int = 60) -> str:
-    """``repr`` of anything, on one line of at most ``longest`` characters."""
+def shown(value: Any, longest: int = 60, form: Callable[[Any], str] = repr) -> str:
+    """``repr`` (or ``str``) of anything, on one line of at most ``longest`` characters."""
     try:
-        text = repr(value)
+        text = form(value)
     except Exception:  # a foreign object may raise anything
         text = f"<{type(value).__name__}>"
     text = printable(" ".join(text.split()))

@@ -14,7 +14,7 @@ HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 MEETING = 120  # seconds that one process waits for another at the beginning
 MOST_PROCESSES = 10_000
 LOCAL = ("localhost", "127.", "::1")
-FORM = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s@/:\[\]]+):(?P<port>[0-9]{1,5})")
+FORM = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[\w.-]{1,253}):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True)

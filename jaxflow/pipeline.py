@@ -109,7 +109,7 @@ def run(
     Raises:
         InputError: data, config and folder do not fit; the message names cause and fix.
     """
-    path, data_dir, hosts = _checked(config, dataset, out, data_dir, overwrite, devices, hosts)
+    path, data_dir, hosts = _checked(config, dataset, out, data_dir, overwrite, devices, hosts, report)
     hosts.check()
     report("loading data", 0, config.seeds)
     if dataset is None:
@@ -136,13 +136,15 @@ def run(
 
 
 def _checked(
-    config: Any, dataset: Any, out: Any, data_dir: Any, overwrite: Any, devices: Any, hosts: Any
+    config: Any, dataset: Any, out: Any, data_dir: Any, overwrite: Any, devices: Any, hosts: Any, report: Any
 ) -> tuple[Path, Path | None, Hosts]:
     """The results folder, the data folder and the processes, after the arguments of ``run`` were looked at."""
     expected = {"config": (config, Config), "dataset": (dataset, Dataset), "hosts": (hosts, Hosts)}
     for name, (value, kind) in expected.items():
         if not (isinstance(value, kind) or (value is None and name != "config")):
             raise InputError(f"{name} must be a {kind.__module__}.{kind.__name__}, not {shown(value)}")
+    if not callable(report):
+        raise InputError(f"report must be a function of stage, networks done and total, not {shown(report)}")
     flag("overwrite", overwrite)
     if devices is not None:
         whole("devices", devices, 1, MOST_NETWORKS)

@@ -22,7 +22,9 @@ from jaxflow.information.checks import checked_inputs
 from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.gaussian import HIGHEST, standardised
 from jaxflow.information.recursion import DETERMINED
+from jaxflow.values import whole
 
+MOST_SETS = 100_000  # side by side, and nodes of one
 RESOLVED = 10 * DETERMINED  # residual variance that a covariance in float32 still tells from 0
 IMPROVED = 1e-6  # bits by which a step of the climb must gain, lest it run in circles
 
@@ -99,8 +101,10 @@ def search_flows(
         InputError: shapes that do not fit, a layer without nodes, a message that is not 0/1, NaN or infinity, a beam or
             depth below 1.
     """
-    if beam < 1 or depth < 1 or restarts < 0:
-        raise InputError(f"beam and depth are at least 1, restarts at least 0, not {beam}, {depth}, {restarts}")
+    beam, restarts, depth = (
+        whole(name, value, low, MOST_SETS)
+        for name, value, low in (("beam", beam, 1), ("restarts", restarts, 0), ("depth", depth, 1))
+    )
     m, x = checked_inputs(message, activations, most=None)
     if x.shape[-1] == 0:
         raise InputError("the layer has no nodes")

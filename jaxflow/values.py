@@ -139,8 +139,8 @@ def folder(name: str, value: Any) -> Path:
 
 
 def _scalar(value: Any) -> Any:
-    """An array of no dimension as the Python number in it."""
+    """An array of no dimension as the Python number in it; a masked one holds none."""
     try:
-        return value.item() if getattr(value, "ndim", None) == 0 else value
+        return value.item() if getattr(value, "ndim", None) == 0 and not getattr(value, "mask", False) else value
     except Exception:  # a foreign object may raise anything
         return value

@@ -61,7 +61,7 @@ class Dataset:
         if self.test.x.shape[1] != width:
             raise InputError(f"{self.name}: train has {width} features, test {self.test.x.shape[1]}")
         given = () if self.features is None else self.features
-        names = tuple(name if isinstance(name, str) else shown(name) for name in several(
+        names = tuple(str(name) if isinstance(name, str) else shown(name, form=str) for name in several(
             f"{self.name}: features", given, COLUMNS)) or tuple(f"x{i + 1}" for i in range(width))  # fmt: skip
         if len(names) != width:
             raise InputError(f"{self.name}: {len(names)} feature names for {width} features")
