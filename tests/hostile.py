@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import traceback
@@ -21,6 +22,7 @@ import warnings
 from types import SimpleNamespace
 from unittest import mock
 
+HANGS = 20  # seconds
 LONGEST = 2_000  # characters of a message, some of which name a path
 
 
@@ -79,6 +81,7 @@ def outcome(act):
     """What comes of calling: one line for what was refused, anything else that was raised is a failure."""
     from jaxflow import InputError
 
+    signal.alarm(HANGS)
     try:
         return f"accepted: {act()}"
     except InputError as error:
@@ -87,6 +90,13 @@ def outcome(act):
         return f"refused: {message}" if good else f"FAILED: message {message!r}"
     except BaseException as error:
         return f"FAILED: {type(error).__name__} {traceback.format_exc(limit=-3)}"
+    finally:
+        signal.alarm(0)
+
+
+def hanging(*_):
+    """What ends a case that goes on and on."""
+    raise TimeoutError(f"more than {HANGS} s")
 
 
 # --- configs -----------------------------------------------------------------------------------------------------
@@ -344,7 +354,7 @@ def _computes(value):
     from jaxflow.errors import InputError
     from jaxflow.values import whole, wholes
 
-    for check in (lambda: whole("", value(), 0, 100_000), lambda: wholes("", value(), 0, 3)):
+    for check in (lambda: whole("", value(), 0, 100_000), lambda: wholes("", value(), 0, 3, 2**20)):
         with contextlib.suppress(InputError):
             check()
             return True
@@ -452,6 +462,7 @@ def main(section):
 
     del jaxflow
     warnings.simplefilter("error")
+    signal.signal(signal.SIGALRM, hanging)
     print(json.dumps({name: outcome(act) for name, act in SECTIONS[section]()}))
 
 

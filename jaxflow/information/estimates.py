@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from jaxflow.information.checks import checked_inputs
 from jaxflow.values import wholes
 
-MOST_SUBSETS = 2**26
+MOST_SUBSETS = 2**20
 Advance = Callable[[int], object]
 
 
