@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxflow.arrays import as_finite_array
 from jaxflow.errors import InputError, shown
 from jaxflow.networks import Params, kernels
 from jaxflow.values import whole
@@ -213,8 +214,36 @@ def select(params: Params, ranks: Int[Array, "L W W"], level: int | Array) -> Pa
 
 
 def prune(params: Params, selection: Params, factor: float | Array) -> Params:
-    """Multiply the selected weights by ``factor``: 1 leaves them, 0 removes them, negative ones turn them round.
+    """Multiply the selected weights of a network by a factor: soft pruning of Venkatesh et al. 2021, §3.2.
 
-    Soft pruning of Venkatesh et al. 2021, §3.2. ``params`` stays as it is.
+    w → factor · w where selected: 1 leaves the weights, 0 removes them, negative factors turn them round. ``params``
+    stays as it is. Pure, so that it maps over factors, selections or networks with ``jax.vmap``.
+
+    Args:
+        params: parameters of one network.
+        selection: a pytree of masks like ``params``, booleans of the same shapes; ``select`` makes one.
+        factor: one number.
+
+    Returns:
+        Parameters like ``params``.
+
+    Raises:
+        InputError: a selection of another structure, shape or type, a factor that is not one finite number.
+
+    Example:
+        >>> params, selection = {"kernel": jnp.ones((2, 2))}, {"kernel": jnp.eye(2, dtype=bool)}
+        >>> prune(params, selection, 0)["kernel"].tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
     """
-    return jax.tree.map(lambda w, chosen: jnp.where(chosen, factor * w, w), params, selection)
+    if jax.tree.structure(params) != jax.tree.structure(selection):
+        raise InputError("the selection must be a pytree of the same structure as the parameters")
+    factor = as_finite_array("factor", factor)
+    if factor.ndim:
+        raise InputError(f"the factor must be one number, got shape {factor.shape}; jax.vmap over prune takes many")
+    for w, chosen in zip(jax.tree.leaves(params), jax.tree.leaves(selection), strict=True):
+        dtype, shape = jnp.result_type(chosen), jnp.shape(chosen)
+        if dtype != jnp.bool_ or shape != jnp.shape(w):
+            raise InputError(f"the selection must be bool {jnp.shape(w)} like the parameters, not {dtype} {shape}")
+    return jax.tree.map(
+        lambda w, chosen: jnp.where(chosen, factor.astype(jnp.result_type(w)) * w, w), params, selection
+    )

@@ -16,7 +16,7 @@ import pytest
 
 from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline
 from jaxflow import results as results_module
-from jaxflow.flows import noise_floor
+from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
 from jaxflow.pipeline import Config, preset, strategy_grid
@@ -190,7 +190,7 @@ def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
         floor = rows_of(table, 2, layer, "y")["null95"]
         assert np.ptp(floor) == 0
         assert floor.iloc[0] == pytest.approx(
-            float(noise_floor(node_flows(gaussian(permuted, activations))[0])), rel=0.5
+            float(null95_of_flows(node_flows(gaussian(permuted, activations))[0])), rel=0.5
         )
 
 
