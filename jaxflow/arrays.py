@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 from numpy.typing import ArrayLike
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, cause
 
 
 def as_real_array(name: str, values: Any) -> Any:
@@ -27,8 +27,10 @@ def as_real_array(name: str, values: Any) -> Any:
             raise InputError(f"the {name} must not hold masked values; leave those samples out or fill them")
         try:
             values = np.asarray(values)
-        except ValueError:
-            raise InputError(f"the {name} must be an array: rows of a list have equal lengths") from None
+        except Exception as error:  # rows of different lengths, and whatever a foreign object may raise
+            raise InputError(
+                f"the {name} must be an array: rows of a list have equal lengths ({cause(error)})"
+            ) from None
         if values.dtype.byteorder not in "=|":
             values = values.astype(values.dtype.newbyteorder("="))
     real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
@@ -45,11 +47,14 @@ def as_finite_array(name: str, values: ArrayLike) -> Array:
         values: concrete values are checked, traced ones cannot be.
 
     Raises:
-        InputError: what ``as_real_array`` refuses, NaN, infinity.
+        InputError: what ``as_real_array`` refuses, NaN, infinity, what JAX's floating type cannot hold.
     """
     values = as_real_array(name, values)
-    if not isinstance(values, Tracer) and not np.isfinite(np.asarray(values).astype(float)).all():
-        raise InputError(f"the {name} must be finite, but hold NaN or infinity")
+    if not isinstance(values, Tracer):
+        kind = values.dtype if jnp.issubdtype(values.dtype, jnp.floating) else np.float32
+        largest = jnp.finfo(jax.dtypes.canonicalize_dtype(float if kind == np.longdouble else kind)).max
+        if not (np.abs(np.asarray(values).astype(np.longdouble)) <= largest).all():
+            raise InputError(f"the {name} must be finite, but hold NaN, infinity or more than {float(largest):.2g}")
     if not jnp.issubdtype(values.dtype, jnp.floating):
         return jnp.asarray(values).astype(jnp.float32)
     if values.dtype == np.longdouble:

@@ -80,7 +80,9 @@ def parser() -> Parser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     run.add_argument("experiment", choices=EXPERIMENTS, metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
-    run.add_argument("--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N", help="number of networks")
+    run.add_argument(
+        "--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N", help="number of networks"
+    )
     run.add_argument("--hidden", type=widths, default=argparse.SUPPRESS, metavar="WIDTHS", help="of the hidden layers,"
                      " such as 16,8 or 32x20 for twenty of 32 nodes; the paper's if not given")  # fmt: skip
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
@@ -96,7 +98,12 @@ def parser() -> Parser:
     run.add_argument(
         "--out", type=path("--out"), metavar="DIR", help="results folder; results/EXPERIMENT-ESTIMATOR if not given"
     )
-    run.add_argument("--seed", type=number("seed", 0, LARGEST_SEED), default=0, help="of initialisations, shuffles and the random control")
+    run.add_argument(
+        "--seed",
+        type=number("seed", 0, LARGEST_SEED),
+        default=0,
+        help="of initialisations, shuffles and the random control",
+    )
     run.add_argument("--data-seed", type=number("seed", 0, LARGEST_SEED), help="of the draw of rows; the"
                      " authors' rows if not given")  # fmt: skip
     run.add_argument("--chunk", type=number("chunk", 1, MOST_NETWORKS), default=argparse.SUPPRESS,
@@ -130,7 +137,9 @@ def _reproduce_parser(commands: Any) -> None:
     reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without kernel"
                            " SVM and the runs that explain what differs")  # fmt: skip
     reproduce.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/")
-    reproduce.add_argument("--docs", type=path("--docs"), default=Path("docs"), metavar="DIR", help="where the page goes")
+    reproduce.add_argument(
+        "--docs", type=path("--docs"), default=Path("docs"), metavar="DIR", help="where the page goes"
+    )
     reproduce.add_argument("--results", type=path("--results"), default=Path("results/reproduction"), metavar="DIR",
                            help="where the runs are kept")  # fmt: skip
     reproduce.add_argument("--quiet", action="store_true", help="no progress on stderr")

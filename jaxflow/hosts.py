@@ -129,7 +129,9 @@ def _check_listening(places: list[tuple[int, tuple]], address: str) -> None:
     """
     host = _host_and_port(address)[0]
     if not host.startswith(LOCAL) and all(ipaddress.ip_address(place[0]).is_loopback for _, place in places):
-        raise InputError(f"{host} stands for {places[0][1][0]} here, where only this machine finds it; give its address")
+        raise InputError(
+            f"{host} stands for {places[0][1][0]} here, where only this machine finds it; give its address"
+        )
     for family, place in places:
         try:
             with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -162,4 +164,3 @@ def _await_process_0(address: str) -> None:
                     f"process 0 did not answer at {address} within {MEETING} s ({cause(error)}); start it first"
                 ) from None
         time.sleep(0.2)
-

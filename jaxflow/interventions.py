@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxflow.arrays import as_finite_array
+from jaxflow.arrays import as_finite_array, as_real_array
 from jaxflow.errors import InputError, shown
 from jaxflow.networks import Params, kernels
 from jaxflow.values import whole
@@ -241,9 +241,9 @@ def prune(params: Params, selection: Params, factor: float | Array) -> Params:
     if factor.ndim:
         raise InputError(f"the factor must be one number, got shape {factor.shape}; jax.vmap over prune takes many")
     for w, chosen in zip(jax.tree.leaves(params), jax.tree.leaves(selection), strict=True):
-        dtype, shape = jnp.result_type(chosen), jnp.shape(chosen)
-        if dtype != jnp.bool_ or shape != jnp.shape(w):
-            raise InputError(f"the selection must be bool {jnp.shape(w)} like the parameters, not {dtype} {shape}")
+        shape, mask = as_real_array("parameters", w).shape, as_real_array("selection", chosen)
+        if mask.dtype != bool or mask.shape != shape:
+            raise InputError(f"the selection must be bool {shape} like the parameters, not {mask.dtype} {mask.shape}")
     return jax.tree.map(
         lambda w, chosen: jnp.where(chosen, factor.astype(jnp.result_type(w)) * w, w), params, selection
     )

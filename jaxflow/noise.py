@@ -5,11 +5,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.errors import InputError
 from jaxflow.flows import node_flows, null95_of_flows
 from jaxflow.information.checks import checked_inputs
 from jaxflow.information.estimates import Estimator
 from jaxflow.information.gaussian import gaussian
+from jaxflow.values import whole
+
+MOST_PERMUTATIONS = 10**6
 
 
 def noise_floor(
@@ -48,8 +50,7 @@ def noise_floor(
         >>> (flow > noise_floor(message, activations, key=jax.random.key(0))).tolist()
         [True, False]
     """
-    if permutations < 1:
-        raise InputError(f"a noise floor takes at least 1 permutation, not {permutations}")
+    permutations = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
     message, activations = checked_inputs(message, activations)
     orders = [jax.random.permutation(own, message.shape[-1]) for own in jax.random.split(key, permutations)]
     # one permutation at a time: the bits of all of them would take as many times the memory

@@ -19,7 +19,13 @@ def summary(results: Results) -> str:
         "Pearson r of edge flow and effect of removal",
     ]
     return "\n".join(
-        [*parts, _correlations(results.table("correlations")), *_fits(results), "", f"Results: {printable(str(results.path))}"]
+        [
+            *parts,
+            _correlations(results.table("correlations")),
+            *_fits(results),
+            "",
+            f"Results: {printable(str(results.path))}",
+        ]
     )
 
 

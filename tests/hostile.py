@@ -148,17 +148,24 @@ def configs():
             yield f"Config.{field} = [{name}]", lambda field=field, value=value: config(**{field: [value()]})
     for field in (field.name for field in dataclasses.fields(Training)):
         for name, value in values().items():
-            yield f"Training.{field} = {name}", lambda field=field, value=value: config(training=Training(**{field: value()}))
+            yield (
+                f"Training.{field} = {name}",
+                lambda field=field, value=value: config(training=Training(**{field: value()})),
+            )
     for place, field in enumerate(Strategy._fields):
         for name, value in values().items():
             parts = ("bias/acc", "node", 1)
-            yield f"Strategy.{field} = {name}", lambda place=place, value=value, parts=parts: config(
-                strategies=[Strategy(*parts[:place], value(), *parts[place + 1 :])]
+            yield (
+                f"Strategy.{field} = {name}",
+                lambda place=place, value=value, parts=parts: config(
+                    strategies=[Strategy(*parts[:place], value(), *parts[place + 1 :])]
+                ),
             )
     for option in ("nodes", "edges", "paths", "metrics"):
         for name, value in values().items():
-            yield f"strategy_grid {option} = {name}", lambda option=option, value=value: config(
-                strategies=strategy_grid(**{"nodes": (1,), option: value()})
+            yield (
+                f"strategy_grid {option} = {name}",
+                lambda option=option, value=value: config(strategies=strategy_grid(**{"nodes": (1,), option: value()})),
             )
     for name, value in values().items():
         yield f"factor_grid = {name}", lambda value=value: config(factors=factor_grid(value()))
@@ -247,8 +254,11 @@ def datasets():
             yield f"Dataset.{field} = {name}", lambda field=field, value=value: dataset(**{field: value()})
     for field in (field.name for field in dataclasses.fields(Hosts)):
         for name, value in values().items():
-            yield f"Hosts.{field} = {name}", lambda field=field, value=value: dataclasses.astuple(
-                Hosts(**{"processes": 6, "address": "127.0.0.1:1", field: value()})
+            yield (
+                f"Hosts.{field} = {name}",
+                lambda field=field, value=value: dataclasses.astuple(
+                    Hosts(**{"processes": 6, "address": "127.0.0.1:1", field: value()})
+                ),
             )
     for name, value in values().items():
         yield f"load_dataset = {name}", lambda value=value: load_dataset(value())
@@ -272,7 +282,10 @@ def runs():
 
     def run(**changes):
         config = pipeline.preset("synthetic", seeds=1, estimator="gaussian")
-        with mock.patch.object(pipeline, "_opened", opened), mock.patch.object(pipeline, "load_dataset", lambda *_: DATA):
+        with (
+            mock.patch.object(pipeline, "_opened", opened),
+            mock.patch.object(pipeline, "load_dataset", lambda *_: DATA),
+        ):
             try:
                 pipeline.run(**{"config": config, "out": "x", **changes})
             except Touched as reached:
@@ -320,7 +333,9 @@ def functions():
              "39 rows", "no rows", "None", "''", "dict", "object()", "Raises", "[Raises]")  # fmt: skip
     for function, name in itertools.product(others, never):
         yield f"{function} activations = {name}", lambda f=others[function], name=name: f(m, arrays()[name])
-    for function, name in itertools.product(others, ("0 and 2", "half", "nan", "complex", "text", "39", "none", "None", "masked")):
+    for function, name in itertools.product(
+        others, ("0 and 2", "half", "nan", "complex", "text", "39", "none", "None", "masked")
+    ):
         yield f"{function} message = {name}", lambda f=others[function], name=name: f(messages()[name], x)
     for function in others:
         yield f"{function} batches", lambda f=others[function]: f(np.stack([m] * 3), np.stack([x] * 2))
@@ -333,20 +348,29 @@ def functions():
     for function, names in options.items():
         for option, (name, value) in itertools.product(names, values().items()):
             if name not in computed:
-                yield f"{function} {option} = {name}", lambda f=others[function], option=option, value=value: f(
-                    m, x, **{option: value()}
+                yield (
+                    f"{function} {option} = {name}",
+                    lambda f=others[function], option=option, value=value: f(m, x, **{option: value()}),
                 )
     for name, value in (arrays() | values()).items():
+        if "generator" in name or name == "endless":
+            continue  # JAX warns of them as pytrees, by itself
         make = value if callable(value) and name not in ("type", "function") else (lambda value=value: value)
         yield f"node_flows = {name}", lambda make=make: [a.shape for a in jaxflow.node_flows(make())]
         yield f"edge_flows flow = {name}", lambda make=make: _finite(jaxflow.edge_flows(make(), np.ones((2, 3))))
         yield f"edge_flows kernel = {name}", lambda make=make: _finite(jaxflow.edge_flows(np.ones(2), make()))
-        yield f"prune factor = {name}", lambda make=make: _finite(
-            jaxflow.prune({"kernel": np.ones((2, 3))}, {"kernel": np.ones((2, 3), bool)}, make())["kernel"]
+        yield (
+            f"prune factor = {name}",
+            lambda make=make: _finite(
+                jaxflow.prune({"kernel": np.ones((2, 3))}, {"kernel": np.ones((2, 3), bool)}, make())["kernel"]
+            ),
         )
         yield f"prune params = {name}", lambda make=make: jaxflow.prune(make(), {"kernel": np.ones((2, 3), bool)}, 0.5)
         yield f"prune selection = {name}", lambda make=make: jaxflow.prune({"kernel": np.ones((2, 3))}, make(), 0.5)
-        yield f"prune mask = {name}", lambda make=make: jaxflow.prune({"kernel": np.ones((2, 3))}, {"kernel": make()}, 0.5)
+        yield (
+            f"prune mask = {name}",
+            lambda make=make: jaxflow.prune({"kernel": np.ones((2, 3))}, {"kernel": make()}, 0.5),
+        )
 
 
 def _computes(value):
@@ -421,7 +445,10 @@ def command():
                 yield f"run {option} {text[:30]!r}", lambda given=given: invoke("run", "synthetic", "--quiet", *given)
                 if nargs != 0:
                     joined = f"{option}={text}"
-                    yield f"run {option}={text[:30]!r}", lambda joined=joined: invoke("run", "synthetic", "--quiet", joined)
+                    yield (
+                        f"run {option}={text[:30]!r}",
+                        lambda joined=joined: invoke("run", "synthetic", "--quiet", joined),
+                    )
         for option, nargs in options("reproduce"):
             if option == "-h":
                 continue
@@ -434,7 +461,10 @@ def command():
             if text not in ("--",):
                 yield f"experiment {text[:30]!r}", lambda text=text: invoke("run", "--quiet", text)
                 yield f"command {text[:30]!r}", lambda text=text: invoke(text or "run")
-                yield f"more {text[:30]!r}", lambda text=text: invoke("run", "synthetic", "--quiet", "--seeds", "1", text)
+                yield (
+                    f"more {text[:30]!r}",
+                    lambda text=text: invoke("run", "synthetic", "--quiet", "--seeds", "1", text),
+                )
         for combination in itertools.product(cli.EXPERIMENTS, cli.ESTIMATORS, cli.BACKENDS, cli.TUNE, (False, True)):
             experiment, estimator, backend, tune, alpha = combination
             arguments = ("run", experiment, "--quiet", "--estimator", estimator, "--backend", backend, "--tune", tune)

@@ -406,12 +406,12 @@ def test_diverged_training_is_an_error_not_nan(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"seeds": 0}, "at least 1, not 0"),
-        ({"seeds": -3}, "at least 1, not -3"),
+        ({"seeds": 0}, "between 1 and 1000000, not 0"),
+        ({"seeds": -3}, "between 1 and 1000000, not -3"),
         ({"chunk": 0}, "chunk"),
         ({"seed": -1}, "seed must be between"),
         ({"estimator": "magic"}, "unknown estimator 'magic'; choose from gaussian"),
-        ({"hidden": (3, 0)}, "at least one node"),
+        ({"hidden": (3, 0)}, "nodes of a layer.* between 1 and"),
         ({"strategies": ()}, "at least one strategy"),
         ({"factors": ()}, "at least one strategy and one factor"),
         ({"first_layer": 2}, "first_layer must be between 0 and 1"),

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import hostile
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +25,11 @@ from jaxflow.presets import factor_grid
 from jaxflow.reproduction import reproduce as reproduction
 from jaxflow.training import Training
 
-REFUSES = 20  # seconds in which anything is refused
+
+@pytest.fixture(autouse=True)
+def no_types_are_checked(monkeypatch):
+    """As where jaxflow is used: the tests' type checks would refuse these values before jaxflow sees them."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +101,12 @@ def test_what_is_accepted_is_what_can_be_meant(outcomes):
     """Of the fields listed exactly these values; NumPy's and lists as the plain ones that they stand for."""
     section, found = outcomes
     for field, expected in ACCEPTED.items():
-        of_field = {name.removeprefix(f"{field} = "): text for name, text in found.items() if name.startswith(f"{field} = ")}
-        accepted = {name for name, text in of_field.items() if text.startswith("accepted") and not name.startswith("[np")}
+        of_field = {
+            name.removeprefix(f"{field} = "): text for name, text in found.items() if name.startswith(f"{field} = ")
+        }
+        accepted = {
+            name for name, text in of_field.items() if text.startswith("accepted") and not name.startswith("[np")
+        }
         if of_field:
             assert accepted == expected, (section, field)
 
@@ -237,7 +246,11 @@ def replaced(path, how):
     elif how == "bomb":
         path.write_bytes(gzip.compress(bytes(2**20)) * 300)
     else:
-        path.write_bytes({"empty": b"", "cut": whole[:-1], "more": whole + b"\n", "garbage": bytes(range(256)), "text": b"PK\3\4"}[how])
+        path.write_bytes(
+            {"empty": b"", "cut": whole[:-1], "more": whole + b"\n", "garbage": bytes(range(256)), "text": b"PK\3\4"}[
+                how
+            ]
+        )
 
 
 DAMAGES = (
@@ -353,7 +366,9 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_first_run(tmp_path,
     assert not runs
 
 
-@pytest.mark.parametrize("address", ["", " ", "nonsense", "tcp://h:99999999", "ftp://x:1", "tcp://", "://", "\0", "a\nb"])
+@pytest.mark.parametrize(
+    "address", ["", " ", "nonsense", "tcp://h:99999999", "ftp://x:1", "tcp://", "://", "\0", "a\nb"]
+)
 def test_an_address_without_a_dask_scheduler_is_one_line(address, monkeypatch):
     import distributed
 

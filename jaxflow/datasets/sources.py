@@ -163,4 +163,3 @@ def _keep(path: Path, array: np.ndarray) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
-
