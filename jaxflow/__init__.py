@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxflow.errors import InputError
     from jaxflow.flows import edge_flows, node_flows
     from jaxflow.interventions import prune
+    from jaxflow.noise import noise_floor
     from jaxflow.search import search_flows
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "information",
     "load_dataset",
     "node_flows",
+    "noise_floor",
     "pipeline",
     "prune",
     "search_flows",
@@ -34,6 +36,7 @@ _HOMES = {
     "InputError": "errors",
     "edge_flows": "flows",
     "node_flows": "flows",
+    "noise_floor": "noise",
     "prune": "interventions",
     "search_flows": "search",
 }

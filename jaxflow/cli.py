@@ -2,14 +2,21 @@
 
 import argparse
 import ctypes
+import io
 import os
 import re
 import signal
 import sys
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from jaxflow.errors import InputError, cause, printable, shown
+from jaxflow.hosts import parse_hosts
+from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, WIDTH, folder, whole
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
 ESTIMATORS = ("gaussian", "linear-svm", "kernel-svm", "quadratic")
@@ -22,15 +29,42 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Name the cause and where to look."""
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists the options\n")
+        self.exit(2, f"{self.prog}: {printable(message)}; {self.prog} --help lists the options\n")
+
+
+def refused_at_once(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """An argparse type from a check of the library's, which so refuses before JAX is loaded."""
+
+    def checked(text: str) -> Any:
+        try:
+            return convert(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def number(name: str, low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that is an integer."""
+    digits = re.compile(r"[-+]?[0-9]{1,100}")
+    return refused_at_once(lambda text: whole(name, int(text) if digits.fullmatch(text) else text, low, high))
+
+
+def path(name: str) -> Callable[[str], Path]:
+    """The type of an option that is a folder."""
+    return refused_at_once(partial(folder, name))
 
 
 def widths(text: str) -> tuple[int, ...]:
     """Widths of layers from ``16,8`` or ``32x20`` or both."""
-    found = [re.fullmatch(r"(\d+)(?:x(\d+))?", part.strip()) for part in text.split(",")]
-    if not all(found):
-        raise argparse.ArgumentTypeError(f"{text!r} are no widths; write 16,8 or 32x20")
-    return tuple(int(own[1]) for own in found if own for _ in range(int(own[2] or 1)))
+    parts = [re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", part.strip()) for part in text.split(",")]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"{shown(text)} are no widths; write 16,8 or 32x20")
+    counts = [(int(part[1]), int(part[2] or 1)) for part in parts if part]
+    if not all(1 <= width <= WIDTH and count > 0 for width, count in counts) or sum(n for _, n in counts) > LAYERS:
+        limits = f"1 to {WIDTH} nodes, in up to {LAYERS} layers"
+        raise argparse.ArgumentTypeError(f"{shown(text)}: hidden layers have {limits}")
+    return tuple(width for width, count in counts for _ in range(count))
 
 
 def parser() -> Parser:
@@ -46,7 +80,9 @@ def parser() -> Parser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     run.add_argument("experiment", choices=EXPERIMENTS, metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
-    run.add_argument("--seeds", type=int, default=100, metavar="N", help="number of networks")
+    run.add_argument(
+        "--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N", help="number of networks"
+    )
     run.add_argument("--hidden", type=widths, default=argparse.SUPPRESS, metavar="WIDTHS", help="of the hidden layers,"
                      " such as 16,8 or 32x20 for twenty of 32 nodes; the paper's if not given")  # fmt: skip
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
@@ -57,22 +93,30 @@ def parser() -> Parser:
     run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")
     run.add_argument("--tune", choices=TUNE, default="each", help="search an SVM's hyperparameters for each estimate,"
                      " or once per network and message and keep them under pruning")  # fmt: skip
-    run.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/; else $JAXFLOW_DATA,"
+    run.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/; else $JAXFLOW_DATA,"
                      " else the user's cache, filled by download from OpenML")  # fmt: skip
     run.add_argument(
-        "--out", type=Path, metavar="DIR", help="results folder; results/EXPERIMENT-ESTIMATOR if not given"
+        "--out", type=path("--out"), metavar="DIR", help="results folder; results/EXPERIMENT-ESTIMATOR if not given"
     )
-    run.add_argument("--seed", type=int, default=0, help="of initialisations, shuffles and the random control")
-    run.add_argument("--data-seed", type=int, help="of the draw of rows; the authors' rows if not given")
-    run.add_argument("--chunk", type=int, default=argparse.SUPPRESS, help="networks computed and saved together;"
-                     " larger on an accelerator, smaller for less memory; the preset's if not given")  # fmt: skip
-    run.add_argument("--devices", type=int, default=argparse.SUPPRESS, metavar="N", help="of this host, that share"
-                     " each chunk; all if not given; the results are the same")  # fmt: skip
-    run.add_argument("--hosts", metavar="I/P@HOST:PORT", help="this is process I of P, numbered from 0, that share the"
-                     " chunks; process 0 runs on HOST. Give each the same command, with its I, and an --out that all"
-                     " can write to")  # fmt: skip
-    run.add_argument("--overwrite", action="store_true", help="delete a former run in the results folder")
-    run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    run.add_argument(
+        "--seed",
+        type=number("seed", 0, LARGEST_SEED),
+        default=0,
+        help="of initialisations, shuffles and the random control",
+    )
+    run.add_argument("--data-seed", type=number("seed", 0, LARGEST_SEED), help="of the draw of rows; the"
+                     " authors' rows if not given")  # fmt: skip
+    run.add_argument("--chunk", type=number("chunk", 1, MOST_NETWORKS), default=argparse.SUPPRESS,
+                     help="networks computed and saved together; what suits the device and its memory if not given")  # fmt: skip
+    run.add_argument("--devices", type=number("devices", 1, MOST_NETWORKS), default=argparse.SUPPRESS, metavar="N",
+                     help="of this host, that share each chunk; all if not given; the results are the same up to the"
+                     " rounding of float32")  # fmt: skip
+    run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of P,"
+                     " numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each the"
+                     " same command, with its I, and an --out that all can write to")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true", help="delete a finished run, or one of another configuration, that"
+                     " is in the results folder; an unfinished one of this configuration goes on")  # fmt: skip
+    _add_common(run)
     _reproduce_parser(commands)
     return top
 
@@ -88,15 +132,24 @@ def _reproduce_parser(commands: Any) -> None:
     )
     reproduce.add_argument("--only", nargs="+", default=(), metavar="FIGURE", help="only the runs of these figures,"
                            " such as fig3")  # fmt: skip
-    reproduce.add_argument("--seeds", type=int, default=100, metavar="N", help="networks of every run; by kernel SVM at"
+    reproduce.add_argument("--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N", help="networks of every run; by kernel SVM at"
                            " most 20 on a CPU")  # fmt: skip
     reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without kernel"
                            " SVM and the runs that explain what differs")  # fmt: skip
-    reproduce.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with adult/ and mnist/")
-    reproduce.add_argument("--docs", type=Path, default=Path("docs"), metavar="DIR", help="where the page goes")
-    reproduce.add_argument("--results", type=Path, default=Path("results/reproduction"), metavar="DIR",
+    reproduce.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/")
+    reproduce.add_argument(
+        "--docs", type=path("--docs"), default=Path("docs"), metavar="DIR", help="where the page goes"
+    )
+    reproduce.add_argument("--results", type=path("--results"), default=Path("results/reproduction"), metavar="DIR",
                            help="where the runs are kept")  # fmt: skip
-    reproduce.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _add_common(reproduce)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    """Options of every command that computes."""
+    command.add_argument("--no-cache", action="store_true", help="do not keep compiled programs in the user's cache"
+                         " folder, from which later runs start faster")  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,69 +163,99 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command is None:
         parser().print_help()
         return 0
+    for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show must not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGINT, _interrupted)
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
     return _run(arguments) if arguments.command == "run" else _reproduce(arguments)
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from jaxflow.errors import InputError
-    from jaxflow.reproduction.reproduce import reproduce
+    from jaxflow.progress import reporter
 
+    with reporter("reproduction", arguments.quiet):  # says that it is starting while JAX is loaded
+        from jaxflow.reproduction.reproduce import reproduce
     names = ("only", "seeds", "quick", "data_dir", "quiet")
+    options = {name: getattr(arguments, name) for name in names}
     try:
-        page = reproduce(arguments.docs, arguments.results, **{name: getattr(arguments, name) for name in names})
+        with _programs(arguments):
+            page = reproduce(arguments.docs, arguments.results, **options)
     except InputError as error:
-        print(f"jaxflow: {error}", file=sys.stderr)
-        return 2
-    print(f"Page: {page}")
+        return _refused(str(error))
+    except OSError as error:
+        return _refused(f"cannot write the page ({cause(error)}); the runs are kept")
+    print(f"Page: {printable(str(page))}")
     return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from jaxflow.progress import reporter
+
     if arguments.hosts:
         _explain_loss()  # before JAX is loaded
-    from jaxflow import pipeline
-    from jaxflow.errors import InputError
-    from jaxflow.hosts import Hosts, parse_hosts
-    from jaxflow.progress import reporter
-    from jaxflow.summary import summary
-
-    names = ("seeds", "hidden", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
-    changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
-    how = {name: getattr(arguments, name) for name in ("out", "data_dir", "overwrite", "devices")
-           if hasattr(arguments, name)}  # fmt: skip
     try:
-        hosts = parse_hosts(arguments.hosts) if arguments.hosts else Hosts()
-        config = pipeline.preset(arguments.experiment, **changes)
-        with _engine(arguments), reporter(arguments.experiment, arguments.quiet) as report:
-            results = pipeline.run(config, **how, hosts=hosts, report=report)
-        if hosts.process == 0:
+        if arguments.dask is not None and arguments.backend != "sklearn":
+            raise InputError("--dask spreads the fits of --backend sklearn; add that")
+        with reporter(arguments.experiment, arguments.quiet) as report:  # says that it is starting while JAX is loaded
+            results = _results(arguments, report)
+        if arguments.hosts is None or arguments.hosts.process == 0:
+            from jaxflow.summary import summary
+
             print(summary(results), flush=True)
     except InputError as error:
-        print(f"jaxflow: {error}", file=sys.stderr, flush=True)
+        code = _refused(str(error))
         if arguments.hosts:
-            os._exit(2)  # an orderly exit would wait for the other processes
-        return 2
+            os._exit(code)  # an orderly exit would wait for the other processes
+        return code
     except BrokenPipeError:  # the reader of the summary, such as head, had enough
         sys.stdout = None
     except OSError as error:
-        print(f"jaxflow: cannot print the summary ({error.strerror}); the results are complete", file=sys.stderr)
         sys.stdout = None
-        return 2
+        return _refused(f"cannot print the summary ({error.strerror}); the results are complete")
     return 0
 
 
-def _engine(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+def _results(arguments: argparse.Namespace, report: Any) -> Any:
+    """Load JAX and run the experiment."""
+    from jaxflow import pipeline
+
+    names = ("seeds", "hidden", "estimator", "backend", "published_alpha", "tune", "seed", "data_seed", "chunk")
+    changes = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    how = {name: getattr(arguments, name) for name in ("out", "data_dir", "overwrite", "devices", "hosts")
+           if hasattr(arguments, name)}  # fmt: skip
+    config = pipeline.preset(arguments.experiment, **changes)
+    try:
+        with _programs(arguments), _engine(arguments.dask):
+            return pipeline.run(config, **how, report=report)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # as XLA says it
+            raise
+        raise InputError("there is not enough memory; a smaller --chunk needs less") from None
+
+
+@contextmanager
+def _programs(arguments: argparse.Namespace) -> Iterator[None]:
+    """Compiled programs kept between runs, unless the user does not want it; the first run says so."""
+    from jaxflow.compilation import kept_programs
+
+    with nullcontext(False) if arguments.no_cache else kept_programs() as first:
+        if first and not arguments.quiet:
+            print("jaxflow: the first run compiles its programs; later ones will start faster", file=sys.stderr)
+        yield
+
+
+def _refused(line: str) -> int:
+    """Exit code 2 with one line on stderr."""
+    print(f"jaxflow: {line}", file=sys.stderr, flush=True)
+    return 2
+
+
+def _engine(address: str | None) -> AbstractContextManager[None]:
     """Where scikit-learn's fits run."""
     from jaxflow.engines import dask_engine
-    from jaxflow.errors import InputError
 
-    if arguments.dask is None:
-        return nullcontext()
-    if arguments.backend != "sklearn":
-        raise InputError("--dask spreads the fits of --backend sklearn; add that")
-    return dask_engine(arguments.dask)
+    return nullcontext() if address is None else dask_engine(address)
 
 
 def _explain_loss() -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from joblib import parallel_config
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, shown
 
 
 @contextmanager
@@ -19,9 +19,11 @@ def dask_engine(address: str) -> Iterator[None]:
         from distributed import Client
     except ImportError:
         raise InputError("Dask is not installed; pip install 'jaxflow[dask]'") from None
+    if not isinstance(address, str) or not address.strip():
+        raise InputError(f"a Dask scheduler has an address such as tcp://10.0.0.1:8786, not {shown(address)}")
     try:
         client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever the library makes of an address that is none
         raise InputError(f"no Dask scheduler answers at {address} ({type(error).__name__})") from None
     with client, parallel_config(backend="dask"):
         yield

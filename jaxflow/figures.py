@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import linregress
 
 from jaxflow.datasets import Dataset
+from jaxflow.errors import printable
 from jaxflow.interventions import METHODS, METRICS
 from jaxflow.presets import Config
 from jaxflow.results import Results
@@ -28,6 +29,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}
 METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6, "magnitude": 2}
 MANY_COLOURS = "viridis"
+LONGEST_LABEL, LONGEST_TITLE = 24, 60  # characters of a name
 MANY_POINTS = 20_000  # beyond which to look for the best place of a legend takes seconds
 MESSAGE_NAMES = {"y": "accuracy", "z": "bias"}
 PAPER: dict[Any, Any] = {
@@ -164,6 +166,16 @@ def tradeoff_by_metric(
     return figure
 
 
+def plain_text(text: str, longest: int = LONGEST_LABEL) -> str:
+    """A user's name as matplotlib draws it letter by letter: no mathematics, one line, cut where it is too long.
+
+    ``$`` would begin mathematics, and ``$\\frac{$`` a failure after all the computing.
+    """
+    line = printable(text)
+    line = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return line.replace("$", r"\$")
+
+
 def middle_level(levels: pd.Series) -> int:
     """The middle one of the levels there are, the lower of two."""
     distinct = sorted(set(levels))
@@ -256,7 +268,7 @@ def flow_panel(
     axes.scatter(*places.T, s=190, color=colours, edgecolors="black", linewidths=0.7, zorder=2)
     first = min(widths)
     for index, name in enumerate(names):
-        axes.annotate(name, at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
+        axes.annotate(plain_text(name), at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
     _frame_flows(axes, sorted(widths), f"{MESSAGE_NAMES[message]} flow, widest edge {largest:.2g} bits")
 
 
@@ -328,7 +340,8 @@ def _all_figures(results: Results, config: Config, dataset: Dataset) -> Iterator
     """``draw_all`` before the layout."""
     tables = {name: results.table(name) for name in ("networks", "node_flows", "edge_flows", "training")}
     networks = tables["networks"]
-    title = f"{config.name}, {config.estimator} estimate, {len(networks)} network{'s' if len(networks) > 1 else ''}"
+    title = plain_text(config.name, LONGEST_TITLE)
+    title += f", {config.estimator} estimate, {len(networks)} network{'s' if len(networks) > 1 else ''}"
     names = dataset.features if config.first_layer == 0 else ()
     yield "training", training(tables["training"], title)
     yield "flows", flows(tables["node_flows"], tables["edge_flows"], typical_network(networks), title, names)

@@ -4,36 +4,43 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
+from jaxflow.arrays import as_finite_array
 from jaxflow.batching import nodes_together
 from jaxflow.errors import InputError
 
 ABSENT = 2**31 - 1  # larger than every mask
 
 
-def node_flows(
-    bits: Float[Array, "*batch subsets"],
-) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
-    """F_M(V) = max over T ⊆ layer∖V of I(M; X_{T∪V}) − I(M; X_T), in bits, and the T that attains it.
+def node_flows(bits: ArrayLike) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
+    """Information flow of every node of a layer, and the subset that attains it.
 
-    Venkatesh et al. 2021, eqs. 3 and 8; truncated at 0 (App. A.2). A flow with the empty witness is direct; one that
-    needs others is synergistic.
+    F_M(V) = max over T ⊆ layer∖V of I(M; X_{T∪V}) − I(M; X_T), in bits, Venkatesh et al. 2021, eqs. 3 and 8;
+    truncated at 0 (App. A.2). A flow with the empty witness is direct; one that needs others is synergistic.
 
     Args:
-        bits: I(M; X_T) ``[..., 2**n]``, T indexed by bitmask.
+        bits: I(M; X_T) ``[..., 2**n]``, T indexed by bitmask; integers are taken as numbers of bits.
 
     Returns:
-        Flows ``[..., n]`` and witnesses ``[..., n]``, int32 bitmasks: the smallest mask among
-        equals, 0 where the flow is 0.
+        Flows ``[..., n]`` and witnesses ``[..., n]``, int32 bitmasks: the smallest mask among equals, 0 where the
+        flow is 0.
 
     Raises:
-        InputError: the last axis is no power of two up to 2³⁰.
+        InputError: the last axis is no power of two up to 2³⁰; NaN or infinity, where values can be checked.
+
+    Example:
+        >>> flow, witness = node_flows([0, 0, 0, 1])  # M = X₁ xor X₂
+        >>> flow.tolist(), witness.tolist()
+        ([1.0, 1.0], [2, 1])
     """
-    bits = jnp.asarray(bits)
-    n = bits.shape[-1].bit_length() - 1
-    if bits.shape[-1] != 2**n or n > 30:
-        raise InputError(f"bits must hold 2**n values on its last axis, n ≤ 30, got {bits.shape[-1]}")
+    bits = as_finite_array("bits", bits)
+    subsets = bits.shape[-1] if bits.ndim else 0
+    n = subsets.bit_length() - 1
+    if subsets != 2 ** max(n, 0) or n > 30:
+        raise InputError(f"bits must hold 2**n values on its last axis, n ≤ 30, got {subsets}")
     return _largest_gains(bits, 2 ** min(n, nodes_together() - 2))
 
 
@@ -64,23 +71,47 @@ def _largest_gains(
     return jnp.maximum(flow, 0), jnp.where(flow > 0, witness, 0)
 
 
-def edge_flows(flow: Float[Array, "*batch n"], kernel: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
-    """F_M(E) = |w(E)| · F_M(V) of every edge E leaving node V (Venkatesh et al. 2021, eq. 4), in bits.
+def edge_flows(flow: ArrayLike, kernel: ArrayLike) -> Float[Array, "*batch n m"]:
+    """Information flow of every edge that leaves a layer.
+
+    F_M(E) = |w(E)| · F_M(V) of an edge E leaving node V, in bits (Venkatesh et al. 2021, eq. 4).
 
     Args:
-        flow: node flows of a layer.
-        kernel: weights, source → target.
+        flow: node flows of the layer ``[..., n]``.
+        kernel: weights ``[..., n, m]``, source → target. Axes before the nodes are batches and broadcast.
+
+    Returns:
+        Edge flows ``[..., n, m]``.
+
+    Raises:
+        InputError: shapes that do not fit; NaN or infinity, where values can be checked.
+
+    Example:
+        >>> edge_flows([0.5, 0.25], [[1.0, -2.0], [0.0, 4.0]]).tolist()
+        [[0.5, 1.0], [0.0, 1.0]]
     """
-    return jnp.abs(kernel) * flow[..., :, None]
+    flow, kernel = as_finite_array("flow", flow), as_finite_array("kernel", kernel)
+    nodes, weights = flow.shape, kernel.shape
+    if len(nodes) < 1 or len(weights) < 2 or nodes[-1] != weights[-2]:
+        raise InputError(f"expected node flows [..., n] and a kernel [..., n, m], got {nodes} and {weights}")
+    try:
+        batch = len(np.broadcast_shapes(nodes[:-1], weights[:-2]))
+    except ValueError:
+        raise InputError(f"batches of node flows {nodes} and of kernels {weights} do not broadcast") from None
+    flow = flow.reshape(*(batch + 1 - len(nodes)) * (1,), *nodes, 1)
+    return jnp.abs(kernel.reshape(*(batch + 2 - len(weights)) * (1,), *weights)) * flow
 
 
-def noise_floor(flow: Float[Array, "permutations *batch n"]) -> Float[Array, "*batch"]:
-    """null95: the 95th percentile of the node flows about permuted messages, pooled over the layer, in bits.
+def null95_of_flows(flows: Float[Array, "permutations *batch n"]) -> Float[Array, "*batch"]:
+    """The 95th percentile of node flows about permuted messages, pooled over permutations and the layer's nodes.
 
-    A flow is a maximum over subsets and so biased upward; below this floor it cannot be told from none.
+    What ``noise_floor`` is once the flows are known. Flows, not the information of subsets: these are larger.
 
     Args:
-        flow: node flows about permutations of the message.
+        flows: node flows in bits about permutations of the message, ``[permutations, ..., n]``.
+
+    Returns:
+        null95 in bits ``[...]``.
     """
-    pooled = jnp.moveaxis(flow, 0, -1)
+    pooled = jnp.moveaxis(flows, 0, -1)
     return jnp.percentile(pooled.reshape(*pooled.shape[:-2], -1), 95, axis=-1)

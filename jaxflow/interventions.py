@@ -7,24 +7,30 @@ paths of the whole network are ranked together.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxflow.errors import InputError
+from jaxflow.arrays import as_finite_array, as_real_array
+from jaxflow.errors import InputError, shown
 from jaxflow.networks import Params, kernels
+from jaxflow.values import whole
 
 PAPER_METRICS = ("bias/acc", "acc/bias", "random")
 METRICS = (*PAPER_METRICS, "magnitude")
 METHODS = ("node", "edge", "path")
+MOST_LEVEL = 10**6  # of paths, which are ranked one by one
 Kernels: TypeAlias = Sequence[Float[Array, "_ _"]]
 Flows: TypeAlias = Sequence[Float[Array, " _"]]
 
 
 class Strategy(NamedTuple):
-    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``."""
+    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``.
+
+    A plain ``("bias/acc", "node", 1)`` will do wherever strategies are asked for.
+    """
 
     metric: str
     method: str
@@ -38,6 +44,21 @@ class Scores(NamedTuple):
     tie: Array
 
 
+def checked_strategy(value: Any) -> Strategy:
+    """A strategy from one, or from a plain tuple or list (metric, method, level).
+
+    Raises:
+        InputError: another type, unknown metric or method, or a level that is no integer from 1 on.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != len(Strategy._fields):
+        raise InputError(f"a strategy is (metric, method, level), such as ('bias/acc', 'node', 2), not {shown(value)}")
+    metric, method, level = value
+    if not (isinstance(metric, str) and isinstance(method, str) and metric in METRICS and method in METHODS):
+        names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
+        raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
+    return Strategy(str(metric), str(method), whole(f"the level of {metric}, {method}", level, 1, MOST_LEVEL))
+
+
 def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> None:
     """Refuse what cannot be selected in a network of these layer widths, input and output included.
 
@@ -49,12 +70,8 @@ def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> N
         "edge": sum(n * m for n, m in pairwise(widths)),
         "path": math.prod(widths),
     }
-    for metric, method, level in strategies:
-        if metric not in METRICS or method not in METHODS:
-            raise InputError(
-                f"unknown strategy {metric!r}, {method!r}; metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
-            )
-        if not 1 <= level <= available[method]:
+    for _, method, level in map(checked_strategy, strategies):
+        if level > available[method]:
             raise InputError(f"cannot prune {level} {method}s: the network has {available[method]}, choose 1 to that")
 
 
@@ -197,8 +214,36 @@ def select(params: Params, ranks: Int[Array, "L W W"], level: int | Array) -> Pa
 
 
 def prune(params: Params, selection: Params, factor: float | Array) -> Params:
-    """Multiply the selected weights by ``factor``: 1 leaves them, 0 removes them, negative ones turn them round.
+    """Multiply the selected weights of a network by a factor: soft pruning of Venkatesh et al. 2021, §3.2.
 
-    Soft pruning of Venkatesh et al. 2021, §3.2. ``params`` stays as it is.
+    w → factor · w where selected: 1 leaves the weights, 0 removes them, negative factors turn them round. ``params``
+    stays as it is. Pure, so that it maps over factors, selections or networks with ``jax.vmap``.
+
+    Args:
+        params: parameters of one network.
+        selection: a pytree of masks like ``params``, booleans of the same shapes; ``select`` makes one.
+        factor: one number.
+
+    Returns:
+        Parameters like ``params``.
+
+    Raises:
+        InputError: a selection of another structure, shape or type, a factor that is not one finite number.
+
+    Example:
+        >>> params, selection = {"kernel": jnp.ones((2, 2))}, {"kernel": jnp.eye(2, dtype=bool)}
+        >>> prune(params, selection, 0)["kernel"].tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
     """
-    return jax.tree.map(lambda w, chosen: jnp.where(chosen, factor * w, w), params, selection)
+    if jax.tree.structure(params) != jax.tree.structure(selection):
+        raise InputError("the selection must be a pytree of the same structure as the parameters")
+    factor = as_finite_array("factor", factor)
+    if factor.ndim:
+        raise InputError(f"the factor must be one number, got shape {factor.shape}; jax.vmap over prune takes many")
+    for w, chosen in zip(jax.tree.leaves(params), jax.tree.leaves(selection), strict=True):
+        shape, mask = as_real_array("parameters", w).shape, as_real_array("selection", chosen)
+        if mask.dtype != bool or mask.shape != shape:
+            raise InputError(f"the selection must be bool {shape} like the parameters, not {mask.dtype} {mask.shape}")
+    return jax.tree.map(
+        lambda w, chosen: jnp.where(chosen, factor.astype(jnp.result_type(w)) * w, w), params, selection
+    )

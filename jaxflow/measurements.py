@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxflow.analyses import LISTED_NODES, Values
 from jaxflow.batching import ALONE, BRIEF, LIGHT, batched_map, on_all_cores
-from jaxflow.flows import edge_flows, node_flows, noise_floor
+from jaxflow.flows import edge_flows, node_flows, null95_of_flows
 from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
 from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together
@@ -292,7 +292,7 @@ def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
 
 def _null95(flow: Float[Array, "permutations *S 2 n"]) -> Float[Array, "*S 2"]:
     """Noise floor, NaN without permutations."""
-    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
+    return null95_of_flows(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
 
 
 def _fits(estimates: Estimates) -> Fits:

@@ -20,7 +20,7 @@ from jaxtyping import Array
 from jaxflow import analyses, figures
 from jaxflow.batching import local_mesh, on_all_cores, side_by_side, spread_over
 from jaxflow.datasets import Dataset, load_dataset
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, shown
 from jaxflow.hosts import Hosts
 from jaxflow.information import ESTIMATORS, Estimate, memory_needed
 from jaxflow.information.exact import layers_together, widest_exact
@@ -42,6 +42,7 @@ from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
 from jaxflow.results import Results, locked, open_results
 from jaxflow.training import Trained, train_many
+from jaxflow.values import MOST_NETWORKS, flag, folder, whole
 
 __all__ = ["PRESETS", "Config", "paper_preset", "preset", "run", "strategy_grid"]
 
@@ -110,7 +111,8 @@ def run(
     Raises:
         InputError: data, config and folder do not fit; the message names cause and fix.
     """
-    hosts = hosts or Hosts()
+    path, data_dir, hosts = _checked(config, dataset, out, data_dir, overwrite, devices, hosts, report)
+    hosts.check()
     report("loading data", 0, config.seeds)
     if dataset is None:
         dataset = load_dataset(config.name, data_dir, config.data_seed)
@@ -118,10 +120,11 @@ def run(
     if hosts.processes == 1:  # else JAX may not start before all have met
         local_mesh(devices)
         _check_memory(config, network, dataset, report)
-    path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(config, network, dataset, hosts))
+    if hosts.processes > 1:
+        report(f"waiting for {'the others' if hosts.process == 0 else 'process 0'} at {hosts.address}", 0, config.seeds)
     with _opened(path, planned, identity, overwrite, hosts) as (results, manifest):
         mesh = local_mesh(devices)
         if hosts.processes > 1:
@@ -151,6 +154,23 @@ def chunk_size(config: Config, network: MLP, dataset: Dataset, hosts: Hosts) -> 
     edges = sum(n * m for n, m in pairwise(widths))
     swept = len(config.strategies) * len(config.factors)
     return side_by_side(item_bytes=8 * rows * sum(widths), item_work=rows * edges * (swept + edges))
+
+
+def _checked(
+    config: Any, dataset: Any, out: Any, data_dir: Any, overwrite: Any, devices: Any, hosts: Any, report: Any
+) -> tuple[Path, Path | None, Hosts]:
+    """The results folder, the data folder and the processes, after the arguments of ``run`` were looked at."""
+    expected = {"config": (config, Config), "dataset": (dataset, Dataset), "hosts": (hosts, Hosts)}
+    for name, (value, kind) in expected.items():
+        if not (isinstance(value, kind) or (value is None and name != "config")):
+            raise InputError(f"{name} must be a {kind.__module__}.{kind.__name__}, not {shown(value)}")
+    if not callable(report):
+        raise InputError(f"report must be a function of stage, networks done and total, not {shown(report)}")
+    flag("overwrite", overwrite)
+    if devices is not None:
+        whole("devices", devices, 1, MOST_NETWORKS)
+    path = Path("results") / f"{config.name}-{config.estimator}" if out is None else folder("out", out)
+    return path, None if data_dir is None else folder("data_dir", data_dir), hosts or Hosts()
 
 
 @contextmanager

@@ -2,49 +2,90 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxflow.datasets import Dataset
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, shown
 from jaxflow.information import BACKENDS, ESTIMATORS, check_backend
-from jaxflow.interventions import METHODS, PAPER_METRICS, Strategy, check_strategies
+from jaxflow.interventions import (
+    METHODS,
+    METRICS,
+    MOST_LEVEL,
+    PAPER_METRICS,
+    Strategy,
+    check_strategies,
+    checked_strategy,
+)
 from jaxflow.networks import MLP
 from jaxflow.training import Training
+from jaxflow.values import (
+    LARGEST_SEED,
+    LAYERS,
+    MOST_NETWORKS,
+    WIDTH,
+    choice,
+    file_name,
+    flag,
+    real,
+    several,
+    whole,
+    wholes,
+)
 
 TUNE = ("each", "once")
+MOST_STRATEGIES, MOST_FACTORS = 10_000, 10_000
 
 
 def strategy_grid(
-    nodes: Sequence[int] = (),
-    edges: Sequence[int] = (),
-    paths: Sequence[int] = (),
-    metrics: Sequence[str] = PAPER_METRICS,
+    nodes: Iterable[Any] = (),
+    edges: Iterable[Any] = (),
+    paths: Iterable[Any] = (),
+    metrics: Iterable[str] = PAPER_METRICS,
 ) -> tuple[Strategy, ...]:
-    """Every metric (``magnitude`` is one that the paper does not have) with every method at its levels."""
-    levels = dict(zip(METHODS, (nodes, edges, paths), strict=True))
-    return tuple(Strategy(metric, method, k) for metric in metrics for method in METHODS for k in levels[method])
+    """Every metric (``magnitude`` is one that the paper does not have) with every method at its levels.
+
+    Args:
+        nodes: levels of the method ``node``, how many of them are pruned: integers, or an array of them.
+        edges: of the method ``edge``.
+        paths: of the method ``path``.
+        metrics: names in ``jaxflow.interventions.METRICS``.
+
+    Raises:
+        InputError: levels that are no integers from 1 on, an unknown metric.
+    """
+    levels = {
+        method: wholes(f"{method}s", values, 1, MOST_LEVEL, MOST_STRATEGIES)
+        for method, values in zip(METHODS, (nodes, edges, paths), strict=True)
+    }
+    names = [choice("metric", metric, METRICS) for metric in several("metrics", metrics, len(METRICS))]
+    return tuple(Strategy(metric, method, k) for metric in names for method in METHODS for k in levels[method])
 
 
 def factor_grid(lowest: float = 0.0) -> tuple[float, ...]:
-    """1.0, 0.9, … down to ``lowest``."""
-    return tuple(tenth / 10 for tenth in range(10, round(10 * lowest) - 1, -1))
+    """1.0, 0.9, … down to ``lowest``, at most 1 and at least −100."""
+    tenths = math.ceil(10 * real("the lowest factor", lowest, -100, 1) - 1e-9)
+    return tuple(tenth / 10 for tenth in range(10, tenths - 1, -1))
 
 
 @dataclass(frozen=True)
 class Config:
     """An experiment: everything its results depend on, and nothing else.
 
+    NumPy's numbers, lists and arrays become plain numbers and tuples, so that the config can be compared and kept as JSON.
+
     Attributes:
-        name: of the experiment; also the dataset that is loaded where none is given.
+        name: of the experiment, in tables' titles, figures and the default results folder; also the dataset that is
+            loaded where none is given. One line without ``/``.
         hidden: widths of the hidden layers.
         linear: hidden layers without the leaky ReLU; 1 is the first.
         training: how the networks are trained.
         strategies: the interventions.
         factors: what the chosen weights are multiplied by; 1.0 among them marks the unpruned point.
         first_layer: where the analysis begins; 1 leaves the input layer out.
-        seeds: number of networks.
+        seeds: number of networks, up to a million.
         estimator: of information, a name in ``jaxflow.information.ESTIMATORS``.
         backend: of an estimator that searches hyperparameters: ``jax`` or ``sklearn``.
         published_alpha: the kernel SVM with the range of its penalty as in the authors' program, see
@@ -55,6 +96,9 @@ class Config:
         data_seed: of the draw of rows; None draws the authors' rows.
         chunk: networks processed, kept in memory and saved together; None for what suits the device, see
             ``pipeline.chunk_size``.
+
+    Raises:
+        InputError: a value of another type, not finite or out of range, or choices that do not go together.
     """
 
     name: str
@@ -74,33 +118,22 @@ class Config:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        """Make sequences tuples and refuse what no dataset could make right."""
-        for name in ("hidden", "linear", "strategies", "factors"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        """Plain values, so that equal configs are equal as JSON; refuse what no dataset could make right."""
+        for name, value in _plain(self).items():
+            object.__setattr__(self, name, value)
         if not self.strategies or not self.factors:
             raise InputError("an experiment needs at least one strategy and one factor")
-        if self.seeds < 1:
-            raise InputError(f"seeds is the number of networks, at least 1, not {self.seeds}")
-        if self.chunk is not None and self.chunk < 1:
-            raise InputError(f"chunk is the number of networks in a chunk, at least 1, not {self.chunk}")
-        if not 0 <= self.seed < 2**32 or (self.data_seed is not None and not 0 <= self.data_seed < 2**32):
-            raise InputError("a seed must be between 0 and 4294967295")
-        if self.estimator not in ESTIMATORS:
-            raise InputError(f"unknown estimator {self.estimator!r}; choose from {', '.join(ESTIMATORS)}")
+        for name in ("strategies", "factors"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):  # means over networks would count one twice
+                raise InputError(f"one of the {name} is named more than once")
         self._check_search()
-        if not all(width > 0 for width in self.hidden):
-            raise InputError(f"hidden layers need at least one node each, got {self.hidden}")
         if not set(self.linear) <= set(range(1, len(self.hidden) + 1)):
-            raise InputError(f"linear names hidden layers, 1 to {len(self.hidden)}, not {self.linear}")
-        if not 0 <= self.first_layer <= len(self.hidden):
-            raise InputError(f"first_layer must be between 0 and {len(self.hidden)}, not {self.first_layer}")
+            raise InputError(f"linear names hidden layers, 1 to {len(self.hidden)}, not {shown(self.linear)}")
 
     def _check_search(self) -> None:
-        """Refuse unknown names, and choices that the estimator does not have."""
+        """Refuse choices that the estimator does not have."""
         for name, choices in (("backend", BACKENDS), ("tune", TUNE)):
             value = getattr(self, name)
-            if value not in choices:
-                raise InputError(f"unknown {name} {value!r}; choose from {', '.join(choices)}")
             if value != choices[0] and not ESTIMATORS[self.estimator].searches:
                 raise InputError(f"{self.estimator} searches no hyperparameters and has no {name} {value!r}")
         if self.published_alpha and self.estimator != "kernel-svm":
@@ -141,6 +174,33 @@ class Config:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
+def _plain(config: Config) -> dict[str, Any]:
+    """Every field as the plain Python value that it stands for."""
+    if not isinstance(config.training, Training):
+        raise InputError(f"training must be a jaxflow.training.Training, not {shown(config.training)}")
+    hidden = wholes("hidden (nodes of a layer)", config.hidden, 1, WIDTH)
+    strategies = several("strategies", config.strategies, MOST_STRATEGIES)
+    factors = several("factors", config.factors, MOST_FACTORS)
+    return {
+        "name": file_name("name", config.name),
+        "hidden": hidden,
+        "linear": wholes("linear", config.linear, 1, LAYERS),
+        "strategies": tuple(checked_strategy(strategy) for strategy in strategies),
+        "factors": tuple(real("every factor", factor) + 0.0 for factor in factors),  # −0 becomes 0
+        "first_layer": whole("first_layer", config.first_layer, 0, len(hidden)),
+        "seeds": whole("seeds, the number of networks,", config.seeds, 1, MOST_NETWORKS),
+        "estimator": choice("estimator", config.estimator, ESTIMATORS),
+        "backend": choice("backend", config.backend, BACKENDS),
+        "published_alpha": flag("published_alpha", config.published_alpha),
+        "tune": choice("tune", config.tune, TUNE),
+        "seed": whole("seed", config.seed, 0, LARGEST_SEED),
+        "data_seed": None if config.data_seed is None else whole("data_seed", config.data_seed, 0, LARGEST_SEED),
+        "chunk": None
+        if config.chunk is None
+        else whole("chunk, the number of networks in a chunk,", config.chunk, 1, MOST_NETWORKS),
+    }
+
+
 PRESETS = {
     "synthetic": Config("synthetic", training=Training(learning_rate=3e-2), estimator="quadratic"),
     "adult-small": Config("adult-small"),
@@ -169,14 +229,15 @@ def preset(name: str, **changes: Any) -> Config:
     Raises:
         InputError: unknown experiment or value.
     """
-    if name not in PRESETS:
-        raise InputError(f"unknown experiment {name!r}; choose from {', '.join(PRESETS)}")
-    spec = ESTIMATORS.get(changes.get("estimator", PRESETS[name].estimator))
-    if spec and spec.searches:
+    choice("experiment", name, PRESETS)
+    if unknown := set(changes) - {field.name for field in dataclasses.fields(Config)}:
+        raise InputError(f"an experiment has no {min(unknown)}; Config lists what can be changed")
+    spec = ESTIMATORS[choice("estimator", changes.get("estimator", PRESETS[name].estimator), ESTIMATORS)]
+    if spec.searches:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
     return dataclasses.replace(PRESETS[name], **changes)
 
 
 def paper_preset(name: str, **changes: Any) -> Config:
     """As ``preset``, with the estimator of the paper: synthetic kernel SVM, adult linear SVM, mnist Gaussian."""
-    return preset(name, **{"estimator": PAPER_ESTIMATORS.get(name, "gaussian"), **changes})
+    return preset(name, **{"estimator": PAPER_ESTIMATORS[choice("experiment", name, PRESETS)], **changes})

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.live import Live
+from rich.text import Text
 
 Report: TypeAlias = Callable[[str, float, int], None]
 """Called with what is being done, how many networks are done (fractions count), and of how many."""
 
-
+STARTING = "starting"
 PLAIN_SECONDS = 30
+SHORTEST_BAR, LONGEST_BAR = 10, 40  # columns
 
 
 def silent(stage: str, done: float, total: int) -> None:
@@ -27,7 +29,7 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def reporter(title: str, quiet: bool = False) -> Iterator[Report]:
-    """A report function for the length of a run."""
+    """A report function for the length of a run, which says at once that it is starting: JAX takes seconds to load."""
     console = Console(stderr=True)
     if quiet:
         yield silent
@@ -40,34 +42,65 @@ def reporter(title: str, quiet: bool = False) -> Iterator[Report]:
 
 @contextmanager
 def _live(title: str, console: Console) -> Iterator[Report]:
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}")),
-        *(TimeElapsedColumn(), TextColumn("{task.fields[left]}")),
-    )
-    pace = _Pace()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=1, count="", left="")
+    """One line that is drawn anew four times a second, as wide as the terminal is then."""
+    pace, begin = _Pace(), time.monotonic()
+    stage, done, total, left = STARTING, 0.0, 0, ""
 
-        def report(stage: str, done: float, total: int) -> None:
-            count = f"{int(done)} of {total} networks"
-            left = pace.left(done, total)
-            bar.update(task, description=f"{title}: {stage}", completed=done, total=total, count=count, left=left)
+    def line() -> Text:
+        clock = _clock(time.monotonic() - begin)
+        bar = "=-" if console.options.ascii_only else "━╌"
+        return Text(progress_line(console.width, title, stage, done, total, clock, left, bar), overflow="fold")
 
+    def report(*what: Any) -> None:
+        nonlocal stage, done, total, left
+        stage, done, total = what
+        left = pace.left(done, total)
+
+    with Live(get_renderable=line, console=console, transient=True):
         yield report
 
 
+def progress_line(
+    width: int, title: str, stage: str, done: float, total: int, clock: str, left: str, bar: str = "━╌"
+) -> str:
+    """What a terminal of ``width`` columns shows: the stage always, and of the rest as much as there is room for.
+
+    Args:
+        width: columns.
+        title: of the run.
+        stage: what is being done.
+        done: networks done; fractions count.
+        total: of how many; 0 where that is not known yet.
+        clock: time since the beginning.
+        left: time left, or nothing.
+        bar: what the done and the missing part of the bar are made of.
+    """
+    count, short = (f"{int(done)} of {total} networks", f"{int(done)}/{total}") if total else ("", "")
+    named = f"{title}: {stage}"
+    choices = ((named, count, clock, left), (named, short, left), (stage, short, left), (stage, short), (stage,))
+    lines = ["  ".join(filter(None, parts)) for parts in choices]
+    room = min(LONGEST_BAR, width - len(lines[0]) - 2)
+    if total and room >= SHORTEST_BAR:
+        full = round(room * min(done / total, 1))
+        return "  ".join(filter(None, (named, bar[0] * full + bar[1] * (room - full), count, clock, left)))
+    return next((line for line in lines if len(line) <= width), stage)
+
+
 def _plain(title: str, console: Console) -> Report:
+    """A line for every chunk, or now and then in a long one."""
     pace = _Pace()
     last = time.monotonic()
 
     def report(stage: str, done: float, total: int) -> None:
         nonlocal last
         left = pace.left(done, total)
-        if done == int(done) or time.monotonic() - last > PLAIN_SECONDS:  # every chunk, or now and then in a long one
+        if done == int(done) or time.monotonic() - last > PLAIN_SECONDS:
             last = time.monotonic()
-            parts = [f"{title}: {int(done)} of {total} networks", left, stage]
-            console.print(", ".join(filter(None, parts)), highlight=False, soft_wrap=True)
+            parts = [f"{int(done)} of {total} networks" if total else "", left, stage]
+            line = f"{title}: {', '.join(filter(None, parts))}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    report(STARTING, 0, 0)
     return report
 
 
@@ -112,14 +145,14 @@ class _Pace:
     """Time left at the pace since the first report: what an earlier run finished does not count."""
 
     def __init__(self) -> None:
-        self.start = time.monotonic()
+        self.start = 0.0
         self.first: float | None = None
 
     def left(self, done: float, total: int) -> str:
         """``about 1:05 left``, once anything is done."""
-        if self.first is None:
-            self.first = done
-        if not self.first < done < total:
+        if self.first is None and total:
+            self.first, self.start = done, time.monotonic()
+        if self.first is None or not self.first < done < total:
             return ""
         elapsed = time.monotonic() - self.start
         return f"about {_clock(elapsed * (total - done) / (done - self.first))} left"

@@ -17,12 +17,12 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
-from jaxflow.errors import InputError
 from jaxflow.information.checks import checked_inputs
-from jaxflow.information.entropy import binary_entropy
-from jaxflow.information.gaussian import HIGHEST, standardised
+from jaxflow.information.gaussian import HIGHEST, projected, standardised
 from jaxflow.information.recursion import DETERMINED
+from jaxflow.values import whole
 
+MOST_SETS = 100_000  # side by side, and nodes of one
 RESOLVED = 10 * DETERMINED  # residual variance that a covariance in float32 still tells from 0
 IMPROVED = 1e-6  # bits by which a step of the climb must gain, lest it run in circles
 
@@ -85,8 +85,10 @@ def search_flows(
     tie. Random sets are the same for every layer of a batch, drawn by the rank of a node's own information.
 
     Args:
-        message: binary, ``[..., N]``.
-        activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        message: binary, ``[..., N]``. Its last axis, the samples, is axis −2 of the activations.
+        activations: ``[..., N, n]``: samples on axis −2, nodes on the last; axes before them are batches and broadcast
+            against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
+            ``activations.swapaxes(0, 1)``.
         beam: sets that grow side by side; 1 is greedy search.
         restarts: random sets that climb, beside the beam's; with 0 nothing climbs.
         depth: most nodes of T.
@@ -96,14 +98,14 @@ def search_flows(
         Flows ``[..., n]`` and witnesses ``[..., n, n]``: row V holds True for the nodes in T, none where the flow is 0.
 
     Raises:
-        InputError: shapes that do not fit, a layer without nodes, a message that is not 0/1, NaN or infinity, a beam or
-            depth below 1.
+        InputError: shapes that do not fit or could be meant in two ways, a layer without nodes, a message that is not
+            0/1, NaN, infinity or masked values, a beam or depth below 1.
     """
-    if beam < 1 or depth < 1 or restarts < 0:
-        raise InputError(f"beam and depth are at least 1, restarts at least 0, not {beam}, {depth}, {restarts}")
+    beam, restarts, depth = (
+        whole(name, value, low, MOST_SETS)
+        for name, value, low in (("beam", beam, 1), ("restarts", restarts, 0), ("depth", depth, 1))
+    )
     m, x = checked_inputs(message, activations, most=None)
-    if x.shape[-1] == 0:
-        raise InputError("the layer has no nodes")
     batch = jnp.broadcast_shapes(m.shape[:-1], x.shape[:-2])
     shared = [axis for axis, size in enumerate(x.shape[:-2]) if size == 1]  # messages differ along these, layers do not
     last = range(len(batch) - len(shared), len(batch))
@@ -140,8 +142,7 @@ def _layer_flows(
     within = jnp.matmul(columns.T, columns, precision=HIGHEST)
 
     def about(message: Float[Array, " N"]) -> tuple[Array, Array]:
-        coordinates = jnp.matmul(standardised(message[None])[0], basis, precision=HIGHEST)
-        entropy = binary_entropy(jnp.mean(message))
+        coordinates, entropy = projected(message, basis.T)
         covariance = _bordered(within, jnp.matmul(coordinates, columns, precision=HIGHEST))
         order = jnp.argsort(-jnp.abs(covariance[-1, :-1]))
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from jaxflow.errors import printable
 from jaxflow.figures import MESSAGE_NAMES, counted, middle_level
 from jaxflow.interventions import METHODS
 from jaxflow.results import Results
@@ -10,7 +11,7 @@ from jaxflow.results import Results
 def summary(results: Results) -> str:
     """Accuracy and bias before and after, the correlations of flow and effect, and where the results lie."""
     networks = results.table("networks")
-    head = f"{results.manifest['experiment']}: {len(networks)} networks, mean accuracy and bias at the output (%)"
+    head = f"{printable(str(results.manifest['experiment']))}: {len(networks)} networks, mean accuracy and bias at the output (%)"
     parts = [
         head,
         _outputs(networks, results.table("tradeoff")),
@@ -18,7 +19,13 @@ def summary(results: Results) -> str:
         "Pearson r of edge flow and effect of removal",
     ]
     return "\n".join(
-        [*parts, _correlations(results.table("correlations")), *_fits(results), "", f"Results: {results.path}"]
+        [
+            *parts,
+            _correlations(results.table("correlations")),
+            *_fits(results),
+            "",
+            f"Results: {printable(str(results.path))}",
+        ]
     )
 
 

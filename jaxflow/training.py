@@ -13,8 +13,11 @@ from jaxtyping import Array, Float, Int
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.networks import MLP, Params, folded_forward, initial_folded, is_run, unfolded
+from jaxflow.values import FLOAT32, real, whole
 
 WIDE = 2**10  # weights of a layer
+MOST = 10**6  # epochs, and rows of a batch
+SMALLEST_RATE, LARGEST_MOMENTUM = 1.2e-38, 1 - 1e-7
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,17 @@ class Training:
     """Stochastic gradient descent with momentum (Venkatesh et al. 2021, App. C.1).
 
     The learning rate falls tenfold when the epoch's mean loss has not improved for ``patience`` epochs, as PyTorch's
-    ReduceLROnPlateau does, with its defaults for 11.
+    ReduceLROnPlateau does, with its defaults for 11. NumPy's numbers become plain ones.
+
+    Attributes:
+        learning_rate: of the first epoch, above 0.
+        epochs: passes over the training half.
+        batch_size: rows of a step.
+        momentum: from 0 to below 1.
+        patience: epochs without improvement before the rate falls.
+
+    Raises:
+        InputError: a value of another type, not finite, or that trains nothing.
     """
 
     learning_rate: float = 3e-3
@@ -32,10 +45,12 @@ class Training:
     patience: int = 11
 
     def __post_init__(self) -> None:
-        """Refuse values that train nothing."""
-        counts = self.epochs, self.batch_size, self.patience
-        if not (self.learning_rate > 0 and min(counts) > 0 and 0 <= self.momentum < 1):
-            raise InputError(f"cannot train with {self}: rates and counts must be positive, momentum in [0, 1)")
+        """Plain numbers; refuse values that train nothing."""
+        for name in ("epochs", "batch_size", "patience"):
+            object.__setattr__(self, name, whole(f"cannot train: {name}", getattr(self, name), 1, MOST))
+        # what float32, in which networks are trained, would round to 0 or to 1 is refused as well
+        for name, low, high in (("learning_rate", SMALLEST_RATE, FLOAT32), ("momentum", 0.0, LARGEST_MOMENTUM)):
+            object.__setattr__(self, name, real(f"cannot train: {name}", getattr(self, name), low, high))
 
 
 class Trained(NamedTuple):

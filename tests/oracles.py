@@ -76,14 +76,14 @@ def accuracy_of(bits: float, probability: float) -> float:
     return max(low, probability, 1 - probability)
 
 
-def forward(params: dict, x: np.ndarray, linear: Iterable[int] = ()) -> list[np.ndarray]:
+def forward(params: dict, x: np.ndarray, linear: Iterable[int] = (), dtype: type = float) -> list[np.ndarray]:
     """Activations of every layer of a network without embeddings, in double precision; 1 is the first hidden layer."""
-    activations = [x.astype(float)]
+    activations = [x.astype(dtype)]
     depth = len(params)
     for layer in range(depth):
         leaves = params[f"layer_{layer}"]
-        h = activations[-1] @ np.asarray(leaves["kernel"], float) + np.asarray(leaves["bias"], float)
-        activations.append(np.where(h > 0, h, 0.01 * h) if layer < depth - 1 and layer + 1 not in linear else h)
+        h = activations[-1] @ np.asarray(leaves["kernel"], dtype) + np.asarray(leaves["bias"], dtype)
+        activations.append(np.where(h > 0, h, dtype(0.01) * h) if layer < depth - 1 and layer + 1 not in linear else h)
     return activations
 
 

@@ -103,13 +103,13 @@ def test_a_full_disk_is_one_line(tmp_path):
 BAD = {
     ("run", "adult"): "invalid choice: 'adult'",
     ("run", "synthetic", "--estimator", "magic"): "invalid choice: 'magic'",
-    ("run", "synthetic", "--seeds", "0"): "at least 1, not 0",
-    ("run", "synthetic", "--seeds", "-5"): "at least 1, not -5",
-    ("run", "synthetic", "--seeds", "many"): "invalid int value: 'many'",
+    ("run", "synthetic", "--seeds", "0"): "seeds must be between 1 and 1000000, not 0",
+    ("run", "synthetic", "--seeds", "-5"): "between 1 and 1000000, not -5",
+    ("run", "synthetic", "--seeds", "many"): "a whole number, not 'many'",
     ("run", "synthetic", "--chunk", "0"): "chunk",
-    ("run", "synthetic", "--seed", "-1"): "seed must be",
+    ("run", "synthetic", "--seed", "-1"): "seed must be between 0 and",
     ("run", "synthetic", "--hidden", "3by3"): "'3by3' are no widths; write 16,8 or 32x20",
-    ("run", "synthetic", "--hidden", "0x3"): "at least one node each",
+    ("run", "synthetic", "--hidden", "0x3"): "1 to 100000 nodes",
     ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
     ("run",): "required: EXPERIMENT",
     ("reproduce", "--only", "fig99"): "unknown figure 'fig99'; choose from fig2",
@@ -117,7 +117,7 @@ BAD = {
     ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
     ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",
     ("run", "adult-small", "--data-dir", "/nowhere"): "not found in /nowhere",
-    ("run", "adult-small", "--data-dir", "~nosuchuser/data"): "cannot be read",
+    ("run", "adult-small", "--data-dir", "~nosuchuser/data"): "a user who does not exist",
     ("run", "adult-small", "--data-dir", "x" * 300): "cannot be read",
 }
 

@@ -181,7 +181,9 @@ def test_processes_with_another_command_are_refused(tmp_path, address):
 
 @pytest.mark.parametrize("text", ["0/2", "2/2@host:1", "a/b@host:1", "0/2@host", "0/2@:1", "-1/2@host:1", "0/0@host:1"])
 def test_hosts_that_cannot_be(text):
-    with pytest.raises(InputError, match=r"hosts are given as I/P@HOST:PORT|numbered from 0"):
+    with pytest.raises(
+        InputError, match=r"hosts are given as I/P@HOST:PORT|numbered from 0|number of processes must be"
+    ):
         parse_hosts(text)
 
 

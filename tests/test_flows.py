@@ -6,7 +6,7 @@ import pytest
 from oracles import node_flow
 
 from jaxflow import InputError, edge_flows, node_flows
-from jaxflow.flows import _largest_gains, noise_floor
+from jaxflow.flows import _largest_gains, null95_of_flows
 from jaxflow.information import gaussian
 
 
@@ -81,14 +81,14 @@ def test_edge_flow_is_the_weight_times_the_flow():
 def test_noise_floor_pools_nodes_and_permutations(rng):
     flow = rng.random((20, 2, 3)).astype(np.float32)
     expected = np.percentile(flow.swapaxes(0, 1).reshape(2, -1), 95, axis=1)
-    np.testing.assert_allclose(noise_floor(jnp.asarray(flow)), expected, rtol=1e-6)
+    np.testing.assert_allclose(null95_of_flows(jnp.asarray(flow)), expected, rtol=1e-6)
 
 
 def test_noise_floor_holds_for_independent_messages(rng):
     """About 95 % of the flows of independent messages lie below the floor (0.0006 bit for N = 5,300, n = 3)."""
     layer = rng.normal(size=(5300, 3)).astype(np.float32)
     messages = rng.integers(0, 2, (400, 5300))
-    floor = float(noise_floor(node_flows(gaussian(messages[:200], layer))[0]))
+    floor = float(null95_of_flows(node_flows(gaussian(messages[:200], layer))[0]))
     assert floor == pytest.approx(0.0006, abs=0.00025)
     fresh = np.asarray(node_flows(gaussian(messages[200:], layer))[0])
     assert 0.92 < np.mean(fresh < floor) < 0.98

@@ -228,7 +228,7 @@ def test_levels_are_nested(params):
         (Strategy("bias/acc", "node", 8), "has 7"),
         (Strategy("bias/acc", "edge", 21), "has 20"),
         (Strategy("random", "path", 25), "has 24"),
-        (Strategy("bias/acc", "node", 0), "choose 1"),
+        (Strategy("bias/acc", "node", 0), "between 1 and"),
         (Strategy("bias", "node", 1), "metrics"),
         (Strategy("random", "nodes", 1), "methods"),
     ],

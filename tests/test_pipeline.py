@@ -16,7 +16,7 @@ import pytest
 
 from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline
 from jaxflow import results as results_module
-from jaxflow.flows import noise_floor
+from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
 from jaxflow.pipeline import Config, preset, strategy_grid
@@ -191,7 +191,7 @@ def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
         floor = rows_of(table, 2, layer, "y")["null95"]
         assert np.ptp(floor) == 0
         assert floor.iloc[0] == pytest.approx(
-            float(noise_floor(node_flows(gaussian(permuted, activations))[0])), rel=0.5
+            float(null95_of_flows(node_flows(gaussian(permuted, activations))[0])), rel=0.5
         )
 
 
@@ -413,12 +413,12 @@ def test_diverged_training_is_an_error_not_nan(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"seeds": 0}, "at least 1, not 0"),
-        ({"seeds": -3}, "at least 1, not -3"),
+        ({"seeds": 0}, "between 1 and 1000000, not 0"),
+        ({"seeds": -3}, "between 1 and 1000000, not -3"),
         ({"chunk": 0}, "chunk"),
         ({"seed": -1}, "seed must be between"),
         ({"estimator": "magic"}, "unknown estimator 'magic'; choose from gaussian"),
-        ({"hidden": (3, 0)}, "at least one node"),
+        ({"hidden": (3, 0)}, "nodes of a layer.* between 1 and"),
         ({"strategies": ()}, "at least one strategy"),
         ({"factors": ()}, "at least one strategy and one factor"),
         ({"first_layer": 2}, "first_layer must be between 0 and 1"),

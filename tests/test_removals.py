@@ -39,6 +39,33 @@ def one_of(tree, number):
     return jax.tree.map(lambda leaf: leaf[number], tree)
 
 
+def without(params, edge):
+    """Parameters of one network without one edge."""
+    layer, source, target = edge
+    kernel = params[f"layer_{layer}"]["kernel"].copy()
+    kernel[source, target] = 0
+    return {**params, f"layer_{layer}": {**params[f"layer_{layer}"], "kernel": kernel}}
+
+
+def rounding(network, params, x, messages):
+    """Percentage points by which float32 leaves information accuracies, and the decision's measures, undecided.
+
+    The logits are off by δ of their deviation, as NumPy's float32 shows; what one adds to the other is off by κδ, κ
+    their condition number. An accuracy a = 1 − H⁻¹(1 − I) changes by at most 0.6 for every unit of the correlation
+    behind it, so that two computations are within 2 · 60κδ points. A decision is undecided where the logits are equal
+    within a few δ.
+    """
+    exact, cut = (oracles.forward(params, x, network.linear, dtype)[-1] for dtype in (float, np.float32))
+    deviation = exact.std(axis=0)
+    delta = np.max(np.sqrt(np.mean((exact - cut) ** 2, axis=0)) / deviation)
+    correlation = abs(np.corrcoef(exact.T)[0, 1])
+    kappa = np.sqrt((1 + correlation) / (1 - correlation))
+    close = np.sum(abs(exact[:, 1] - exact[:, 0]) < 8 * delta * deviation.max())
+    return 120 * kappa * max(delta, np.finfo(np.float32).eps), 100 * close / np.bincount(
+        messages[0] * 2 + messages[1]
+    ).min()
+
+
 @pytest.mark.parametrize(
     "network", [DEEP, UNEVEN, NARROW, ALONE, RUN], ids=["deep", "uneven", "narrow", "alone", "run"]
 )
@@ -55,9 +82,17 @@ def test_removals_are_interventions_with_factor_0(network):
     pruned, expected = measure_interventions(
         params, x, jnp.asarray(ranks), [1] * len(edges), [0.0], unpruned, messages, network, estimate
     )
-    for ours, theirs in zip(removed, pruned, strict=True):
+    owns = [jax.tree.map(np.asarray, one_of(params, number)) for number in range(NETWORKS)]
+    allowed = np.array([
+        [rounding(network, without(own, edge), np.asarray(inputs), np.asarray(messages)) for edge in edges]
+        for own, inputs in zip(owns, x, strict=True)
+    ])  # fmt: skip
+    assert np.median(allowed[..., 0]) < 0.01
+    assert np.median(allowed[..., 1]) == 0
+    for field, ours, theirs in zip(Outputs._fields, removed, pruned, strict=True):
         assert np.ptp(theirs) > 1
-        np.testing.assert_allclose(ours, theirs[:, :, 0], atol=3e-3)  # deep networks' logits are almost collinear
+        atol = allowed[..., 0 if field in ("accuracy", "bias") else 1] + 1e-4
+        assert (abs(ours - theirs[:, :, 0]) <= atol).all(), field
     np.testing.assert_array_equal(fits.total, expected.total)
     for ways in ({"layer_bits": layer_bits}, {"layer_bits": layer_bits, "ranks": jnp.asarray(ranks)}):
         again, _ = measure_removals(params, x, edges, messages, network, estimate, width=7, **ways)
@@ -72,14 +107,13 @@ def test_removals_against_numpy():
     edges = np.array([(layer, *rng.integers(w.shape[1:])) for layer, w in enumerate(kernels(params))])
     removed, _ = measure_removals(params, x, edges, messages, DEEP, estimate)
     own = jax.tree.map(np.asarray, one_of(params, 1))
-    for row, (layer, source, target) in enumerate(edges):
-        kernel = own[f"layer_{layer}"]["kernel"].copy()
-        kernel[source, target] = 0
-        pruned = {**own, f"layer_{layer}": {**own[f"layer_{layer}"], "kernel": kernel}}
+    for row, edge in enumerate(edges):
+        pruned = without(own, edge)
         logits = oracles.forward(pruned, np.asarray(x[1]), linear=DEEP.linear)[-1]
+        atol = rounding(DEEP, pruned, np.asarray(x[1]), np.asarray(messages))[0] + 1e-4
         for measured, message in zip(removed[:2], np.asarray(messages), strict=True):
             bits = oracles.gaussian_bits(message, logits, [3])[0]
-            assert measured[1, row] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=0.01)
+            assert measured[1, row] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=atol)
 
 
 def test_every_layer_of_a_deep_network_shares_one_trace():

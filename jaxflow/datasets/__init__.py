@@ -7,7 +7,7 @@ from jaxflow.datasets.adult import load_adult
 from jaxflow.datasets.base import Dataset, Half
 from jaxflow.datasets.mnist import load_mnist
 from jaxflow.datasets.synthetic import load_synthetic
-from jaxflow.errors import InputError
+from jaxflow.values import LARGEST_SEED, choice, folder, whole
 
 __all__ = ["DATASETS", "Dataset", "Half", "load_dataset"]
 
@@ -29,8 +29,9 @@ def load_dataset(name: str, data_dir: str | Path | None = None, seed: int | None
         seed: of the draw of rows, on which nothing else has an influence; None draws the authors' rows.
 
     Raises:
-        InputError: unknown name; files missing, altered or unreadable and not to be downloaded.
+        InputError: unknown name; a folder that is none; files missing, altered or unreadable and not to be downloaded;
+            a seed that is no integer from 0 to 2³² − 1.
     """
-    if name not in DATASETS:
-        raise InputError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}")
-    return DATASETS[name](data_dir, seed)
+    choice("dataset", name, DATASETS)
+    where = None if data_dir is None else folder("data_dir", data_dir)
+    return DATASETS[name](where, None if seed is None else whole("the data's seed", seed, 0, LARGEST_SEED))

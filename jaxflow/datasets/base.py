@@ -1,13 +1,18 @@
 """What every dataset becomes: two halves of features, true label and protected attribute."""
 
 import hashlib
+import numbers
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, cause, shown
+from jaxflow.values import several, wholes
+
+CODES = 2**24  # category codes that float32 tells apart
+COLUMNS = 10**6
 
 
 class Half(NamedTuple):
@@ -22,20 +27,20 @@ class Half(NamedTuple):
 class Dataset:
     """Two halves: one trains the networks, the other, never seen by them, is used for every analysis.
 
-    Build one from your own arrays with ``Dataset(name, train=Half(x, y, z), test=Half(x, y, z))``. Features become
-    float32, messages int32.
+    Build one from your own arrays, frames or lists with ``Dataset(name, train=Half(x, y, z), test=Half(x, y, z))``.
+    Features become float32, messages int32.
 
     Attributes:
-        name: what tables, figures and the results folder call it.
+        name: for the messages that refuse something; figures and the results folder have the config's name.
         train: the training half.
         test: the analysis half.
         categories: the first ``len(categories)`` columns of x hold category codes 0 … categories[i] − 1, which
             the network embeds; the other columns are numeric.
-        features: names of the columns of x, for figures.
+        features: names of the columns of x, for figures; ``frame.columns`` will do.
 
     Raises:
-        InputError: shapes that do not fit, NaN or infinity, a message that is not 0/1 or has one class only, or a
-            category code out of range.
+        InputError: shapes that do not fit, no column, values that are no real numbers, are masked, NaN, infinite or
+            beyond float32, a message that is not 0/1 or has one class only, or a category code out of range.
     """
 
     name: str
@@ -46,13 +51,18 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check and convert the arrays."""
+        if not isinstance(self.name, str):
+            raise InputError(f"the dataset's name must be text, not {shown(self.name)}")
+        object.__setattr__(self, "categories", wholes("categories", self.categories, 1, CODES, COLUMNS))
         for half in ("train", "test"):
             checked = _checked_half(f"{self.name}, {half} half", getattr(self, half), self.categories)
             object.__setattr__(self, half, checked)
         width = self.train.x.shape[1]
         if self.test.x.shape[1] != width:
             raise InputError(f"{self.name}: train has {width} features, test {self.test.x.shape[1]}")
-        names = self.features or tuple(f"x{i + 1}" for i in range(width))
+        given = () if self.features is None else self.features
+        names = tuple(str(name) if isinstance(name, str) else shown(name, form=str) for name in several(
+            f"{self.name}: features", given, COLUMNS)) or tuple(f"x{i + 1}" for i in range(width))  # fmt: skip
         if len(names) != width:
             raise InputError(f"{self.name}: {len(names)} feature names for {width} features")
         object.__setattr__(self, "features", names)
@@ -79,20 +89,44 @@ class Dataset:
 
 def _checked_half(where: str, half: Half, categories: tuple[int, ...]) -> Half:
     """The half as float32 features and int32 messages, or an error that names what is wrong."""
-    try:
-        x, y, z = (np.asarray(array) for array in half)
-        x = x.astype(float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: expected three numeric arrays x, y, z ({error})") from None
-    if x.ndim != 2 or y.shape != x.shape[:1] or z.shape != x.shape[:1] or len(x) == 0:
-        raise InputError(f"{where}: expected x [N, d], y [N], z [N], N > 0, got {x.shape}, {y.shape}, {z.shape}")
+    parts = several(f"{where}: x, y, z", half, len(Half._fields))
+    if len(parts) != len(Half._fields):
+        raise InputError(f"{where}: expected three arrays x, y, z, got {len(parts)}")
+    x, y, z = (_numbers(f"{where}: {name}", part) for name, part in zip(Half._fields, parts, strict=True))
+    if x.ndim != 2 or y.shape != x.shape[:1] or z.shape != x.shape[:1] or 0 in x.shape:
+        raise InputError(f"{where}: expected x [N, d], y [N], z [N], N > 0, d > 0, got {x.shape}, {y.shape}, {z.shape}")
     x = _checked_features(where, x, categories)
     for name, message in (("y", y), ("z", z)):
         values = np.unique(message)
         if not np.array_equal(values, [0, 1]):
-            shown = ", ".join(map(str, values[:5])) + (", …" if len(values) > 5 else "")
-            raise InputError(f"{where}: {name} must hold both 0 and 1 and nothing else, it holds {shown or 'nothing'}")
+            some = ", ".join(f"{value:g}" for value in values[:5]) + (", …" if len(values) > 5 else "")
+            raise InputError(f"{where}: {name} must hold both 0 and 1 and nothing else, it holds {some}")
     return Half(x, y.astype(np.int32), z.astype(np.int32))
+
+
+def _numbers(where: str, values: Any) -> np.ndarray:
+    """Real numbers of any type and byte order, as float64; infinity where they do not fit.
+
+    Raises:
+        InputError: text, dates, complex numbers, hidden (masked) or missing values, rows of different lengths.
+    """
+    try:
+        hidden, array = bool(np.ma.is_masked(values)), np.asarray(values)
+        real = array.dtype.kind in "biuf" or (array.dtype == object and all(map(_is_real, array.flat)))
+        with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite and is refused as that
+            exact = array.astype(float) if real and not hidden else None
+    except Exception as error:  # foreign arrays and objects may raise anything
+        raise InputError(f"{where} is no numeric array ({cause(error)})") from None
+    if hidden:
+        raise InputError(f"{where} has masked values; drop or fill them")
+    if exact is None:
+        raise InputError(f"{where} must be one of the numeric arrays, of real numbers, not {array.dtype}")
+    return exact
+
+
+def _is_real(value: Any) -> bool:
+    """Whether an object in an array, as frames of mixed columns give it, is a real number or a truth value."""
+    return isinstance(value, (numbers.Real, np.bool_))
 
 
 def _checked_features(where: str, exact: np.ndarray, categories: tuple[int, ...]) -> np.ndarray:
@@ -102,9 +136,10 @@ def _checked_features(where: str, exact: np.ndarray, categories: tuple[int, ...]
         raise InputError(f"{where}: {rows} rows of x hold NaN or infinity; drop or fill them")
     if len(categories) > exact.shape[1]:
         raise InputError(f"{where}: {len(categories)} categories for {exact.shape[1]} columns")
-    with np.errstate(over="ignore"):
+    lost = np.abs(exact).max(axis=0) > np.finfo(np.float32).max
+    if not lost.any():  # beyond float32 the deviation might overflow
         x = exact.astype(np.float32)
-    lost = (np.abs(x - exact).max(axis=0) > 1e-3 * exact.std(axis=0)) & (np.ptp(exact, axis=0) > 0)
+        lost = (np.abs(x - exact).max(axis=0) > 1e-3 * exact.std(axis=0)) & (np.ptp(exact, axis=0) > 0)
     if lost.any():
         raise InputError(f"{where}: float32 cannot resolve column {int(lost.argmax())} of x; standardise it")
     for column, cardinality in enumerate(categories):

@@ -3,9 +3,12 @@
 Both routes end in the same canonical arrays, in the row order of the original files, checked by hash.
 """
 
+import errno
 import gzip
 import hashlib
+import io
 import os
+import stat
 import tempfile
 import warnings
 import zlib
@@ -15,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, cause
+from jaxflow.values import folder
+
+MOST_BYTES = 2**27  # twice the largest file, the unpacked images
 
 
 def cache_folder() -> Path:
@@ -47,20 +53,48 @@ def canonical_array(
     Raises:
         InputError: a file is missing, unreadable or altered, or the download fails.
     """
-    folder = Path(data_dir or os.environ.get("JAXFLOW_DATA") or cache_folder())
+    where = data_dir if data_dir is not None else os.environ.get("JAXFLOW_DATA") or cache_folder()
+    where = folder(f"{name}: the data folder", where)
     try:
-        folder = folder.expanduser()
-        present = [path for path in files if (folder / path).exists()]
-    except (OSError, RuntimeError) as error:
+        if where.exists() and not where.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        present = [path for path in files if _entry_exists(where / path)]
+    except OSError as error:
         raise InputError(
-            f"{name}: the data folder {folder} cannot be read ({error}); choose another --data-dir"
+            f"{name}: the data folder {where} cannot be read ({error.strerror}); choose another --data-dir"
         ) from None
     if present:
         absent = [path for path in files if path not in present]
         if absent:
-            raise InputError(f"{name}: {folder / absent[0]} is missing; put the original file there")
-        return parse([_unpacked(folder / path, sha256) for path, sha256 in files.items()])
-    return _cached(name, folder, download, canonical_sha256)
+            raise InputError(f"{name}: {where / absent[0]} is missing; put the original file there")
+        return parse([_unpacked(where / path, sha256) for path, sha256 in files.items()])
+    return _cached(name, where, download, canonical_sha256)
+
+
+def _entry_exists(path: Path) -> bool:
+    """Whether there is anything of that name, a dangling link included."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def regular_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """A file's bytes, if it is a regular file of bounded size: a pipe would never answer, a device never end.
+
+    Raises:
+        OSError: it cannot be opened, is no regular file, or is larger than ``most``.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe's open does not wait either
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than the {most} bytes that any of these files has")
+    return content
 
 
 def array_sha256(array: np.ndarray) -> str:
@@ -71,35 +105,48 @@ def array_sha256(array: np.ndarray) -> str:
 def _unpacked(path: Path, sha256: str) -> bytes:
     """The file's bytes, unpacked if gzipped, checked by hash."""
     try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        content = regular_bytes(path)
+        if path.suffix == ".gz":
+            with gzip.open(io.BytesIO(content)) as packed:
+                content = packed.read(MOST_BYTES)  # what unpacks to more has another hash
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}); put the original file there") from None
+        raise InputError(f"{path} cannot be read ({cause(error)}); put the original file there") from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path} is truncated or altered (its hash differs); put the original file there")
     return content
 
 
-def _cached(name: str, folder: Path, download: Callable[[Path], np.ndarray], sha256: str) -> np.ndarray:
+def _kept(path: Path, sha256: str) -> np.ndarray | None:
+    """The array that an earlier download left, None if it is absent or damaged.
+
+    Raises:
+        InputError: the path is taken by something that could not be replaced.
+    """
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder where a downloaded file belongs; remove it")
+    try:
+        array = np.load(io.BytesIO(regular_bytes(path)))
+        return array if array_sha256(array) == sha256 else None
+    except Exception:  # a damaged header may send NumPy anywhere, to zip archives and out of memory as well
+        return None
+
+
+def _cached(name: str, where: Path, download: Callable[[Path], np.ndarray], sha256: str) -> np.ndarray:
     """The downloaded array, from the cache if it is there and whole, else fetched now and kept."""
     cache = cache_folder()
-    kept = cache / f"{name}.npy"
-    try:
-        array = np.load(kept)
-        if array_sha256(array) == sha256:
-            return array
-    except (OSError, ValueError, EOFError):
-        kept.unlink(missing_ok=True)  # absent or damaged: fetch it
+    array = _kept(cache / f"{name}.npy", sha256)
+    if array is not None:
+        return array
     try:
         with warnings.catch_warnings():  # scikit-learn warns of every retry
             warnings.simplefilter("ignore", UserWarning)
             array = download(cache / "openml")
         if array_sha256(array) != sha256:
             raise ValueError("the table's rows are not the published ones")
-        _keep(kept, array)
+        _keep(cache / f"{name}.npy", array)
     except Exception as error:  # urllib, OpenML and ARFF errors have no common base
         raise InputError(
-            f"{name}: not found in {folder}, and its download from OpenML failed ({_first_line(error)}); "
+            f"{name}: not found in {where}, and its download from OpenML failed ({cause(error)}); "
             "point --data-dir or JAXFLOW_DATA at a folder with the original files, or connect to the internet"
         ) from error
     return array
@@ -116,7 +163,3 @@ def _keep(path: Path, array: np.ndarray) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

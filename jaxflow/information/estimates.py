@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.errors import InputError
 from jaxflow.information.checks import checked_inputs
+from jaxflow.values import wholes
 
+MOST_SUBSETS = 2**20
 Advance = Callable[[int], object]
 
 
@@ -73,9 +74,10 @@ def subset_members(nodes: int, subsets: Sequence[int] | None = None) -> Bool[np.
     Raises:
         InputError: a mask with a node that the layer does not have.
     """
-    masks = np.arange(2**nodes) if subsets is None else np.asarray(subsets, int)
-    if masks.ndim != 1 or (masks < 0).any() or (masks >= 2**nodes).any():
-        raise InputError(f"subsets are bitmasks from 0 to {2**nodes - 1} of {nodes} nodes, got {subsets}")
+    masks = np.arange(2**nodes)
+    if subsets is not None:
+        name = f"subsets, bitmasks from 0 to {2**nodes - 1} of {nodes} nodes,"
+        masks = np.array(wholes(name, subsets, 0, 2**nodes - 1, MOST_SUBSETS), int)
     return masks[:, None] >> np.arange(nodes)[None] & 1 == 1
 
 

@@ -40,15 +40,17 @@ def gaussian_flows(message: ArrayLike, activations: ArrayLike) -> ExactFlows:
     A ``vmap`` around it would undo that; hand the batch in instead.
 
     Args:
-        message: binary, ``[..., N]``.
-        activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        message: binary, ``[..., N]``. Its last axis, the samples, is axis −2 of the activations.
+        activations: ``[..., N, n]``: samples on axis −2, nodes on the last; axes before them are batches and broadcast
+            against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
+            ``activations.swapaxes(0, 1)``.
 
     Returns:
         Flows and witnesses by the rule of ``node_flows``, and the information of the whole layer.
 
     Raises:
-        InputError: shapes that do not fit, a message that is not 0/1, NaN or infinity, a layer that does not fit into
-            memory or a mask of 30 nodes.
+        InputError: shapes that do not fit or could be meant in two ways, a message that is not 0/1, NaN, infinity or
+            masked values, a layer that does not fit into memory or a mask of 30 nodes.
     """
     message, activations = checked_inputs(message, activations, MASK_NODES)
     n, widest = activations.shape[-1], widest_exact(activations.dtype.itemsize)

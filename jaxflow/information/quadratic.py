@@ -11,7 +11,6 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import ALONE, batched_map, on_all_cores
-from jaxflow.errors import InputError
 from jaxflow.information.cross_validation import (
     OUTER,
     accuracy_to_information,
@@ -21,6 +20,7 @@ from jaxflow.information.cross_validation import (
 )
 from jaxflow.information.estimates import Advance, Estimates, broadcast, ignore
 from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
+from jaxflow.values import choice
 
 BOUNDS = ("fano", "cross-entropy")
 RIDGE = 1e-3  # λ of the class covariance (1 − λ)Σ + λI
@@ -260,8 +260,7 @@ def quadratic(
         InputError: shapes that do not fit, a message that is not 0/1 or has fewer than 5 samples in a class, NaN or
             infinity, an unknown bound.
     """
-    if bound not in BOUNDS:
-        raise InputError(f"unknown bound {bound!r}; choose from {', '.join(BOUNDS)}")
+    choice("bound", bound, BOUNDS)
     return broadcast(partial(estimate, bound=bound), message, activations, subsets)[0]
 
 

@@ -35,6 +35,7 @@ from jaxflow.information.sklearn_svms import (
     published_kernel_pipeline,
     search_tasks,
 )
+from jaxflow.values import choice, flag
 
 BACKENDS = ("jax", "sklearn")
 
@@ -150,9 +151,8 @@ def _bits(
 
 def check_backend(backend: str, published_alpha: bool = False) -> None:
     """Refuse a name that is none, and the published α where its exact minimiser is the majority class."""
-    if backend not in BACKENDS:
-        raise InputError(f"unknown backend {backend!r}; choose from {', '.join(BACKENDS)}")
-    if published_alpha and backend != "sklearn":
+    choice("backend", backend, BACKENDS)
+    if flag("published_alpha", published_alpha) and backend != "sklearn":
         raise InputError("the published alpha exists with backend sklearn only")
 
 

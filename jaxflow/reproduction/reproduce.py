@@ -1,5 +1,6 @@
 """Everything of the paper in one call: runs, tables, figures, page."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from jaxflow.datasets import Dataset, load_dataset
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, cause
 from jaxflow.figures import paper_style
 from jaxflow.pipeline import run
 from jaxflow.progress import reporter
@@ -49,7 +50,8 @@ def reproduce(
         The page.
 
     Raises:
-        InputError: an unknown figure, or what ``pipeline.run`` refuses.
+        InputError: an unknown figure, data that a run needs and that is not there, a folder that cannot be written, or
+            what ``pipeline.run`` refuses.
     """
     unknown = set(only) - set(FIGURES)
     if unknown:
@@ -58,6 +60,8 @@ def reproduce(
     slow = SLOW if quick else set()
     needed = {FIGURES[name][0] for name in only} or set(wanted) - slow
     datasets = partial(load_dataset, data_dir=data_dir)
+    _check_places(docs, {(own.config.name, own.config.data_seed) for name, own in wanted.items() if name in needed},
+                  datasets)  # fmt: skip
     for name, own in wanted.items():
         if name in needed:
             with reporter(name, quiet) as report:
@@ -67,6 +71,21 @@ def reproduce(
     compared = departures.tables(finished, results / "departures", datasets, needed - slow, quiet)
     missing = {name: own for name, own in wanted.items() if name not in finished}
     return write_page(docs, finished, missing, compared)
+
+
+def _check_places(docs: Path, draws: set[tuple[str, int | None]], load: Callable[..., Dataset]) -> None:
+    """Refuse, before runs that take hours, data that cannot be read or a page that cannot be written.
+
+    Raises:
+        InputError: what ``load_dataset`` refuses, or no place for the page.
+    """
+    for name, seed in sorted(draws, key=str):
+        load(name, seed=seed)
+    try:
+        (docs / "reproduction").mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=docs / "reproduction").close()
+    except OSError as error:
+        raise InputError(f"cannot write to {docs} ({cause(error)}); choose another --docs") from None
 
 
 def _dataset(own: Run, load: Callable[..., Dataset]) -> Dataset:

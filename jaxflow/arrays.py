@@ -1,0 +1,62 @@
+"""What users hand in as arrays: lists, frames, NumPy's and JAX's arrays of any type, as arrays of real numbers."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+from numpy.typing import ArrayLike
+
+from jaxflow.errors import InputError, cause
+
+
+def as_real_array(name: str, values: Any) -> Any:
+    """Lists, frames, series and arrays as arrays of the machine's own byte order; only real numbers will do.
+
+    Args:
+        name: what they are, for the error.
+        values: JAX's arrays stay as they are; anything else becomes a NumPy array.
+
+    Raises:
+        InputError: no array, masked values, or anything but real numbers.
+    """
+    if not isinstance(values, (jax.Array, Tracer)):
+        if np.ma.is_masked(values):
+            raise InputError(f"the {name} must not hold masked values; leave those samples out or fill them")
+        try:
+            values = np.asarray(values)
+        except Exception as error:  # rows of different lengths, and whatever a foreign object may raise
+            raise InputError(
+                f"the {name} must be an array: rows of a list have equal lengths ({cause(error)})"
+            ) from None
+        if values.dtype.byteorder not in "=|":
+            values = values.astype(values.dtype.newbyteorder("="))
+    real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
+    if not real or np.issubdtype(values.dtype, np.timedelta64):  # which NumPy counts among the integers
+        raise InputError(f"the {name} must hold real numbers, not {values.dtype}")
+    return values
+
+
+def as_finite_array(name: str, values: ArrayLike) -> Array:
+    """Finite numbers as a floating JAX array; integers, whose differences would wrap, become float32.
+
+    Args:
+        name: what they are, for the error.
+        values: concrete values are checked, traced ones cannot be.
+
+    Raises:
+        InputError: what ``as_real_array`` refuses, NaN, infinity, what JAX's floating type cannot hold.
+    """
+    values = as_real_array(name, values)
+    if not isinstance(values, Tracer):
+        kind = values.dtype if jnp.issubdtype(values.dtype, jnp.floating) else np.float32
+        largest = jnp.finfo(jax.dtypes.canonicalize_dtype(float if kind == np.longdouble else kind)).max
+        if not (np.abs(np.asarray(values).astype(np.longdouble)) <= largest).all():
+            raise InputError(f"the {name} must be finite, but hold NaN, infinity or more than {float(largest):.2g}")
+    if not jnp.issubdtype(values.dtype, jnp.floating):
+        return jnp.asarray(values).astype(jnp.float32)
+    if values.dtype == np.longdouble:
+        values = values.astype(float)  # JAX does not know it
+    return jnp.asarray(values)

@@ -1,0 +1,58 @@
+"""The noise floor of node flows: what the flow about a message that the layer cannot know amounts to."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
+
+from jaxflow.flows import node_flows, null95_of_flows
+from jaxflow.information.checks import checked_inputs
+from jaxflow.information.estimates import Estimator
+from jaxflow.information.gaussian import gaussian
+from jaxflow.values import whole
+
+MOST_PERMUTATIONS = 10**6
+
+
+def noise_floor(
+    message: ArrayLike,
+    activations: ArrayLike,
+    *,
+    key: Array,
+    permutations: int = 20,
+    estimator: Estimator = gaussian,
+) -> Float[Array, "*batch"]:
+    """null95: the 95th percentile of a layer's node flows about permutations of the message, in bits.
+
+    A flow is a maximum over subsets and so biased upward; about as much as this floor comes from nothing. The floor is
+    the layer's, pooled over its nodes, and not corrected for how many there are: of a layer of n nodes that know
+    nothing of the message each exceeds it with a probability of 5 %, so that some node does in about 14 % of such
+    layers of 3 nodes and 40 % of 10. To call one node of many informative takes a larger margin, or a p-value for
+    every node, corrected for their number.
+
+    Args:
+        message: binary, ``[..., N]``. All messages of a batch are permuted alike.
+        activations: ``[..., N, n]``: samples on axis −2, see ``gaussian``.
+        key: of the permutations, as ``jax.random.key(0)``.
+        permutations: how many; 20 times n flows stand behind the percentile.
+        estimator: of the information in all subsets, the one that the flows were computed with.
+
+    Returns:
+        The floor ``[...]``, one for every message and layer.
+
+    Raises:
+        InputError: what the estimator refuses; no permutations.
+
+    Example:
+        >>> message = jnp.arange(1000) % 2
+        >>> activations = jnp.stack([message + jnp.sin(jnp.arange(1000.0)), jnp.cos(jnp.arange(1000.0))], axis=1)
+        >>> flow, _ = node_flows(gaussian(message, activations))
+        >>> (flow > noise_floor(message, activations, key=jax.random.key(0))).tolist()
+        [True, False]
+    """
+    permutations = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
+    message, activations = checked_inputs(message, activations)
+    orders = [jax.random.permutation(own, message.shape[-1]) for own in jax.random.split(key, permutations)]
+    # one permutation at a time: the bits of all of them would take as many times the memory
+    flows = [node_flows(estimator(message[..., order], activations))[0] for order in orders]
+    return null95_of_flows(jnp.stack(flows))
