@@ -86,7 +86,7 @@ def write_chunk(root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.Da
         files = {own: {**fingerprint(partial / own), **extra} for own, extra in about.items()}
         with create(partial / RECORD) as file:
             record = {"run": run, "networks": list(bounds), "files": files}
-            file.write(f"{json.dumps(record, indent=2)}\n".encode())
+            file.write(json.dumps(record, indent=2).encode())
         sync([partial, *(partial / own for own in (*files, RECORD))])
         folder = own_folder(root / CHUNKS)
         _move(partial, folder / name)

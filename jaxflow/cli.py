@@ -71,7 +71,9 @@ def parser() -> Parser:
     run.add_argument("--hosts", metavar="I/P@HOST:PORT", help="this is process I of P, numbered from 0, that share the"
                      " chunks; process 0 runs on HOST. Give each the same command, with its I, and an --out that all"
                      " can write to")  # fmt: skip
-    run.add_argument("--overwrite", action="store_true", help="delete a former run in the results folder")
+    run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a finished"
+                     " run, one of another config or a damaged one, and delete it; an unfinished run of the same config"
+                     " goes on")  # fmt: skip
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     _reproduce_parser(commands)
     return top

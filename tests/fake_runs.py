@@ -5,6 +5,7 @@ another run is not the expected one.
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ class Fake:
         monkeypatch.setattr(pipeline, "_run_chunks", self._run_chunks)
         monkeypatch.setattr(pipeline, "PACKAGES", ())
         monkeypatch.setattr(files, "ThreadPoolExecutor", OneAfterTheOther)
+        monkeypatch.setattr(os, "fsync", lambda _: None)
         monkeypatch.setattr(pipeline.analyses, "correlations", lambda table: table.head(1))
         monkeypatch.setattr(pipeline, "predictors", lambda *tables: tables[0].tail(1))
         monkeypatch.setattr(pipeline.figures, "draw_all", self._draw_all)

@@ -1,12 +1,16 @@
 """A run that is killed, or loses power, before any one of its file operations is completed by the same command."""
 
+import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from fake_runs import Fake, contents
+
+from jaxflow import InputError
 
 OPERATIONS = ("open", "mkdir", "replace", "unlink", "rmdir", "fsync")
 FINISHED = {"seeds": 4, "seed": 9}
@@ -17,13 +21,13 @@ class Killed(BaseException):
 
 
 class Disk:
-    """Counts the operations that change a folder, and ends the process before a chosen one: nothing follows it.
+    """Counts the operations that change a folder, and fails from a chosen one on: nothing follows a kill.
 
     It also knows which files have been synced since they were made: a loss of power empties all others.
     """
 
-    def __init__(self, monkeypatch, folder: Path, moment: int = 10**9) -> None:
-        self.folder, self.moment, self.count = folder, moment, 0
+    def __init__(self, monkeypatch, folder: Path, moment: int = 10**9, failure=Killed) -> None:
+        self.folder, self.moment, self.failure, self.count = folder, moment, failure, 0
         self.safe = {file.stat().st_ino for file in folder.rglob("*")}
         self.functions = {name: getattr(os, name) for name in OPERATIONS}
         for name in ("mkdir", "replace", "unlink", "rmdir"):
@@ -33,7 +37,7 @@ class Disk:
 
     def _step(self) -> None:
         if self.count >= self.moment:
-            raise Killed
+            raise self.failure
         self.count += 1
 
     def _counted(self, function):
@@ -118,9 +122,7 @@ def killed_and_completed(case, folder, monkeypatch, moments, powers):
                     fake.run(out, **command)
             if power:
                 disk.lose_power()
-            with monkeypatch.context() as patched:
-                patched.setattr(os, "fsync", lambda _: None)
-                fake.run(out, **command)
+            fake.run(out, **command)
             assert contents(out) == expected, f"killed before operation {moment}, loss of power: {power}"
             shutil.rmtree(out)
 
@@ -130,6 +132,30 @@ def test_killed_before_any_operation_the_same_command_ends_with_the_same_bytes(c
     """A new run and an overwrite at every operation, the others at every fifth; killed and without power by turns."""
     every = 1 if case in ("fresh", "overwrite") else 5
     killed_and_completed(case, tmp_path, monkeypatch, slice(None, None, every), lambda moment: [moment % 2 == 0])
+
+
+@pytest.mark.parametrize("case", ["fresh", "overwrite"])
+def test_a_disk_that_fails_at_any_operation_is_one_line(case, tmp_path, monkeypatch):
+    """It is full, or has become read-only; the same command completes the run."""
+    prepare, command = CASES[case]
+    fake = Fake(monkeypatch)
+    prepare(fake, tmp_path / "start")
+    (tmp_path / "start").mkdir(exist_ok=True)
+    shutil.copytree(tmp_path / "start", tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        whole = Disk(patched, tmp_path / "whole")
+        fake.run(tmp_path / "whole", **command)
+    for moment in range(0, whole.count, 7):
+        out = tmp_path / str(moment)
+        shutil.copytree(tmp_path / "start", out)
+        number = (errno.ENOSPC, errno.EROFS)[moment % 2]
+        line = rf"^cannot (write to|delete) {out}.* \({re.escape(os.strerror(number))}\).*(?!\n)$"
+        with monkeypatch.context() as patched:
+            Disk(patched, out, moment, OSError(number, os.strerror(number)))
+            with pytest.raises(InputError, match=line):
+                fake.run(out, **command)
+        fake.run(out, **command)
+        assert contents(out) == contents(tmp_path / "whole")
 
 
 @pytest.mark.slow
