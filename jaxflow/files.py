@@ -103,8 +103,7 @@ def sync(paths: Iterable[Path]) -> None:
     Raises:
         OSError: the disk is full or broken.
     """
-    paths = list(paths)
-    with ThreadPoolExecutor(min(16, len(paths))) as pool:
+    with ThreadPoolExecutor(16) as pool:
         list(pool.map(_sync, paths))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runs import Fake, contents, tables_of
 
-from jaxflow import InputError
+from jaxflow import InputError, files
 from jaxflow.chunks import CHUNK_FILES, PARAMS, RECORD, write_chunk
 from jaxflow.results import FIGURES, FORMATS, TABLES, Results, locked, run_name
 
@@ -320,3 +320,13 @@ def test_a_folder_of_figures_that_are_not_ours_is_left_alone(fake, tmp_path):
 
 def test_a_run_is_named_by_its_identity():
     assert run_name({"a": 1, "b": [2.0]}) == run_name({"b": [2.0], "a": 1}) != run_name({"a": 1, "b": [2.5]})
+
+
+def test_a_run_without_figures_ends(fake, tmp_path, monkeypatch):
+    """With the threads that sync files, which the other tests do without."""
+    monkeypatch.undo()
+    real = files.ThreadPoolExecutor
+    fake = Fake(monkeypatch)
+    monkeypatch.setattr(files, "ThreadPoolExecutor", real)
+    monkeypatch.setattr("jaxflow.figures.draw_all", lambda *_: ())
+    assert fake.run(tmp_path / "out").manifest["finished"]
