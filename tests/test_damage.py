@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -324,9 +325,6 @@ def test_a_run_is_named_by_its_identity():
 
 def test_a_run_without_figures_ends(fake, tmp_path, monkeypatch):
     """With the threads that sync files, which the other tests do without."""
-    monkeypatch.undo()
-    real = files.ThreadPoolExecutor
-    fake = Fake(monkeypatch)
-    monkeypatch.setattr(files, "ThreadPoolExecutor", real)
+    monkeypatch.setattr(files, "ThreadPoolExecutor", ThreadPoolExecutor)
     monkeypatch.setattr("jaxflow.figures.draw_all", lambda *_: ())
     assert fake.run(tmp_path / "out").manifest["finished"]
