@@ -13,6 +13,7 @@ import pandas as pd
 
 from jaxflow import Dataset, Half, files, pipeline
 from jaxflow.chunks import write_chunk
+from jaxflow.hosts import Hosts
 from jaxflow.pipeline import Config, strategy_grid
 
 RNG = np.random.default_rng(0)
@@ -63,20 +64,21 @@ class Fake:
         monkeypatch.setattr(pipeline, "predictors", lambda *tables: tables[0].tail(1))
         monkeypatch.setattr(pipeline.figures, "draw_all", self._draw_all)
 
-    def run(self, out: Path, overwrite: bool = False, **changes):
+    def run(self, out: Path, overwrite: bool = False, hosts: Hosts | None = None, **changes):
         """As ``pipeline.run``."""
         self.computed.clear()
         self.lines.clear()
-        config = dataclasses.replace(CONFIG, **changes)
-        return pipeline.run(config, DATA, out=out, overwrite=overwrite, report=lambda line, *_: self.lines.append(line))
+        config, report = dataclasses.replace(CONFIG, **changes), lambda line, *_: self.lines.append(line)
+        return pipeline.run(config, DATA, out=out, overwrite=overwrite, hosts=hosts, report=report)
 
-    def _run_chunks(self, inputs, results, manifest, *_) -> None:
+    def _run_chunks(self, inputs, results, manifest, hosts, *_) -> None:
         seed = inputs.config.seed
-        for start, stop in list(manifest["pending"]):
+        for start, stop in manifest["pending"][hosts.process :: hosts.processes]:
             self.computed.append((start, stop))
             params = {"layer_0": {"kernel": np.arange(start, stop) + 100.0 * seed}}
             write_chunk(results.path, (start, stop), manifest["run"], tables_of(seed, start, stop), params)
-            results.write_manifest(manifest)
+            if hosts.process == 0:
+                results.write_manifest(manifest)
 
     @staticmethod
     def _draw_all(results, config, _):

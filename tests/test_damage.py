@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fake_runs import Fake, contents, tables_of
 
 from jaxflow import InputError, files
 from jaxflow.chunks import CHUNK_FILES, PARAMS, RECORD, write_chunk
+from jaxflow.hosts import Hosts
 from jaxflow.results import FIGURES, FORMATS, TABLES, Results, locked, run_name
 
 FILES = (RECORD, PARAMS, "networks.csv", "dependence.csv")
@@ -141,6 +143,22 @@ def test_what_is_assembled_is_assembled_again(out, fake):
     shutil.rmtree(out / "figures")
     fake.run(out)
     assert contents(out) == expected
+
+
+def test_processes_that_share_a_run_mend_it_together(out, fake, tmp_path, monkeypatch):
+    """Two chunks are damaged and two more are asked for; each process computes two, and process 0 assembles."""
+    fake.run(tmp_path / "alone", seeds=8)
+    together = threading.Barrier(2)
+    monkeypatch.setattr(Hosts, "meet", lambda _: together.wait(60))
+    monkeypatch.setattr(Hosts, "part", lambda _: together.wait(60))
+    cut(out / SECOND / RECORD)
+    (out / "chunks/000000-000001/networks.csv").unlink()
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(fake.run, out, hosts=Hosts(process, 2, "here:1"), seeds=8) for process in (0, 1)]
+    assert all(run.result() for run in runs)
+    assert sorted(fake.computed) == [(0, 2), (2, 4), (4, 6), (6, 8)]
+    assert contents(out) == contents(tmp_path / "alone")
+    assert Results(out).manifest["finished"]
 
 
 def test_a_chunk_that_is_damaged_while_the_run_lasts_stops_it(out, fake, monkeypatch):
