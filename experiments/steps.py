@@ -44,6 +44,6 @@ def draw(
         figure = figures.tradeoff_by_metric(
             results.table("tradeoff"), results.table("networks"), curves, metrics, title
         )
-        results.write_figure(name, figure)
+        results.write_figures([(name, figure)])
     results.close()
     print(f"Results: {results.path}")

@@ -114,8 +114,9 @@ def parser() -> Parser:
     run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of P,"
                      " numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each the"
                      " same command, with its I, and an --out that all can write to")  # fmt: skip
-    run.add_argument("--overwrite", action="store_true", help="delete a finished run, or one of another configuration, that"
-                     " is in the results folder; an unfinished one of this configuration goes on")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a finished"
+                     " run, one of another config or a damaged one, and delete it; an unfinished run of the same config"
+                     " goes on")  # fmt: skip
     _add_common(run)
     _reproduce_parser(commands)
     return top

@@ -18,12 +18,15 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxflow import analyses, figures
+from jaxflow.assembly import assemble
 from jaxflow.batching import local_mesh, on_all_cores, side_by_side, spread_over
+from jaxflow.chunks import is_written, unfinished, write_chunk
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError, shown
 from jaxflow.hosts import Hosts
 from jaxflow.information import ESTIMATORS, Estimate, memory_needed
 from jaxflow.information.exact import layers_together, widest_exact
+from jaxflow.manifest import Bounds, assembled, planned_chunks
 from jaxflow.measurements import (
     Fits,
     Flows,
@@ -40,7 +43,7 @@ from jaxflow.outputs import Outputs
 from jaxflow.predictors import predictors
 from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
-from jaxflow.results import Results, locked, open_results
+from jaxflow.results import Results, locked, open_results, run_name
 from jaxflow.training import Trained, train_many
 from jaxflow.values import MOST_NETWORKS, flag, folder, whole
 
@@ -125,7 +128,7 @@ def run(
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(config, network, dataset, hosts))
     if hosts.processes > 1:
         report(f"waiting for {'the others' if hosts.process == 0 else 'process 0'} at {hosts.address}", 0, config.seeds)
-    with _opened(path, planned, identity, overwrite, hosts) as (results, manifest):
+    with _opened(path, planned, identity, overwrite, hosts, report) as (results, manifest):
         mesh = local_mesh(devices)
         if hosts.processes > 1:
             _check_memory(config, network, dataset, report)
@@ -175,21 +178,21 @@ def _checked(
 
 @contextmanager
 def _opened(
-    path: Path, config: Config, identity: dict[str, Any], overwrite: bool, hosts: Hosts
+    path: Path, config: Config, identity: dict[str, Any], overwrite: bool, hosts: Hosts, report: Report
 ) -> Iterator[tuple[Results, dict[str, Any]]]:
-    """The folder and its plan, locked: process 0 writes the plan, then all meet, then the others read it."""
+    """Lock the folder and yield it with its plan: process 0 writes the plan, then all meet, then the others read it."""
     if hosts.process == 0:
         with locked(path):
-            results, manifest = open_results(path, identity, overwrite)
-            manifest = _planned(config, identity, manifest, results)
+            results, manifest = open_results(path, identity, config.seeds, overwrite)
+            manifest = _planned(config, identity, manifest, results, report)
             results.write_manifest(manifest)
             hosts.meet()
             yield results, manifest
     else:
         hosts.meet()
         with locked(path, hosts.process):
-            results, manifest = open_results(path, identity)
-            if manifest is None or manifest["seeds"] != config.seeds:
+            results, manifest = open_results(path, identity, config.seeds)
+            if manifest is None or manifest["seeds"] != config.seeds or not {"pending", "run"} <= set(manifest):
                 raise InputError(
                     f"{path} is not what process 0 has begun; all processes need the same command and the same storage"
                 )
@@ -212,35 +215,35 @@ def _run_chunks(
             _report_chunk, report, start, stop, inputs.config.seeds))  # fmt: skip
         measured = _measure(inputs, start, width, stages)
         measured = jax.tree.map(lambda a, n=stop - start: np.asarray(a)[:n], measured)
-        results.write_chunk(start, stop, _tables(inputs, np.arange(start, stop), measured), measured.trained.params)
+        tables = _tables(inputs, np.arange(start, stop), measured)
+        write_chunk(results.path, (start, stop), manifest["run"], tables, measured.trained.params)
         if hosts.process == 0:
             results.write_manifest(manifest)
 
 
-def _wait(results: Results, chunks: Sequence[Sequence[int]], seeds: int, report: Report) -> None:
-    """Until the other processes have finished their chunks; the loss of one ends this one meanwhile."""
-    told, missing = -1, list(chunks)
-    while missing := [bounds for bounds in missing if not results.finished(*bounds)]:
+def _wait(results: Results, chunks: Sequence[Bounds], seeds: int, report: Report) -> None:
+    """Wait until the other processes have written their chunks; if one dies, JAX aborts this process too."""
+    reported, missing = -1, list(chunks)
+    while missing := [bounds for bounds in missing if not is_written(results.path, bounds)]:
         done = seeds - sum(stop - start for start, stop in missing)
-        if done != told:
+        if done != reported:
             report("waiting for the other processes", done, seeds)
-        told = done
+        reported = done
         time.sleep(1)
 
 
 def _finish(results: Results, manifest: dict[str, Any], config: Config, dataset: Dataset, report: Report) -> None:
-    """Tables and figures of the whole run."""
+    """Make the tables and figures of the whole run; its manifest then says that it has ended."""
     report("tables and figures", config.seeds, config.seeds)
     with timed(manifest["seconds"], "tables and figures"):
-        results.assemble(manifest["chunks"])
+        files = assemble(results.path, manifest["chunks"], manifest["run"])
         dependence = results.table("dependence")
         results.write_table("correlations", analyses.correlations(dependence))
         told = predictors(dependence, results.table("edge_flows"), results.table("node_flows"))
         results.write_table("predictors", told)
-        for name, figure in figures.draw_all(results, config, dataset):
-            results.write_figure(name, figure)
+        results.write_figures(figures.draw_all(results, config, dataset))
     del manifest["pending"]
-    results.write_manifest({**manifest, "finished": True})
+    results.write_manifest({**manifest, "finished": True, "assembled": config.seeds, "files": files})
     results.close()
 
 
@@ -266,28 +269,25 @@ def _check_memory(config: Config, network: MLP, dataset: Dataset, report: Report
 
 
 def _planned(
-    config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, results: Results
+    config: Config, identity: dict[str, Any], manifest: dict[str, Any] | None, results: Results, report: Report
 ) -> dict[str, Any]:
-    """The manifest to begin or go on with; chunks of equal size for the networks that it does not have yet."""
-    old = manifest or {"seeds": 0, "chunks": [], "seconds": {}}
-    if config.seeds < old["seeds"]:
-        raise InputError(
-            f"{results.path} holds {old['seeds']} networks, {config.seeds} were asked for; "
-            "ask for at least as many, choose another --out, or --overwrite to start afresh"
-        )
-    missing = config.seeds - old["seeds"]
-    bounds = np.linspace(old["seeds"], config.seeds, -(-missing // config.chunk) + 1).astype(int).tolist()
-    chunks = [*old["chunks"], *pairwise(bounds)]
+    """The manifest to begin or go on with: its chunks, and which of them have yet to be computed."""
+    old = manifest or {}
+    run = old.get("run", run_name(identity))
+    chunks = planned_chunks(old.get("chunks", ()), config.seeds, config.chunk)
+    pending = unfinished(results.path, chunks, manifest, run, lambda line: report(line, 0, config.seeds))
     return {
         "experiment": config.name,
         "seeds": config.seeds,
-        "identity": identity,
+        "assembled": assembled(old) if old else 0,
+        "identity": {key: old.get("identity", {}).get(key, value) for key, value in identity.items()},
+        "run": run,
         "chunks": chunks,
         "finished": False,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "seconds": old["seconds"],
-        "pending": [bounds for bounds in chunks if not results.finished(*bounds)],
+        "seconds": old.get("seconds", {}),
+        "pending": pending,
     }
 
 

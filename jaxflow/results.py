@@ -1,58 +1,49 @@
-"""The results folder: manifest, finished chunks, tables, parameters, figures. The only writer.
+"""The results folder: what a run leaves for its readers, and which folder a run may fill.
 
-Every file is written beside the folder's other files under ``.partial`` and moved into place: it appears whole or
-not at all. A chunk of networks is finished when its folder in ``chunks/`` exists; tables are the chunks' pieces one
-after the other, so that an interrupted run ends with the same bytes as an uninterrupted one.
+Every file appears whole or not at all (``files``). A chunk of networks is finished when its folder in ``chunks/``
+exists; tables are the chunks' pieces one after the other, so that an interrupted run ends with the same bytes as an
+uninterrupted one. The manifest is written before anything else, and is replaced and never deleted: at any moment the
+folder says whose it is.
 """
 
 import contextlib
-import fcntl
-import itertools
+import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from matplotlib.figure import Figure
 
+from jaxflow.assembly import PARAMS_FOLDER, delete_params
+from jaxflow.chunks import CHUNK_NAME, CHUNK_TABLES, CHUNKS, chunk_name, discard_chunk, held, write_csv
 from jaxflow.errors import InputError
+from jaxflow.files import (
+    PRIVATE,
+    delete,
+    delete_if_empty,
+    entries,
+    exclusive,
+    explained,
+    own_folder,
+    refuse_link,
+    written_together,
+)
+from jaxflow.manifest import NAME, assembled, fault, read_manifest
 from jaxflow.networks import Params
 
 FORMATS = ("png", "svg")
-TABLES = (
-    *(
-        "networks",
-        "training",
-        "information",
-        "node_flows",
-        "edge_flows",
-        "tradeoff",
-        "dependence",
-        "fits",
-        "correlations",
-        "predictors",
-    ),
-)
+TABLES = (*CHUNK_TABLES, "correlations", "predictors")
 NUMBERS = ("r", "p", "null95", "low", "high", "rho", "rho_low", "rho_high")  # columns that may be empty
 FIGURES = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff")
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn a failed write into one line that names the cause."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(
-            f"cannot write to {path} ({reason}); make room or choose another --out, then run again"
-        ) from error
+FOLDERS = (CHUNKS, PARAMS_FOLDER, "figures")
 
 
 @dataclass(frozen=True)
@@ -66,163 +57,198 @@ class Results:
     path: Path
 
     @property
-    def manifest(self) -> Any:
-        """Config, seeds, versions, device and wall times."""
-        try:
-            return json.loads((self.path / "manifest.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path} holds no readable manifest.json ({error}); --overwrite starts afresh"
-            ) from None
+    def manifest(self) -> dict[str, Any]:
+        """Config, seeds, versions, device and wall times, every value of the type that it must have.
+
+        Raises:
+            InputError: there is no manifest, jaxflow did not write it, or it was damaged.
+        """
+        manifest = read_manifest(self.path)
+        if manifest.get("clearing") is True:
+            raise InputError(f"{self.path} is being cleared by an --overwrite that was interrupted; give it again")
+        if wrong := fault(manifest):
+            raise InputError(f"{self.path / NAME} is damaged: {wrong}; --overwrite starts afresh")
+        return manifest
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table, such as ``tradeoff``; an empty witness stays an empty string."""
-        return pd.read_csv(self.path / f"{name}.csv", keep_default_na=False, na_values=dict.fromkeys(NUMBERS, ""))
+        """A table, such as ``tradeoff``; an empty witness stays an empty string.
+
+        Raises:
+            InputError: it is not there, or is no table.
+        """
+        path = self.path / f"{name}.csv"
+        try:
+            return pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, ""))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {path} ({error}); the run's command makes it again") from None
 
     def params(self) -> Params:
-        """Parameters of all networks, stacked on axis 0."""
-        pieces = [np.load(file) for file in sorted((self.path / "params").glob("*.npz"))]
+        """Parameters of all networks of the tables, stacked on axis 0.
+
+        Raises:
+            InputError: no run has ended in this folder, or a file cannot be read.
+        """
+        manifest = self.manifest
+        chunks = [bounds for bounds in manifest["chunks"] if bounds[1] <= assembled(manifest)]
+        if not chunks:
+            raise InputError(f"no run has ended in {self.path}; give its command again")
+        pieces = []
+        for file in (self.path / PARAMS_FOLDER / f"{chunk_name(bounds)}.npz" for bounds in chunks):
+            try:
+                with np.load(file) as piece:
+                    pieces.append(dict(piece))
+            except (OSError, ValueError, EOFError, BadZipFile) as error:
+                raise InputError(f"cannot read {file} ({error}); the run's command makes it again") from None
         return unflatten_dict({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}, sep="/")
-
-    def finished(self, start: int, stop: int) -> bool:
-        """Whether networks start … stop − 1 are done."""
-        return (self.path / "chunks" / _chunk_name(start, stop)).is_dir()
-
-    def write_chunk(self, start: int, stop: int, tables: Mapping[str, pd.DataFrame], params: Params) -> None:
-        """Save the tables and parameters of networks start … stop − 1, all together."""
-        name = _chunk_name(start, stop)
-        partial = self.path / ".partial" / name
-        with _explained(self.path):
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            for table, frame in tables.items():
-                frame.to_csv(partial / f"{table}.csv", index=False, float_format="%.9g", lineterminator="\n")
-            arrays = {key: np.asarray(leaf) for key, leaf in flatten_dict(params, sep="/").items()}
-            np.savez(partial / "params.npz", **arrays)  # pyright: ignore[reportArgumentType]
-            (self.path / "chunks").mkdir(exist_ok=True)
-            os.replace(partial, self.path / "chunks" / name)
-
-    def assemble(self, ranges: Sequence[Sequence[int]]) -> None:
-        """Tables and ``params/`` from the finished chunks, in order."""
-        chunks = [self.path / "chunks" / _chunk_name(*bounds) for bounds in ranges]
-        for table in sorted(file.name for file in chunks[0].glob("*.csv")):
-            with self._replacing(table) as partial, partial.open("wb") as whole:
-                for index, chunk in enumerate(chunks):
-                    with (chunk / table).open("rb") as piece:
-                        header = piece.readline()
-                        whole.write(header if index == 0 else b"")
-                        shutil.copyfileobj(piece, whole)
-        for chunk in chunks:
-            with self._replacing(f"params/{chunk.name}.npz") as partial:
-                shutil.copyfile(chunk / "params.npz", partial)
 
     def write_table(self, name: str, frame: pd.DataFrame) -> None:
         """Save a table made from the whole run."""
-        with self._replacing(f"{name}.csv") as partial:
-            frame.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
+        with self._writing() as new, new(f"{name}.csv") as file:
+            write_csv(frame, file)
 
-    def write_figure(self, name: str, figure: Figure) -> None:
-        """Save a figure as PNG and SVG under ``figures/``."""
-        for suffix in FORMATS:
-            metadata = {"Date": None} if suffix == "svg" else None
-            with self._replacing(f"figures/{name}.{suffix}") as partial:
-                figure.savefig(partial, format=suffix, dpi=200, metadata=metadata)
+    def write_figures(self, figures: Iterable[tuple[str, Figure]]) -> None:
+        """Save figures, each with its name, as PNG and SVG under ``figures/``."""
+        with self._writing() as new:
+            for name, figure in figures:
+                for suffix in FORMATS:
+                    metadata = {"Date": None} if suffix == "svg" else None
+                    with new(f"figures/{name}.{suffix}") as file:
+                        figure.savefig(file, format=suffix, dpi=200, metadata=metadata)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Save the manifest."""
-        with self._replacing("manifest.json") as partial:
-            partial.write_text(json.dumps(manifest, indent=2) + "\n")
+        with self._writing() as new, new(NAME) as file:
+            file.write(f"{json.dumps(manifest, indent=2)}\n".encode())
 
     @contextlib.contextmanager
-    def _replacing(self, name: str) -> Iterator[Path]:
-        """A path to write to; when the block ends well it becomes ``name``."""
-        target = self.path / name
-        partial = self.path / ".partial" / target.name
-        with _explained(self.path):
-            partial.parent.mkdir(exist_ok=True)
-            target.parent.mkdir(exist_ok=True)
-            yield partial
-            os.replace(partial, target)
+    def _writing(self) -> Iterator[Callable[[str], BinaryIO]]:
+        """A function that opens files of the folder for writing; they are moved into place when the block ends well."""
+        with explained(self.path), written_together(self.path) as new:
+            yield new
 
     def close(self) -> None:
-        """Remove what an interrupted write left behind."""
-        shutil.rmtree(self.path / ".partial", ignore_errors=True)
+        """Delete what interrupted writes have left behind, and nobody else's file."""
+        private = self.path / PRIVATE
+        for name in entries(private):
+            stem = name.rsplit(".", 1)[0]
+            if CHUNK_NAME.fullmatch(name):
+                discard_chunk(private / name)
+            elif name == NAME or stem in (*TABLES, *FIGURES) or CHUNK_NAME.fullmatch(stem):
+                delete(private / name)
+
+
+def run_name(identity: Mapping[str, Any]) -> str:
+    """By what chunks know their run: SHA-256 of its identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def open_results(
-    path: Path, identity: Mapping[str, Any], overwrite: bool = False
+    path: Path, identity: Mapping[str, Any], seeds: int, overwrite: bool = False
 ) -> tuple[Results, dict[str, Any] | None]:
-    """The folder for a run, new or to be continued, and the manifest that it already has.
+    """Open the folder for a run, new or to be continued.
 
-    An unfinished run of the same identity is continued, ``overwrite`` or not.
+    A run of the same identity is continued, and an interrupted clearing is completed, ``overwrite`` or not. A folder
+    holds as many networks as are finished from network 0 on without a gap, and at least those of its tables. Fewer
+    than it holds are refused, but for a return to those of the tables, after a larger run was interrupted.
 
     Args:
-        path: the folder; made where there is none.
+        path: the folder.
         identity: what must not have changed for a run to be continued.
-        overwrite: delete what another or a finished run left there.
+        seeds: how many networks are asked for.
+        overwrite: delete what is there if it has ended, cannot be continued, or is damaged.
+
+    Returns:
+        The folder, and the manifest to go on with; None for a new run.
 
     Raises:
         InputError: the path is a file, cannot be written, or holds another run or something else.
     """
     results = Results(path)
-    manifest = _own_manifest(results)
+    manifest = _own_manifest(path)
     if manifest is None:
         return results, None
-    changed = [key for key, value in identity.items() if manifest["identity"].get(key) != value]
-    if manifest.get("clearing") or (overwrite and (changed or manifest["finished"])):
-        with _explained(path):
-            _clear(results)
+    refusal = "" if manifest.get("clearing") is True else _refusal(results, manifest, identity, seeds)
+    if refusal and not overwrite:
+        raise InputError(refusal)
+    if refusal or manifest.get("clearing") is True or (overwrite and manifest["finished"]):
+        _clear(results)
         return results, None
-    if changed:
-        what = ", ".join(changed)
-        raise InputError(f"{path} holds a run with another {what}; choose another --out, or --overwrite it")
     return results, manifest
 
 
-def _own_manifest(results: Results) -> dict[str, Any] | None:
-    """The manifest of a folder; None if it is empty or absent, an error if jaxflow did not fill it."""
-    with _explained(results.path):
-        contents = {entry.name for entry in results.path.iterdir()} if results.path.exists() else set()
-    if not {name for name in contents if name != ".partial" and not name.startswith(".lock")}:
+def _refusal(results: Results, manifest: dict[str, Any], identity: Mapping[str, Any], seeds: int) -> str:
+    """Why a run cannot go on with what a folder holds, in one line; empty if it can."""
+    if wrong := fault(manifest):
+        return f"{results.path / NAME} is damaged: {wrong}; choose another --out, or --overwrite it"
+    if changed := [key for key, value in identity.items() if manifest["identity"].get(key) != value]:
+        return f"{results.path} holds a run with another {', '.join(changed)}; choose another --out, or --overwrite it"
+    if seeds >= manifest["seeds"] or seeds == assembled(manifest):
+        return ""
+    run = manifest.get("run", run_name(identity))
+    held_networks = max(assembled(manifest), held(results.path, manifest, run))
+    if seeds >= held_networks:
+        return ""
+    return (
+        f"{results.path} holds {held_networks} networks, {seeds} were asked for; "
+        "ask for at least as many, choose another --out, or --overwrite to start afresh"
+    )
+
+
+def _own_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a folder, unchecked; None if it is absent or empty, an error if jaxflow did not fill it."""
+    with explained(path):
+        contents = set(os.listdir(path)) - {PRIVATE} if path.exists() else set()
+        # What an interrupted run made before its first file; a folder with somebody else's files in it is not empty.
+        contents -= {name for name in contents & set(FOLDERS) if not entries(path / name)}
+    if not contents:
         return None
-    manifest = results.manifest if "manifest.json" in contents else None
-    if not isinstance(manifest, dict) or not {"experiment", "identity", "chunks", "seeds", "finished"} <= set(manifest):
-        raise InputError(f"{results.path} is not empty and holds no jaxflow run; choose another --out")
-    return manifest
+    if NAME not in contents:
+        raise InputError(f"{path} is not empty and holds no jaxflow run; choose another --out")
+    return read_manifest(path)
 
 
 def _clear(results: Results) -> None:
     """Delete what jaxflow writes, and nothing else.
 
-    The manifest goes last and says until then that the folder is being cleared, so that an interruption is made good.
+    The manifest says from the first deletion on that the folder is being cleared, and stays until the next run's
+    manifest replaces it: whenever this is interrupted, the next command clears the rest. Nothing is deleted because a
+    manifest lists it, which may have been altered, but because its name is one that jaxflow gives.
+
+    Raises:
+        InputError: something cannot be deleted.
     """
-    results.write_manifest({**results.manifest, "clearing": True})
-    for folder in ("chunks", "params"):
-        shutil.rmtree(results.path / folder, ignore_errors=True)
+    root = results.path
+    empty = {"experiment": "", "seeds": 0, "identity": {}, "chunks": [], "finished": False}
+    results.write_manifest({**empty, "clearing": True})
+    for name in filter(CHUNK_NAME.fullmatch, entries(root / CHUNKS)):
+        discard_chunk(root / CHUNKS / name)
+    delete_params(root)
+    for name, suffix in product(FIGURES, FORMATS):
+        delete(root / "figures" / f"{name}.{suffix}")
     for name in TABLES:
-        (results.path / f"{name}.csv").unlink(missing_ok=True)
-    for name, suffix in itertools.product(FIGURES, FORMATS):
-        (results.path / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
-    (results.path / "manifest.json").unlink()
+        delete(root / f"{name}.csv")
+    for name in FOLDERS:
+        delete_if_empty(root / name)
+    results.close()
 
 
 @contextlib.contextmanager
 def locked(path: Path, process: int = 0) -> Iterator[None]:
     """Keep a second run out of the folder while the block lasts; the system forgets the lock when a process dies.
 
-    Each of the processes that share a run holds a lock of its own.
+    Args:
+        path: the folder; made where there is none.
+        process: each of the processes that share a run holds a lock of its own.
+
+    Raises:
+        InputError: another run has the lock, the folder holds something else, or a link stands in place of one of its
+            folders or of the lock.
     """
-    _own_manifest(Results(path))  # leaves alone what is not ours
-    with _explained(path):
+    _own_manifest(path)  # leaves alone what is not ours
+    with explained(path):
         path.mkdir(parents=True, exist_ok=True)
-        file = (path / (f".lock-{process}" if process else ".lock")).open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"another run is writing to {path}; wait for it or choose another --out") from None
+        for name in (PRIVATE, *FOLDERS):
+            refuse_link(path / name)
+        lock = own_folder(path / PRIVATE) / (f"lock-{process}" if process else "lock")
+    with exclusive(lock):
         yield
-
-
-def _chunk_name(start: int, stop: int) -> str:
-    return f"{start:06d}-{stop - 1:06d}"

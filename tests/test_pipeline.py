@@ -239,7 +239,7 @@ def test_manifest_says_how_and_nothing_about_where(finished):
     names = {file.name for file in (finished.path / "figures").iterdir()}
     assert names == {f"{n}.{s}" for n in ("training", "flows", "dependence", "tradeoff", "tradeoff_levels")
                      for s in ("png", "svg")}  # fmt: skip
-    assert not (finished.path / ".partial").exists()
+    assert [file.name for file in (finished.path / ".jaxflow").iterdir()] == ["lock"]
 
 
 def test_chunks_change_nothing(finished, tmp_path):

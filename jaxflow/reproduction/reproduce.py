@@ -149,8 +149,8 @@ def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
         found = verdict_table(numbers(name, config.name, tables))
         printed.append(found.assign(experiment=config.name, kind=own.kind, nonzero=_nonzero(tables["correlations"])))
         spent = results.manifest["seconds"]
-        analyses = sum(spent[stage] for stage in ("flows", "tradeoff", "dependence"))
-        counted = results.manifest["seeds"], spent["training"], analyses
+        analyses = sum(spent.get(stage, 0.0) for stage in ("flows", "tradeoff", "dependence"))
+        counted = results.manifest["seeds"], spent.get("training", 0.0), analyses
         cost.append((name, config.name, config.estimator, own.kind, *counted))
         if not own.explains:
             verdicts += of_run(name, config.name, config.estimator, tables)
