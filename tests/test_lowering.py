@@ -133,8 +133,6 @@ def test_every_compiled_function_of_the_package_is_among_them():
     """Whoever compiles another one says how it is to be lowered."""
     compiled = set()
     for module in pkgutil.walk_packages(jaxflow.__path__, "jaxflow."):
-        if module.name == "jaxflow.__main__":
-            continue
         for name, value in vars(importlib.import_module(module.name)).items():
             if hasattr(value, "lower") and hasattr(value, "_cache_size") and value.__module__ == module.name:
                 compiled.add(f"{module.name.removeprefix('jaxflow.')}.{name}")
