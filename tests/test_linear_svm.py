@@ -90,6 +90,7 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
     np.testing.assert_allclose(w[0, 0], np.append(exact.coef_, exact.intercept_), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_many_fits_at_once_equal_one_by_one(layer, message):
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     c = jnp.asarray(hyperparameter_draws(*C), jnp.float32)
@@ -134,6 +135,7 @@ def test_folds_are_scikit_learns_and_cover_every_row(message):
 # --- laws -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_scale_shift_and_order_change_nothing(layer, message):
     bits = linear_svm(message, layer)
     np.testing.assert_allclose(linear_svm(message, -5 * layer + 3), bits, atol=5e-3)
@@ -142,6 +144,7 @@ def test_scale_shift_and_order_change_nothing(layer, message):
     np.testing.assert_allclose(permuted[jnp.array(order)], bits, atol=5e-3)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_separable_is_the_entropy_and_noise_is_nothing(rng, message):
     p = message.mean()
     entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
@@ -161,12 +164,14 @@ def test_fano_is_finite_and_clipped_at_both_ends(message):
     assert bits[4] == pytest.approx(entropy)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_chosen_subsets_equal_those_of_all(layer, message):
     np.testing.assert_array_equal(
         linear_svm(message, layer, subsets=(7, 2)), linear_svm(message, layer)[jnp.array([7, 2])]
     )
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_messages_and_layers_broadcast(layer, message):
     other = 1 - message[::-1]
     bits = linear_svm(np.stack([message, other])[:, None], np.stack([layer, 2 * layer]), subsets=(7,))
@@ -187,6 +192,7 @@ def test_too_few_samples_and_unknown_backends_are_refused(layer):
         linear_svm(few, layer, backend="torch")
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_through_the_pipeline(tmp_path):
     """Flows without a noise floor, outputs that the estimate of the logits gives, the strategies asked for."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Runs by SVM: backends and tuning, progress, resuming, unconverged fits, and Dask's workers."""
+"""Runs by SVM: backends and tuning, progress, resuming, unconverged fits, and who does the fits."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import LocalCluster
+from searches import FITS, three_draws
 
 from jaxflow import Dataset, Half, InputError, pipeline
 from jaxflow.cli import main
@@ -31,6 +31,12 @@ def changed(**changes):
 SKLEARN = changed(backend="sklearn", tune="once", seeds=1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws_in_all_runs():
+    with three_draws():
+        yield
+
+
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(0)
@@ -51,14 +57,6 @@ def by_sklearn(data, tmp_path_factory):
 
 def tables(results):
     return {name: (results.path / f"{name}.csv").read_bytes() for name in TABLES}
-
-
-def test_dask_workers_give_the_local_tables(data, by_sklearn, tmp_path):
-    """Two worker processes of a real cluster, byte for byte."""
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with cluster, dask_engine(cluster.scheduler_address):
-        spread = pipeline.run(SKLEARN, data, out=tmp_path / "spread")
-    assert tables(spread) == tables(by_sklearn)
 
 
 def test_backends_agree_through_the_pipeline(finished, by_sklearn):
@@ -95,9 +93,8 @@ def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
 
 def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypatch):
     fits = finished.table("fits")
-    each = 505  # 5 × (4 × 25 + 1)
     flows = fits.query("stage == 'flows'")["fits"]
-    assert set(flows) == {each * (1 + 3)}  # one hidden node, two logits
+    assert set(flows) == {FITS * (1 + 3)}  # one hidden node, two logits
     assert (fits["unconverged"] == 0).all()
 
     def stuck(*args, **options):
@@ -106,7 +103,7 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
 
     monkeypatch.setattr(svms, "LINEAR", dataclasses.replace(svms.LINEAR, search=stuck))
     x, message = data.test.x, data.test.y
-    with pytest.warns(svms.ConvergenceWarning, match="9 of 1515 linear SVM fits did not converge"):
+    with pytest.warns(svms.ConvergenceWarning, match=f"9 of {3 * FITS} linear SVM fits did not converge"):
         linear_svm(message, x)
 
 
