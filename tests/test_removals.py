@@ -8,11 +8,11 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import Dataset, Half, measurements, pipeline
+from jaxflow import Dataset, Half, measurements, networks, pipeline
 from jaxflow.analyses import Outputs, edge_list
 from jaxflow.information.gaussian import estimate
 from jaxflow.measurements import measure_interventions, measure_removals
-from jaxflow.networks import MLP, initial_params, kernels
+from jaxflow.networks import MLP, REPEATED, initial_params, kernels
 from jaxflow.presets import Config, strategy_grid
 from jaxflow.training import Training
 
@@ -31,8 +31,9 @@ def case(network):
     y, z = messages = rng.integers(0, 2, (2, SAMPLES))
     x = jnp.asarray(rng.normal(size=(NETWORKS, SAMPLES, INPUTS)) + np.column_stack([y, -y, y + z, z]), jnp.float32)
     keys = jax.random.split(jax.random.key(0), NETWORKS)
-    params = jax.vmap(partial(initial_params, network=network, x=x[0]))(keys)
-    return jax.tree.map(lambda w: (2.2 if w.ndim == 3 else 1) * w, params), x, jnp.asarray(messages)
+    params = jax.jit(jax.vmap(partial(initial_params, network=network, x=x[0])))(keys)
+    scaled = jax.tree.map(lambda w: w * np.float32(2.2 if w.ndim == 3 else 1), jax.device_get(params))
+    return jax.tree.map(jnp.asarray, scaled), x, jnp.asarray(messages)
 
 
 def one_of(tree, number):
@@ -83,7 +84,8 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
 
     def products(depth: int) -> list[int]:
         network = MLP((5,) * depth + (2,))
-        params, x, messages = jax.eval_shape(lambda: case(network))
+        shapes = jax.eval_shape(lambda: case(network))
+        params, x, messages = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
         edges = edge_list(dict(enumerate(kernels(params))))
         removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, network=network)
         ranks, levels = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int), jnp.array([1, 2])
@@ -98,10 +100,12 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
 
 
 @pytest.mark.parametrize(
-    ("depth", "width", "samples"), [(17, 3, 100), pytest.param(20, 16, 200, marks=pytest.mark.slow)]
+    ("depth", "width", "repeated"), [(6, 3, 4), pytest.param(20, 16, REPEATED, marks=pytest.mark.slow)]
 )
-def test_a_deep_network_runs_through_everything(tmp_path, depth, width, samples):
-    """All strategies; flows, effects and figures for every layer."""
+def test_a_deep_network_runs_through_everything(monkeypatch, tmp_path, depth, width, repeated):
+    """All strategies; flows, effects and figures for every layer; of a run of equal ones too."""
+    monkeypatch.setattr(networks, "REPEATED", repeated)
+    samples = 10 * width + 40
     rng = np.random.default_rng(0)
 
     def half() -> Half:
@@ -110,7 +114,7 @@ def test_a_deep_network_runs_through_everything(tmp_path, depth, width, samples)
 
     config = Config(
         "deep", hidden=(width,) * depth, training=Training(epochs=1), seeds=1, factors=(1.0, 0.0),
-        strategies=strategy_grid(nodes=(1, width), edges=(1, 100), paths=(1, 10)),
+        strategies=strategy_grid(nodes=(1, width), edges=(1, 50), paths=(1, 10)),
     )  # fmt: skip
     results = pipeline.run(config, Dataset("deep", half(), half()), out=tmp_path / "out")
     flows, effects = results.table("edge_flows"), results.table("dependence")

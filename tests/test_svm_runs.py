@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pandas as pd
 import pytest
 from searches import FITS, three_draws
@@ -59,11 +60,28 @@ def tables(results):
     return {name: (results.path / f"{name}.csv").read_bytes() for name in TABLES}
 
 
+def test_tables_hold_what_the_estimate_gives(data, finished):
+    """No noise floor; bits and outputs of the logits as ``linear_svm`` gives them; factor 1 changes nothing."""
+    assert finished.table("node_flows")["null95"].isna().all()
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), finished.params())
+    logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-1]
+    messages = np.stack([data.test.y, data.test.z])
+    bits = linear_svm(messages, logits[None])
+    table = finished.table("information").query("network == 1 and layer == 2")
+    np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
+    row = finished.table("networks").iloc[1]
+    expected = [100 * oracles.accuracy_of(float(b[-1]), m.mean()) for b, m in zip(bits, messages, strict=True)]
+    np.testing.assert_allclose(row[["output_accuracy", "output_bias"]].to_numpy(float), expected, atol=0.02)
+    whole = finished.table("tradeoff").query("factor == 1 and network == 1")
+    np.testing.assert_allclose(whole["accuracy"], expected[0], atol=0.02)
+
+
 def test_backends_agree_through_the_pipeline(finished, by_sklearn):
     ours, theirs = (r.table("networks").query("network == 0") for r in (finished, by_sklearn))
     np.testing.assert_allclose(ours, theirs, atol=100 * 2.1 / 120)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
     """Flows and unpruned outputs as when tuned each time; a pruned output takes five fits, with the whole's draws."""
     once = pipeline.run(changed(tune="once"), data, out=tmp_path / "out")
@@ -107,6 +125,7 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
         linear_svm(message, x)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     """Killed in the second network's tradeoff: the first is not computed again, and the tables come out the same."""
     stages = []
@@ -126,6 +145,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     assert tables(resumed) == tables(finished)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_progress_moves_within_a_network(data, tmp_path):
     """Every report is at least as far as the one before it, most of them fractions, and the last is the whole."""
     heard = []
