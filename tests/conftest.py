@@ -33,7 +33,7 @@ if MADE:
 os.environ |= CACHE
 jax.config.update("jax_compilation_cache_dir", CACHE["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_compilation_cache_max_size", 2**30)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)  # to look through many entries takes time too
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # writing looks through all entries
 
 
 def pytest_unconfigure() -> None:

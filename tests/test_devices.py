@@ -22,6 +22,7 @@ TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
     *("correlations", "predictors"),
 )
+FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count="  # 0 compiles faster
 SMALL = """
 import sys
 from jaxflow import cli
@@ -46,16 +47,14 @@ def jax_speaks():
 
 def start(*options, devices=1, environment=os.environ):
     """The command on small networks without figures, in a process of its own."""
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"  # compiles faster
-    environment = {**environment, "XLA_FLAGS": flags}
+    environment = {**environment, "XLA_FLAGS": f"{FLAGS}{devices}"}
     command = [sys.executable, "-c", SMALL, "--quiet", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def run_alone(code, devices):
     """Python with this folder's modules, in a process with so many devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "XLA_FLAGS": f"{FLAGS}{devices}", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
 
@@ -145,7 +144,7 @@ def test_two_processes_fill_one_folder(alone, tmp_path, address):
     assert Results(tmp_path / "out").manifest["finished"]
 
 
-@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_loss_of_a_process_is_one_line_and_made_good(alone, tmp_path, address, lost, reads_only):
     """Killed after its first chunk; then one process alone goes on and keeps the chunks that were finished."""
     folder = tmp_path / "out"

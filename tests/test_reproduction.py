@@ -187,6 +187,7 @@ def test_inversion_is_the_gaussian_estimate_until_the_covariance_is_singular(rng
     assert estimate_by_inversion(constant, jnp.asarray(message[None, None]), whole).bits == 0
 
 
+@pytest.mark.slow
 def test_shared_edges_are_scaled_for_every_path_through_them():
     """Two paths through one last edge: scaled once they follow the tradeoff table's curve, twice they do not."""
     half = Half(*(own[:600] for own in load_dataset("synthetic").test))
