@@ -1,86 +1,21 @@
-"""What is measured at the output, and the analyses of it: tradeoff, dependence and correlation, as tidy tables."""
+"""The analyses as tidy tables: networks, information, flows, tradeoff, dependence and correlations."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 from scipy.stats import pearsonr
 
-from jaxflow.information.entropy import information_to_accuracy
-from jaxflow.information.estimates import Estimator
-from jaxflow.interventions import Strategy, prune
-from jaxflow.networks import MLP, Params, forward
+from jaxflow.interventions import Strategy
+from jaxflow.outputs import Outputs
 
 Values: TypeAlias = Array | np.ndarray
 ByLayer: TypeAlias = Mapping[int, Values]
 MESSAGES = ("y", "z")
 ROUNDING = 1e-4  # percentage points; smaller effects are float32 rounding and count as 0
 LISTED_NODES = 10  # layers wider than this are left out of the information table
-
-
-class Outputs(NamedTuple):
-    """What an output layer shows, in per cent: see ``measure_outputs``."""
-
-    accuracy: Array
-    bias: Array
-    argmax_accuracy: Array
-    parity_gap: Array
-    odds_gap: Array
-
-
-def pruned_logits(
-    network: MLP, params: Params, selection: Params, factor: float | Array, start: Float[Array, "N n"]
-) -> Float[Array, "N 2"]:
-    """Logits of a network after an intervention, from the activations of its first layer on."""
-    return forward(network, prune(params, selection, factor), start)[-1]
-
-
-def measure_outputs(
-    logits: Float[Array, "*batch N 2"], y: Int[Array, " N"], z: Int[Array, " N"], estimator: Estimator
-) -> Outputs:
-    """Accuracy, bias and the gaps of the network's own decision, in per cent, for any leading axes.
-
-    accuracy and bias: the accuracies that I(Y; Ŷ) and I(Z; Ŷ) stand for, Ŷ both logits (Venkatesh et al. 2021,
-    defs. 2, 3). Because they can hide damage to the decision Ŷ = argmax: its accuracy,
-    parity_gap = P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0) and odds_gap = max_y |P(Ŷ=1|Z=1,Y=y) − P(Ŷ=1|Z=0,Y=y)|. A cell (y, z) without
-    samples adds no gap.
-    """
-    messages = jnp.stack([y, z])
-    bits = estimator(messages.astype(logits.dtype), logits[..., None, :, :])[..., -1]
-    decisions = jnp.vectorize(partial(decision_measures, messages=messages), signature="(s,c)->(k)")(logits)
-    return outputs(bits, decisions, messages)
-
-
-@jax.jit
-def outputs(
-    bits: Float[Array, "*batch 2"], decisions: Float[Array, "*batch 3"], messages: Int[Array, "2 N"]
-) -> Outputs:
-    """``measure_outputs`` from the information in the logits about y and z, and the measures of the decisions."""
-    probabilities = messages.astype(bits.dtype).mean(axis=-1)
-    accuracies = information_to_accuracy(bits, jnp.broadcast_to(probabilities, bits.shape))
-    return Outputs(*jnp.moveaxis(100 * jnp.concatenate([accuracies, decisions], axis=-1), -1, 0))
-
-
-@jax.jit
-def decision_measures(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"]) -> Float[Array, "3"]:
-    """Accuracy, parity gap and odds gap of the argmax, as fractions."""
-    y, z = messages
-    decision = logits[:, 1] > logits[:, 0]
-
-    def gap(cell: Array) -> Array:
-        """P(Ŷ=1|Z=1, cell) − P(Ŷ=1|Z=0, cell)."""
-        groups = [cell & (z == value) for value in (1, 0)]
-        counts = [jnp.sum(group) for group in groups]
-        rates = [jnp.sum(decision & group) / jnp.maximum(n, 1) for group, n in zip(groups, counts, strict=True)]
-        return jnp.where(jnp.minimum(*counts) > 0, rates[0] - rates[1], 0)
-
-    odds = jnp.maximum(*(jnp.abs(gap(y == value)) for value in (0, 1)))
-    return jnp.stack([jnp.mean(decision == (y == 1)), gap(jnp.ones_like(decision)), odds])
 
 
 def tidy(**columns: object) -> pd.DataFrame:
@@ -95,15 +30,10 @@ def _network_major(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def networks_table(networks: np.ndarray, outputs: Outputs) -> pd.DataFrame:
-    """Unpruned networks: argmax_accuracy, output_accuracy, output_bias, parity_gap, odds_gap, per cent."""
-    return tidy(
-        network=networks,
-        argmax_accuracy=outputs.argmax_accuracy,
-        output_accuracy=outputs.accuracy,
-        output_bias=outputs.bias,
-        parity_gap=outputs.parity_gap,
-        odds_gap=outputs.odds_gap,
-    )
+    """Unpruned networks, per cent: the fields of ``Outputs``; accuracy and bias as output_accuracy and output_bias."""
+    fields = outputs._asdict()
+    argmax_accuracy, accuracy, bias = (fields.pop(name) for name in ("argmax_accuracy", "accuracy", "bias"))
+    return tidy(network=networks, argmax_accuracy=argmax_accuracy, output_accuracy=accuracy, output_bias=bias, **fields)
 
 
 def training_table(networks: np.ndarray, loss: Values, learning_rate: Values) -> pd.DataFrame:

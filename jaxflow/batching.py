@@ -18,10 +18,14 @@ from jaxflow.errors import InputError
 Out = TypeVar("Out")
 
 CPU_BYTES, CPU_MOST = 2**18, 25  # a batch that stays in a core's second cache; XLA inlines small loops up to about 40
+CPU_TOGETHER, CPU_WORK = 100, 10**12  # networks of a chunk; multiplications, about a minute on two cores
 ACCELERATOR_BYTES = 2**30
+MOST_TOGETHER = 10_000
 AXIS = "networks"  # of the mesh of devices
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
+LIGHT = {"xla_backend_optimization_level": 1}
+"""Compiler options of programs that run as fast with less optimisation: a sixth less time to compile."""
 BRIEF = {"xla_backend_optimization_level": 0}
 """Compiler options of what takes longer to compile than to run: half of the time to compile."""
 
@@ -64,6 +68,21 @@ def lanes(item_bytes: int) -> int:
     return max(1, ACCELERATOR_BYTES // item_bytes)
 
 
+def side_by_side(item_bytes: int, item_work: int) -> int:
+    """Number of items to hold at once, for hours of items: what fits into a quarter of the free memory.
+
+    On a CPU no more than 100, nor than about a minute's work, so that what is done can be saved.
+
+    Args:
+        item_bytes: what stays in memory of one item.
+        item_work: multiplications that one item takes, roughly.
+    """
+    fit = free_bytes() // (4 * item_bytes)
+    if jax.default_backend() == "cpu":
+        fit = min(fit, CPU_TOGETHER, max(cores(), CPU_WORK // item_work))
+    return max(1, min(fit, MOST_TOGETHER))
+
+
 def nodes_together() -> int:
     """Nodes whose 2ⁿ subsets are computed together: in a core's cache on a CPU, enough to fill anything else."""
     return 16 if jax.default_backend() == "cpu" else 22
@@ -102,16 +121,26 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     Args:
         function: compiled, of a pytree with a leading axis, which its results have too.
         items: pytree with a leading axis.
+
+    Returns:
+        What ``function`` returns. From a CPU's cores they are NumPy arrays: to cut and join JAX's would compile a
+        program for every shape.
     """
     count = _count(items)
     parts = 1 if _shards() > 1 else min(cores(), count)
     if parts == 1:
         return function(items)
     width = -(-count // parts)
-    split = [jax.tree.map(partial(_part, start=part * width, width=width), items) for part in range(parts)]
+    host = jax.tree.map(np.asarray, items)  # views of what already lies in the host's memory
+    split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
-        results = list(pool.map(lambda part: jax.block_until_ready(function(part)), split))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *results)
+        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.tree.map(jnp.asarray, part))), split))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+
+
+def _host_part(a: np.ndarray, start: int, width: int) -> np.ndarray:
+    """``_part`` of a NumPy array."""
+    return a[np.minimum(np.arange(start, start + width), len(a) - 1)] if start + width > len(a) else a[start:][:width]
 
 
 def _count(items: Any) -> int:

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import LISTED_NODES, Outputs, decision_measures, outputs, pruned_logits
-from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
+from jaxflow.analyses import LISTED_NODES, Values
+from jaxflow.batching import ALONE, BRIEF, LIGHT, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, noise_floor
-from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, subset_members
+from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
 from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together
 from jaxflow.interventions import (
@@ -26,15 +26,19 @@ from jaxflow.interventions import (
     edge_ranks,
     flow_scores,
     magnitude_scores,
+    prune,
     random_scores,
     select,
 )
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
+from jaxflow.outputs import Outputs, decision_measures, outputs_of, traced_outputs
 from jaxflow.removals import logits_without
 
 PERMUTATIONS = 20  # of the message, for the noise floor
 MOST_TOGETHER = 32  # interventions by factors in one call
 BLOCK_BYTES = 2**28  # of information values that are held at once
+FEW_EDGES = 256  # that are removed by the program of the sweep
+NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
 
 class Fits(NamedTuple):
@@ -42,6 +46,22 @@ class Fits(NamedTuple):
 
     total: np.ndarray
     unconverged: np.ndarray
+
+
+class Interventions(NamedTuple):
+    """Interventions on every network, one a row: weights chosen by rank, or one edge, are multiplied by a factor.
+
+    Attributes:
+        ranking: number of the ranking ``[G]``.
+        level: edges of rank below it are chosen ``[G]``.
+        factor: what they are multiplied by ``[G]``.
+        edge: one more edge (layer, source, target) ``[G, 3]``; a layer that is not there for none.
+    """
+
+    ranking: Any
+    level: Any
+    factor: Any
+    edge: Any
 
 
 class LayerFlows(NamedTuple):
@@ -116,10 +136,12 @@ def measure_flows(
     estimate: Estimate,
     advance: Advance = ignore,
     exact: Callable[..., ExactFlows] | None = None,
+    layer_bits: LayerBits | None = None,
 ) -> Flows:
     """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
 
-    The input layer of networks without embeddings is the same for all and estimated once.
+    An estimator that runs under ``jit`` is compiled together with the networks, from inputs to node flows. The others
+    get arrays; of networks without embeddings the input layer is then the same for all and estimated once.
 
     Args:
         params: stacked parameters of ``network``.
@@ -130,26 +152,33 @@ def measure_flows(
         estimate: of information.
         advance: told how many (network, message, subset) are done.
         exact: flows of layers too wide to list, see ``EstimatorSpec``.
+        layer_bits: the estimator under ``jit``, if it can, see ``EstimatorSpec``.
     """
-    activations = dict(enumerate(_activations(params, x, network)))
     values = messages.astype(x.dtype)
-    layers, fits, draws = {}, [], None
-    for layer in range(first_layer, len(activations)):
-        own = activations[layer][:1] if layer == 0 and not network.categories else activations[layer]
+    show = partial(_shown, x=x, messages=messages, network=network, first_layer=first_layer, layer_bits=layer_bits)
+    kept, layers, measured = on_all_cores(show, params)
+    for own in layers.values():
+        advance(own.bits[0].size * len(own.bits))
+    fits, draws = [], None
+    for layer in sorted(set(kept) - set(layers)) if layer_bits else sorted(kept):
+        own = kept[layer][:1] if layer == 0 and not network.categories else kept[layer]
         found, draws, spent = _layer_flows(own, values, estimate, advance, exact)
-        layers[layer], *shared = jax.tree.map(partial(_for_all, len(activations[layer])), (found, spent))
+        layers[layer], *shared = jax.tree.map(partial(_for_all, len(kept[layer])), (found, spent))
         fits += shared
+    if layer_bits is None:
+        measured = outputs_of(jnp.asarray(layers[max(layers)].bits[..., -1]), measured, messages[0])
     weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
-    edge = {layer: _edge_flows(layers[layer].node, kernel) for layer, kernel in weights.items()}
-    decisions = jax.vmap(decision_measures, (0, None))(activations[len(activations) - 1], messages[0])
-    measured = outputs(jnp.asarray(layers[len(activations) - 1].bits[..., -1]), decisions, messages[0])
-    return Flows(layers, edge, measured, activations[first_layer], draws, jax.tree.map(lambda *n: sum(n), *fits))
+    edge = _edge_flows({layer: layers[layer].node for layer in weights}, weights)
+    none = Fits(*np.zeros((2, len(kept[first_layer]), 2), int))
+    total = jax.tree.map(lambda *n: sum(n), none, *fits)
+    return Flows({layer: layers[layer] for layer in sorted(layers)}, edge, measured, kept[first_layer], draws, total)
 
 
 @jax.jit
-def _edge_flows(node: Float[Array, "S 2 n"], kernel: Float[Array, "S n m"]) -> Float[Array, "S 2 n m"]:
-    """Edge flows of every network about both messages."""
-    return jax.vmap(jax.vmap(edge_flows, (0, None)))(node, kernel)
+def _edge_flows(node: dict[int, Any], weights: dict[int, Any]) -> dict[int, Array]:
+    """Edge flows of every network about both messages, layer → ``[S, 2, n, m]``."""
+    each = jax.vmap(jax.vmap(edge_flows, (0, None)))
+    return {layer: each(node[layer], kernel) for layer, kernel in weights.items()}
 
 
 def _for_all(networks: int, values: Any) -> Any:
@@ -157,14 +186,68 @@ def _for_all(networks: int, values: Any) -> Any:
     return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
-@partial(jax.jit, static_argnames=("network",))
-def _activations(params: Params, x: Float[Array, "N d"], network: MLP) -> tuple[Float[Array, "S N _"], ...]:
-    """Activations of every layer of every network."""
-    return batched_map(partial(forward, network), params, 8 * x.shape[0] * sum(network.widths), x)
+@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE | LIGHT)
+def _shown(
+    params: Params,
+    x: Float[Array, "N d"],
+    messages: Int[Array, "P 2 N"],
+    network: MLP,
+    first_layer: int,
+    layer_bits: LayerBits | None,
+) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
+    """Activations, flows and outputs of every network.
+
+    With ``layer_bits``: activations of the first analysed layer and of those too wide to list, flows of the others, and
+    outputs. Without: activations of all analysed layers, no flows, and the measures of the decisions.
+    """
+
+    def one(params: Params, x: Array, messages: Array) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
+        activations = dict(enumerate(forward(network, params, x)))
+        analysed = {layer: own for layer, own in activations.items() if layer >= first_layer}
+        logits = activations[len(activations) - 1]
+        if layer_bits is None:
+            return analysed, {}, decision_measures(logits, messages[0])
+        listed = {layer: own for layer, own in analysed.items() if own.shape[1] <= LISTED_NODES}
+        kept = {layer: own for layer, own in analysed.items() if layer == first_layer or layer not in listed}
+        flows = _listed_flows(listed, messages, layer_bits)
+        whole = flows[len(activations) - 1].bits[:, -1]
+        return kept, flows, outputs_of(whole, decision_measures(logits, messages[0]), messages[0])
+
+    listed = [width for width in network.widths if width <= LISTED_NODES]
+    item_bytes = 8 * x.shape[0] * sum(network.widths) + 16 * messages[..., 0].size * sum(2**n for n in listed)
+    return batched_map(one, params, item_bytes, x, messages)
+
+
+def _listed_flows(
+    layers: dict[int, Float[Array, "N _"]], messages: Int[Array, "P 2 N"], layer_bits: LayerBits
+) -> dict[int, LayerFlows]:
+    """Flows of one network's layers, fields without the axis S; layers of equal width share one trace.
+
+    Layers of up to ``NARROW`` nodes count as equally wide: constant nodes are added to them, which carry nothing.
+    """
+    groups: dict[int, list[int]] = {}
+    for layer, own in layers.items():
+        groups.setdefault(max(own.shape[1], NARROW), []).append(layer)
+    about = messages.reshape(-1, messages.shape[-1]).astype(jnp.float32)
+    found = {}
+    for members in groups.values():
+        nodes = max(layers[layer].shape[1] for layer in members)
+        stacked = jnp.stack(
+            [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
+        )
+        bits = jax.vmap(partial(layer_bits, about))(stacked).reshape(len(members), *messages.shape[:2], -1)
+        found |= {layer: _layer_of(own, layers[layer].shape[1]) for layer, own in zip(members, bits, strict=True)}
+    return found
+
+
+def _layer_of(bits: Float[Array, "P 2 T"], nodes: int) -> LayerFlows:
+    """Flows of a layer's own nodes from bits that list constant ones after them."""
+    flow, witness = node_flows(bits[..., : 2**nodes])
+    return LayerFlows(bits[0, :, : 2**nodes], flow[0], witness[0], _null95(flow[1:]))
 
 
 def _layer_flows(
-    layer: Float[Array, "S N n"],
+    layer: Float[Values, "S N n"],
     messages: Float[Array, "P 2 N"],
     estimate: Estimate,
     advance: Advance,
@@ -177,7 +260,7 @@ def _layer_flows(
     width = max(1, BLOCK_BYTES // (8 * messages[..., 0].size * len(members)))
     found = []
     for start in range(0, len(layer), width):
-        estimates = estimate(layer[start : start + width], messages, members, advance=advance)
+        estimates = estimate(jnp.asarray(layer[start : start + width]), messages, members, advance=advance)
         own = _node_flows(jnp.asarray(estimates.bits, layer.dtype))
         whole = None if estimates.draws is None else estimates.draws[:, :, -1]
         found.append((own, whole, _fits(estimates)))
@@ -185,7 +268,7 @@ def _layer_flows(
 
 
 def _exact_layer_flows(
-    layer: Float[Array, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
+    layer: Float[Values, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
 ) -> LayerFlows:
     """Flows in one wide layer, as many networks at a time as there are cores and memory."""
     nodes, found = layer.shape[-1], []
@@ -207,9 +290,9 @@ def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
     return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]))
 
 
-def _null95(flow: Float[Array, "permutations S 2 n"]) -> Float[Array, "S 2"]:
+def _null95(flow: Float[Array, "permutations *S 2 n"]) -> Float[Array, "*S 2"]:
     """Noise floor, NaN without permutations."""
-    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:3], jnp.nan)
+    return noise_floor(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
 
 
 def _fits(estimates: Estimates) -> Fits:
@@ -267,8 +350,8 @@ def strategy_ranks(
 
 def measure_interventions(
     params: Params,
-    start: Float[Array, "S N n"],
-    ranks: Int[Array, "S K L W W"],
+    start: Float[Values, "S N n"],
+    ranks: Int[Values, "S K L W W"],
     levels: Sequence[int],
     factors: Sequence[float],
     unpruned: Outputs,
@@ -278,6 +361,7 @@ def measure_interventions(
     draws: Any = None,
     width: int = MOST_TOGETHER,
     advance: Advance = ignore,
+    layer_bits: LayerBits | None = None,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks after every intervention and factor, fields ``[S, K, F]``, and the fits behind them.
 
@@ -296,25 +380,23 @@ def measure_interventions(
         draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
         width: interventions by factors that are measured together.
         advance: told how many (network, intervention, factor, message) are done.
+        layer_bits: the estimator under ``jit``, if it can: all of it is then one program, which keeps no logits.
     """
     pairs = np.array([(k, f) for k, f in product(range(len(levels)), range(len(factors))) if factors[f] != 1], int)
-    prune = partial(_pruned, messages=messages, network=network)
+    k, f = pairs.reshape(-1, 2).T
+    nowhere = np.tile([ranks.shape[2], 0, 0], (len(pairs), 1))
+    rows = Interventions(k, np.array(levels, int)[k], np.array(factors, start.dtype)[f], nowhere)
+    apply = partial(_pruned, messages=messages, network=network, layer_bits=layer_bits)
+    found, fits = _in_groups(apply, (params, start, ranks), rows, width, messages, estimate, draws, advance)
     measured = jax.tree.map(lambda field: np.tile(field[:, None, None], (1, len(levels), len(factors))), unpruned)
-    fits = [Fits(*np.zeros((2, len(start), 2), int))]
-    for own in (pairs[begin : begin + width] for begin in range(0, len(pairs), width)):
-        k, f = _filled(own, width).T
-        values = jnp.asarray(np.array(levels)[k]), jnp.asarray(np.array(factors)[f], start.dtype)
-        pruned = on_all_cores(lambda items, values=values: prune(items, *values), (params, start, ranks[:, k]))
-        found, spent = _estimated(pruned, len(own), messages, estimate, draws, advance)
-        for field, values in zip(measured, found, strict=True):
-            field[:, *own.T] = values
-        fits.append(spent)
-    return measured, jax.tree.map(lambda *n: sum(n), *fits)
+    for field, values in zip(measured, found, strict=True):
+        field[:, k, f] = values
+    return measured, fits
 
 
 def measure_removals(
     params: Params,
-    start: Float[Array, "S N n"],
+    start: Float[Values, "S N n"],
     edges: Int[np.ndarray, "E 3"],
     messages: Int[Array, "2 N"],
     network: MLP,
@@ -322,10 +404,13 @@ def measure_removals(
     draws: Any = None,
     width: int = MOST_TOGETHER,
     advance: Advance = ignore,
+    layer_bits: LayerBits | None = None,
+    ranks: Int[Values, "S K L W W"] | None = None,
 ) -> tuple[Outputs, Fits]:
     """Outputs of all networks with every edge alone removed, fields ``[S, E]``, and the fits behind them.
 
-    What ``measure_interventions`` measures at factor 0, computed from the edge's layer on.
+    What ``measure_interventions`` measures at factor 0. Few edges are removed by its program, if that has been compiled
+    for these ``ranks``; many, in deep networks, from the edge's layer on.
 
     Args:
         params: stacked parameters of ``network``, which begins at the first analysed layer.
@@ -337,13 +422,49 @@ def measure_removals(
         draws: hyperparameters to keep, ``[S, 2, 5]``; None searches them anew.
         width: edges that are measured together.
         advance: told how many (network, edge, message) are done.
+        layer_bits: as in ``measure_interventions``.
+        ranks: as in ``measure_interventions``, to share its program; their values play no part.
     """
-    found, fits = [], []
-    remove = partial(_removed, messages=messages, network=network)
-    for own in (edges[begin : begin + width] for begin in range(0, len(edges), width)):
-        filled = jnp.asarray(_filled(own, width))
-        removed = on_all_cores(lambda items, filled=filled: remove(items, filled), (params, start))
-        outputs, spent = _estimated(removed, len(own), messages, estimate, draws, advance)
+    if ranks is None or len(edges) > FEW_EDGES:
+        remove = partial(_removed, messages=messages, network=network, layer_bits=layer_bits)
+        return _in_groups(remove, (params, start), edges, width, messages, estimate, draws, advance)
+    none = np.zeros(len(edges), int)
+    rows = Interventions(none, none, np.zeros(len(edges), start.dtype), edges)
+    apply = partial(_pruned, messages=messages, network=network, layer_bits=layer_bits)
+    return _in_groups(apply, (params, start, ranks), rows, width, messages, estimate, draws, advance)
+
+
+def _in_groups(
+    apply: Callable[..., Any],
+    items: Any,
+    rows: Any,
+    width: int,
+    messages: Int[Array, "2 N"],
+    estimate: Estimate,
+    draws: Any,
+    advance: Advance,
+) -> tuple[Outputs, Fits]:
+    """Outputs under every intervention, fields ``[S, G]``, ``width`` of them at a time, and the fits behind them.
+
+    Args:
+        apply: compiled, of items and ``width`` of the rows: what is seen of the networks then, see ``_seen``.
+        items: of the networks, with a leading axis S.
+        rows: of the interventions, a pytree with a leading axis G.
+        width: interventions in one call.
+        messages: y and z.
+        estimate: of information.
+        draws: hyperparameters to keep.
+        advance: told how many (network, intervention, message) are done.
+    """
+    count, networks = len(jax.tree.leaves(rows)[0]), len(items[1])
+    found = [Outputs(*np.zeros((len(Outputs._fields), networks, 0), np.float32))]
+    fits = [Fits(*np.zeros((2, networks, 2), int))]
+    for begin in range(0, count, width):
+        own = jax.tree.map(lambda a, begin=begin: a[begin : begin + width], rows)
+        size = len(jax.tree.leaves(own)[0])
+        filled = jax.tree.map(partial(_filled, width=width), own)
+        seen = on_all_cores(lambda items, filled=filled: apply(items, filled), items)
+        outputs, spent = _estimated(seen, size, messages, estimate, draws, advance)
         found.append(outputs)
         fits.append(spent)
     joined = jax.tree.map(lambda *fields: np.concatenate(fields, axis=1), *found)
@@ -351,26 +472,40 @@ def measure_removals(
 
 
 def _filled(rows: np.ndarray, width: int) -> np.ndarray:
-    """Rows with the last one repeated up to ``width``: one trace."""
-    return np.pad(rows, ((0, width - len(rows)), (0, 0)), "edge")
+    """Pad to ``width`` rows by repeating the last, so that all groups share one compilation."""
+    return rows[np.minimum(np.arange(width), len(rows) - 1)]
 
 
 def _estimated(
-    measured: tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]],
+    measured: Outputs | tuple[Any, Any],
     count: int,
     messages: Int[Array, "2 N"],
     estimate: Estimate,
     draws: Any,
     advance: Advance,
 ) -> tuple[Outputs, Fits]:
-    """Outputs of networks under the first ``count`` of G interventions, ``[S, count]``, and the fits behind them."""
-    logits, decisions = (a[:, :count] for a in measured)
-    flat = logits.reshape(-1, *logits.shape[2:])
+    """Outputs of networks under the first ``count`` of G interventions, ``[S, count]``, and the fits behind them.
+
+    Args:
+        measured: outputs ``[S, G]``; or logits ``[S, G, N, 2]``, to be estimated, and decisions ``[S, G, 5]``.
+        count: interventions that are asked for.
+        messages: y and z.
+        estimate: of information.
+        draws: hyperparameters to keep.
+        advance: told how many (network, intervention, message) are done.
+    """
+    measured = jax.tree.map(lambda a: np.asarray(a)[:, :count], measured)
+    networks = len(measured[0])
+    if isinstance(measured, Outputs):
+        advance(2 * networks * count)
+        return measured, Fits(*np.zeros((2, networks, 2), int))
+    logits, decisions = measured
+    flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
     kept = None if draws is None else np.repeat(draws, count, axis=0)
     found = estimate(flat, messages[None].astype(flat.dtype), np.ones((1, 2), bool), draws=kept, advance=advance)
-    bits = jnp.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(len(logits), count, 2)
-    spent = jax.tree.map(lambda n: n.reshape(len(logits), count, 2).sum(axis=1), _fits(found))
-    return outputs(bits, decisions, messages), spent
+    bits = np.asarray(found.bits[0, :, :, 0], flat.dtype).reshape(networks, count, 2)
+    spent = jax.tree.map(lambda n: n.reshape(networks, count, 2).sum(axis=1), _fits(found))
+    return outputs_of(jnp.asarray(bits), jnp.asarray(decisions), messages), spent
 
 
 def group_width(*counts: int) -> int:
@@ -382,39 +517,51 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
 def _pruned(
-    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S G L W W"]],
-    levels: Int[Array, " G"],
-    factors: Float[Array, " G"],
+    items: tuple[Params, Float[Array, "S N n"], Int[Array, "S K L W W"]],
+    rows: Interventions,
     messages: Int[Array, "2 N"],
     network: MLP,
-) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
-    """Logits of networks after every intervention by its factor, and the measures of their decisions."""
+    layer_bits: LayerBits | None,
+) -> Any:
+    """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Array, Array], levels: Array, factors: Array, messages: Array) -> tuple[Array, Array]:
+    def one(item: tuple[Params, Array, Array], rows: Interventions, messages: Array) -> Any:
         own, begin, ranks = item
 
-        def pruned(rank: Array, level: Array, factor: Array) -> Array:
-            return pruned_logits(network, own, select(own, rank, level), factor, begin)
+        def pruned(row: Interventions) -> Any:
+            chosen = ranks[row.ranking].at[tuple(row.edge)].set(-1, mode="drop")
+            params = prune(own, select(own, chosen, row.level), row.factor)
+            return _seen(forward(network, params, begin)[-1], messages, layer_bits)
 
-        logits = jax.vmap(pruned)(ranks, levels, factors)
-        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+        return jax.vmap(pruned)(rows)
 
-    item_bytes = 8 * len(factors) * items[1].shape[1] * sum(network.widths)
-    return batched_map(one, items, item_bytes, levels, factors, messages)
+    item_bytes = 8 * len(rows.level) * items[1].shape[1] * sum(network.widths)
+    return batched_map(one, items, item_bytes, rows, messages)
 
 
-@partial(jax.jit, static_argnames=("network",), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
 def _removed(
-    items: tuple[Params, Float[Array, "S N n"]], edges: Int[Array, "G 3"], messages: Int[Array, "2 N"], network: MLP
-) -> tuple[Float[Array, "S G N 2"], Float[Array, "S G 3"]]:
-    """Logits of networks without each of the edges, and the measures of their decisions."""
+    items: tuple[Params, Float[Array, "S N n"]],
+    edges: Int[Array, "G 3"],
+    messages: Int[Array, "2 N"],
+    network: MLP,
+    layer_bits: LayerBits | None,
+) -> Any:
+    """What networks show without each of the edges, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Array], edges: Array, messages: Array) -> tuple[Array, Array]:
+    def one(item: tuple[Params, Array], edges: Array, messages: Array) -> Any:
         logits = logits_without(network, *item, edges)
-        return logits, jax.vmap(decision_measures, (0, None))(logits, messages)
+        return jax.vmap(partial(_seen, messages=messages, layer_bits=layer_bits))(logits)
 
     samples, inputs = items[1].shape[1:]
     item_bytes = 4 * samples * (inputs + max(network.widths) * (len(network.widths) + 2 * len(edges)))
     return batched_map(one, items, item_bytes, edges, messages)
+
+
+def _seen(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"], layer_bits: LayerBits | None) -> Any:
+    """The outputs of one network; for an estimator that must see arrays the logits, and what its decisions measure."""
+    if layer_bits is None:
+        return logits, decision_measures(logits, messages)
+    return traced_outputs(logits, messages, layer_bits)

@@ -1,5 +1,6 @@
 """The one function that runs a config through everything: networks, flows, interventions, tables, figures."""
 
+import dataclasses
 import importlib.metadata
 import platform
 import time
@@ -17,7 +18,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxflow import analyses, figures
-from jaxflow.batching import local_mesh, on_all_cores, spread_over
+from jaxflow.batching import local_mesh, on_all_cores, side_by_side, spread_over
 from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError
 from jaxflow.hosts import Hosts
@@ -35,6 +36,7 @@ from jaxflow.measurements import (
     strategy_ranks,
 )
 from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
+from jaxflow.outputs import Outputs
 from jaxflow.predictors import predictors
 from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
@@ -74,8 +76,8 @@ class Measured(NamedTuple):
 
     trained: Trained
     flows: Flows
-    tradeoff: analyses.Outputs
-    removed: analyses.Outputs
+    tradeoff: Outputs
+    removed: Outputs
     fits: dict[str, Fits]
 
 
@@ -119,7 +121,8 @@ def run(
     path = Path(out) if out is not None else Path("results") / f"{config.name}-{config.estimator}"
     identity = {**config.as_json(), "data": dataset.fingerprint()}
     del identity["seeds"]
-    with _opened(path, config, identity, overwrite, hosts) as (results, manifest):
+    planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(config, network, dataset, hosts))
+    with _opened(path, planned, identity, overwrite, hosts) as (results, manifest):
         mesh = local_mesh(devices)
         if hosts.processes > 1:
             _check_memory(config, network, dataset, report)
@@ -130,6 +133,24 @@ def run(
         if hosts.process == 0:
             _finish(results, manifest, config, dataset, report)
     return results
+
+
+def chunk_size(config: Config, network: MLP, dataset: Dataset, hosts: Hosts) -> int:
+    """Networks that are processed and saved together when the config leaves it open.
+
+    An accelerator gets as many as it can hold; a CPU at most 100, which are as fast as more, and about a minute's work,
+    which is what an interruption may lose. Few for estimators that search hyperparameters for minutes. With several
+    hosts JAX does not run yet when process 0 plans: 25, or less so that every process has a share.
+    """
+    if ESTIMATORS[config.estimator].searches:
+        return 2 if config.estimator == "kernel-svm" else 25
+    if hosts.processes > 1:
+        return min(25, -(-config.seeds // hosts.processes))
+    rows, inputs = dataset.test.x.shape
+    widths = (inputs, *network.widths)[config.first_layer :]
+    edges = sum(n * m for n, m in pairwise(widths))
+    swept = len(config.strategies) * len(config.factors)
+    return side_by_side(item_bytes=8 * rows * sum(widths), item_work=rows * edges * (swept + edges))
 
 
 @contextmanager
@@ -261,8 +282,10 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
     _check_finite(trained, start)
     estimate, permuted = _estimator(config, null_key, messages)
     with stages("flows") as advance:
-        exact = ESTIMATORS[config.estimator].flows
-        flows = measure_flows(trained.params, x, permuted, network, config.first_layer, estimate, advance, exact)
+        spec = ESTIMATORS[config.estimator]
+        flows = measure_flows(
+            trained.params, x, permuted, network, config.first_layer, estimate, advance, spec.flows, spec.layer_bits
+        )
     control_keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
     edges = analyses.edge_list(dict(enumerate(kernels(tail_params(trained.params, config.first_layer)))))
     shared = _shared(inputs, trained.params, flows, estimate, len(edges))
@@ -276,7 +299,7 @@ def _measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Measured
             ranks=ranks, levels=levels, factors=config.factors, unpruned=flows.outputs, advance=advance, **shared
         )
     with stages("dependence") as advance:
-        removed, removed_fits = measure_removals(edges=edges, advance=advance, **shared)
+        removed, removed_fits = measure_removals(edges=edges, ranks=ranks, advance=advance, **shared)
     fits = {"flows": flows.fits, "tradeoff": tradeoff_fits, "dependence": removed_fits}
     return Measured(trained, flows._replace(start=jnp.zeros(width), draws=None), tradeoff, removed, fits)
 
@@ -302,6 +325,7 @@ def _shared(inputs: Inputs, params: Params, flows: Flows, estimate: Estimate, ed
         "network": tail_network(inputs.network, config.first_layer),
         "estimate": estimate,
         "draws": flows.draws if config.tune == "once" else None,
+        "layer_bits": ESTIMATORS[config.estimator].layer_bits,
         "width": group_width(swept, edges),
     }
 

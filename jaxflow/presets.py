@@ -53,7 +53,8 @@ class Config:
             unpruned output, to be kept under pruning.
         seed: of initialisations, shuffles, permutations and the random control.
         data_seed: of the draw of rows; None draws the authors' rows.
-        chunk: networks processed, kept in memory and saved together.
+        chunk: networks processed, kept in memory and saved together; None for what suits the device, see
+            ``pipeline.chunk_size``.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Config:
     tune: str = "each"
     seed: int = 0
     data_seed: int | None = None
-    chunk: int = 25
+    chunk: int | None = None
 
     def __post_init__(self) -> None:
         """Make sequences tuples and refuse what no dataset could make right."""
@@ -80,7 +81,7 @@ class Config:
             raise InputError("an experiment needs at least one strategy and one factor")
         if self.seeds < 1:
             raise InputError(f"seeds is the number of networks, at least 1, not {self.seeds}")
-        if self.chunk < 1:
+        if self.chunk is not None and self.chunk < 1:
             raise InputError(f"chunk is the number of networks in a chunk, at least 1, not {self.chunk}")
         if not 0 <= self.seed < 2**32 or (self.data_seed is not None and not 0 <= self.data_seed < 2**32):
             raise InputError("a seed must be between 0 and 4294967295")
@@ -144,7 +145,6 @@ PRESETS = {
         "mnist",
         hidden=(6, 6, 6, 6, 6),
         first_layer=1,
-        chunk=10,
         strategies=strategy_grid(nodes=(1, 2, 3, 6, 12), edges=(2, 3, 6, 9, 18, 36), paths=(1, 2, 3, 6)),
     ),
 }
@@ -170,8 +170,6 @@ def preset(name: str, **changes: Any) -> Config:
     spec = ESTIMATORS.get(changes.get("estimator", PRESETS[name].estimator))
     if spec and spec.searches:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
-    if spec is ESTIMATORS["kernel-svm"]:
-        changes = {"chunk": 2, **changes}  # minutes each on a CPU: little is lost when interrupted
     return dataclasses.replace(PRESETS[name], **changes)
 
 

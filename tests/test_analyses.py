@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from jaxflow import analyses
-from jaxflow.analyses import Outputs, correlations, measure_outputs
+from jaxflow.analyses import correlations
 from jaxflow.information import gaussian
+from jaxflow.outputs import Outputs, measure_outputs
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_information_rows_are_network_major_and_wide_layers_left_out(rng):
 
 
 def test_effects_of_rounding_count_as_none():
-    unpruned, removed = Outputs(*np.full((5, 1), 70.0)), Outputs(*np.full((5, 1, 4), 70.00001))
+    unpruned, removed = Outputs(*np.full((7, 1), 70.0)), Outputs(*np.full((7, 1, 4), 70.00001))
     edges = np.array([[0, i, 0] for i in range(4)])
     flows = {0: np.arange(8.0).reshape(1, 2, 4, 1)}
     table = analyses.dependence_table(np.array([0]), edges, flows, unpruned, removed)
@@ -118,8 +119,8 @@ def test_dependence_pairs_every_edge_with_its_effect(rng):
     weights = {1: rng.normal(size=(2, 3, 2)), 2: rng.normal(size=(2, 2, 2))}
     flows = {layer: rng.random((2, 2, *w.shape[1:])) for layer, w in weights.items()}
     edges = analyses.edge_list(weights)
-    unpruned = Outputs(*rng.random((5, 2)))
-    removed = Outputs(*rng.random((5, 2, 10)))
+    unpruned = Outputs(*rng.random((7, 2)))
+    removed = Outputs(*rng.random((7, 2, 10)))
     table = analyses.dependence_table(np.array([0, 1]), edges, flows, unpruned, removed)
     assert len(table) == 2 * 10 * 2
     row = table[(table.network == 1) & (table.layer == 2) & (table.source == 1) & (table.target == 0)]

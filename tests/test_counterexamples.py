@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from jaxflow import edge_flows, node_flows, prune
-from jaxflow.analyses import measure_outputs
 from jaxflow.information import gaussian
 from jaxflow.interventions import edge_ranks, flow_scores, select
 from jaxflow.networks import MLP, forward, kernels
+from jaxflow.outputs import measure_outputs
 
 N = 20_000
 

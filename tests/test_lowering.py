@@ -18,7 +18,9 @@ from jax import export
 
 import jaxflow
 from jaxflow.information.cross_validation import nested_folds
+from jaxflow.information.gaussian import layer_bits
 from jaxflow.information.ranks import ranking
+from jaxflow.measurements import Interventions
 from jaxflow.networks import MLP, initial_params
 from jaxflow.presets import strategy_grid
 from jaxflow.training import Training
@@ -27,6 +29,9 @@ NETWORKS, NODES, DEPTH = 500, 24, 21  # a run of equal layers, and more subsets 
 SAMPLES = 211  # of no other test, which might have traced these shapes with a CPU's batches
 MESSAGE = np.arange(SAMPLES) % 2
 NETWORK = MLP((NODES,) * (DEPTH - 1) + (2,))
+LISTED = MLP((6,) * (DEPTH - 1) + (2,))  # all subsets of its hidden layers are listed
+SEEN = {"network": NETWORK, "layer_bits": layer_bits}
+SHOWN = {"network": LISTED, "layer_bits": layer_bits, "first_layer": 0}
 STRATEGIES = strategy_grid(nodes=(1,), edges=(1,), paths=(1,))
 
 
@@ -46,9 +51,9 @@ def shapes(tree: Any) -> Any:
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
 
 
-def params() -> Any:
+def params(network: MLP = NETWORK) -> Any:
     x = jnp.zeros((1, NODES))
-    many = jax.vmap(partial(initial_params, network=NETWORK, x=x))
+    many = jax.vmap(partial(initial_params, network=network, x=x))
     return jax.eval_shape(many, jax.random.split(jax.random.key(0), NETWORKS))
 
 
@@ -68,7 +73,13 @@ def of_quadratic() -> tuple:
 
 def of_sweep() -> tuple:
     items = params(), LAYERS, integers(NETWORKS, 6, DEPTH, NODES, NODES)
-    return items, integers(6), floats(6), MESSAGES
+    return items, Interventions(integers(6), integers(6), floats(6), integers(6, 3)), MESSAGES
+
+
+def of_edges() -> tuple:
+    layers = range(DEPTH - 1)
+    nodes, weights = floats(NETWORKS, 2, NODES), floats(NETWORKS, NODES, NODES)
+    return dict.fromkeys(layers, nodes), dict.fromkeys(layers, weights)
 
 
 def of_strategies() -> tuple:
@@ -88,17 +99,17 @@ ENTRIES = {
     "training.train_many": Entry(
         5, lambda: (keys(), integers(NETWORKS), X, Y), {"network": NETWORK, "config": Training(epochs=3)}
     ),
-    "measurements._activations": Entry(2, lambda: (params(), X), {"network": NETWORK}),
-    "measurements._edge_flows": Entry(0, lambda: (floats(NETWORKS, 2, NODES), floats(NETWORKS, NODES, NODES))),
+    "measurements._shown": Entry(15, lambda: (params(LISTED), X, integers(21, 2, SAMPLES)), SHOWN),
+    "measurements._edge_flows": Entry(0, of_edges),
     "measurements._node_flows": Entry(2, lambda: (floats(21, NETWORKS, 2, 2**10),)),
     "measurements._permuted": Entry(0, lambda: (keys(), MESSAGES, MESSAGES)),
-    "measurements._pruned": Entry(2, of_sweep, {"network": NETWORK}),
-    "measurements._removed": Entry(4, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), {"network": NETWORK}),
+    "measurements._pruned": Entry(5, of_sweep, SEEN),
+    "measurements._removed": Entry(7, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
     "measurements.strategy_ranks": Entry(
         5, of_strategies, {"strategies": STRATEGIES, "samples": SAMPLES, "first_layer": 0}
     ),
-    "analyses.outputs": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 3), MESSAGES)),
-    "analyses.decision_measures": Entry(0, lambda: (floats(SAMPLES, 2), MESSAGES)),
+    "outputs.outputs_of": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 5), MESSAGES)),
+    "outputs.decision_measures": Entry(0, lambda: (floats(SAMPLES, 2), MESSAGES)),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20}),
     "search._all_layers": Entry(
         7, lambda: (LAYERS, floats(NETWORKS, 2, SAMPLES), keys()), {"beam": 4, "restarts": 2, "depth": 6}

@@ -25,12 +25,13 @@ from jaxflow.training import Training, train_many
 OF_CHUNKS = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence")
 TABLES = (*OF_CHUNKS, "correlations", "predictors")
 COLUMNS = {
-    "networks": ["network", "argmax_accuracy", "output_accuracy", "output_bias", "parity_gap", "odds_gap"],
+    "networks": ["network", "argmax_accuracy", "output_accuracy", "output_bias", "parity_gap", "odds_gap",
+                 "threshold_accuracy", "threshold_bias"],
     "information": ["network", "layer", "subset", "message", "bits"],
     "node_flows": ["network", "layer", "node", "message", "flow", "witness", "null95"],
     "edge_flows": ["network", "layer", "source", "target", "weight", "message", "flow"],
     "tradeoff": ["network", "metric", "method", "level", "factor", "accuracy", "bias", "argmax_accuracy", "parity_gap",
-                 "odds_gap"],
+                 "odds_gap", "threshold_accuracy", "threshold_bias"],
     "dependence": ["network", "layer", "source", "target", "message", "flow", "effect"],
     "correlations": ["message", "layer", "r", "p", "points", "nonzero"],
     "predictors": ["message", "layer", "predictor", "r", "low", "high", "rho", "rho_low", "rho_high", "networks",
@@ -217,7 +218,13 @@ def test_uneven_chunks_share_one_trace(tmp_path):
     """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement, which strategies and single
     edges share.
     """
-    functions = (train_many, measurements._activations, measurements._pruned, measurements.strategy_ranks)
+    functions = (
+        train_many,
+        measurements._shown,
+        measurements._pruned,
+        measurements._removed,
+        measurements.strategy_ranks,
+    )
     before = [function._cache_size() for function in functions]
     pipeline.run(changed(hidden=(2,), strategies=strategy_grid(nodes=(1,))), own_dataset(), out=tmp_path / "out")
     assert [function._cache_size() for function in functions] == [count + 1 for count in before]

@@ -9,10 +9,11 @@ import oracles
 import pytest
 
 from jaxflow import Dataset, Half, measurements, networks, pipeline
-from jaxflow.analyses import Outputs, edge_list
-from jaxflow.information.gaussian import estimate
-from jaxflow.measurements import measure_interventions, measure_removals
+from jaxflow.analyses import edge_list
+from jaxflow.information.gaussian import estimate, layer_bits
+from jaxflow.measurements import Interventions, measure_interventions, measure_removals
 from jaxflow.networks import MLP, REPEATED, initial_params, kernels
+from jaxflow.outputs import Outputs
 from jaxflow.presets import Config, strategy_grid
 from jaxflow.training import Training
 
@@ -49,7 +50,7 @@ def test_removals_are_interventions_with_factor_0(network):
     ranks = np.ones((NETWORKS, len(edges), len(kernels(params)), width, width), int)
     for row, edge in enumerate(edges):
         ranks[(slice(None), row, *edge)] = 0
-    unpruned = Outputs(*jnp.zeros((5, NETWORKS)))
+    unpruned = Outputs(*jnp.zeros((len(Outputs._fields), NETWORKS)))
     pruned, expected = measure_interventions(
         params, x, jnp.asarray(ranks), [1] * len(edges), [0.0], unpruned, messages, network, estimate
     )
@@ -57,6 +58,10 @@ def test_removals_are_interventions_with_factor_0(network):
         assert np.ptp(theirs) > 1
         np.testing.assert_allclose(ours, theirs[:, :, 0], atol=3e-3)  # deep networks' logits are almost collinear
     np.testing.assert_array_equal(fits.total, expected.total)
+    for ways in ({"layer_bits": layer_bits}, {"layer_bits": layer_bits, "ranks": jnp.asarray(ranks)}):
+        again, _ = measure_removals(params, x, edges, messages, network, estimate, width=7, **ways)
+        for ours, theirs in zip(again, removed, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=3e-3)
 
 
 def test_removals_against_numpy():
@@ -84,11 +89,11 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
         shapes = jax.eval_shape(lambda: case(network))
         params, x, messages = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
         edges = edge_list(dict(enumerate(kernels(params))))
-        removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, network=network)
-        ranks, levels = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int), jnp.array([1, 2])
-        pruned = measurements._pruned.lower(
-            (params, x, ranks), levels, jnp.zeros(2), messages=messages, network=network
-        )
+        how = {"network": network, "layer_bits": layer_bits}
+        removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, **how)
+        ranks = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int)
+        rows = Interventions(jnp.arange(2), jnp.array([1, 2]), jnp.zeros(2), jnp.asarray(edges[:2]))
+        pruned = measurements._pruned.lower((params, x, ranks), rows, messages, **how)
         return [lowered.as_text().count("dot_general") for lowered in (removed, pruned)]
 
     expected = products(20)

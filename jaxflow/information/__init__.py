@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxflow.information.cross_validation import outer_fold_numbers
 from jaxflow.information.entropy import binary_entropy, information_to_accuracy
-from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, subset_members
+from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, LayerBits, subset_members
 from jaxflow.information.exact import MASK_NODES, ExactFlows, gaussian_flows, memory_needed, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
-from jaxflow.information.gaussian import gaussian
+from jaxflow.information.gaussian import gaussian, layer_bits
 from jaxflow.information.quadratic import estimate as estimate_quadratic
 from jaxflow.information.quadratic import quadratic
 from jaxflow.information.ranks import rank_normalised
@@ -27,6 +27,7 @@ __all__ = [
     "Estimator",
     "EstimatorSpec",
     "ExactFlows",
+    "LayerBits",
     "binary_entropy",
     "check_backend",
     "gaussian",
@@ -51,6 +52,8 @@ class EstimatorSpec:
         most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
         searches: whether it searches hyperparameters, and takes ``backend``.
         flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
+        layer_bits: the estimate as a pure function of one layer, which whatever uses it compiles into one program; None
+            if it must see arrays.
     """
 
     estimate: Callable[..., Estimates]
@@ -58,10 +61,11 @@ class EstimatorSpec:
     most: int
     searches: bool = False
     flows: Callable[..., ExactFlows] | None = None
+    layer_bits: LayerBits | None = None
 
 
 ESTIMATORS = {
-    "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like, MASK_NODES, flows=stack_flows),
+    "gaussian": EstimatorSpec(estimate_gaussian, np.zeros_like, MASK_NODES, flows=stack_flows, layer_bits=layer_bits),
     "linear-svm": EstimatorSpec(partial(estimate_svm, svm=LINEAR), None, 15, searches=True),
     "kernel-svm": EstimatorSpec(estimate_kernel, None, 8, searches=True),
     "quadratic": EstimatorSpec(estimate_quadratic, outer_fold_numbers, 18),

@@ -19,6 +19,10 @@ def ignore(_done: int) -> None:
     """For those who do not ask for progress."""
 
 
+LayerBits = Callable[[Array, Array], Array]
+"""An estimator that runs under ``jit``: ``(messages [K, N], layer [N, n]) → bits [K, 2**n]``, all subsets."""
+
+
 class Estimates(NamedTuple):
     """What is found for layers [S], messages [K] with their permutations [P], and subsets [T].
 

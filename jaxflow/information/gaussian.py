@@ -77,6 +77,12 @@ def _all_gaussian(message: Float[Array, " N"], activations: Float[Array, "N n"])
     return subset_bits(factor, *projected(message, basis))
 
 
+def layer_bits(messages: Float[Array, "K N"], activations: Float[Array, "N n"]) -> Float[Array, "K 2**n"]:
+    """``gaussian`` of one layer about many messages, under ``jit``: its decomposition serves them all."""
+    basis, factor = decomposed(activations)
+    return jax.vmap(lambda message: subset_bits(factor, *projected(message, basis)))(messages)
+
+
 def decomposed(activations: Float[Array, "N n"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
     """Q and R of the standardised columns."""
     return _orthonormalised(standardised(activations.T))

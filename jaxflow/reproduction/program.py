@@ -23,10 +23,11 @@ from jaxflow.information.estimates import ignore
 from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
 from jaxflow.measurements import measure_flows, measure_interventions, strategy_ranks
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
+from jaxflow.outputs import Outputs, measure_outputs, outputs_of
 from jaxflow.presets import Config, strategy_grid
 
 NodeFlows: TypeAlias = Mapping[int, Any]  # layer → flows about y and z [S, 2, n]
-GAPS = ["argmax_accuracy", "parity_gap", "odds_gap"]
+GAPS = list(Outputs._fields[2:])
 
 
 def estimate_by_inversion(
@@ -69,7 +70,7 @@ def _by_inversion(joint: np.ndarray) -> float:
     return float(np.nan_to_num(nats / (2 * np.log(2)), posinf=0, neginf=0))
 
 
-def measured_again(params: Params, config: Config, dataset: Dataset, estimate: Estimate) -> analyses.Outputs:
+def measured_again(params: Params, config: Config, dataset: Dataset, estimate: Estimate) -> Outputs:
     """Outputs of trained networks ``[S, strategies, factors]`` by another estimate, from the flows to the end.
 
     The random control is not drawn anew: ``config.strategies`` must have none.
@@ -134,10 +135,10 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: N
     factors = jnp.asarray(config.factors, x.dtype)
     logits_of = partial(_logits, tail_network(network, config.first_layer))
 
-    def outputs(times: Array) -> analyses.Outputs:
+    def outputs(times: Array) -> Outputs:
         one = jax.vmap(logits_of, (None, None, 0, None))  # every factor
         logits = jax.lax.map(lambda own: one(own[0], own[1], factors, own[2]), (tail, times, start))
-        return analyses.measure_outputs(logits, messages[0], messages[1], gaussian)
+        return measure_outputs(logits, messages[0], messages[1], gaussian)
 
     once, repeated = outputs(jnp.minimum(count, 1)), outputs(count)
     return analyses.tidy(
@@ -191,8 +192,8 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
     for published in (False, True):
         estimate = partial(ESTIMATORS["kernel-svm"].estimate, backend="sklearn", published_alpha=published)
         found = estimate(activations[-1], messages[None].astype(x.dtype), np.ones((1, 2), bool))
-        decisions = jnp.zeros((len(activations[-1]), 3), x.dtype)
-        unpruned = analyses.outputs(jnp.asarray(found.bits[0, :, :, 0], x.dtype), decisions, messages)
+        decisions = jnp.zeros((len(activations[-1]), len(GAPS)), x.dtype)
+        unpruned = outputs_of(jnp.asarray(found.bits[0, :, :, 0], x.dtype), decisions, messages)
         outputs, _ = measure_interventions(
             params, activations[0], ranks, [own.level for own in config.strategies], config.factors,
             unpruned, messages, tail_network(network, 0), estimate, draws=found.draws[:, :, 0],
