@@ -6,30 +6,62 @@ What one test compiles, none compiles again, in whichever of pytest's workers.
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+
+from jaxflow import figures
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# A limit makes JAX lock the folder, which pytest's workers share. The commands that tests start do without: some are
-# killed, and must not leave half an entry behind.
-FOLDER = "JAXFLOW_TESTS_CACHE"
-MADE = FOLDER not in os.environ
+# One folder for pytest's workers and for the commands that tests start. A limit makes JAX lock it while one of them
+# writes. Whoever is to be killed must not leave half an entry behind: see ``reads_only``.
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAXFLOW_TESTS_CACHE", ""),
+    "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**30),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+MADE = not CACHE["JAX_COMPILATION_CACHE_DIR"]
 if MADE:
-    os.environ[FOLDER] = tempfile.mkdtemp(prefix="jaxflow-tests-")
-jax.config.update("jax_compilation_cache_dir", os.environ[FOLDER])
+    folder = tempfile.mkdtemp(prefix="jaxflow-tests-")
+    os.environ["JAXFLOW_TESTS_CACHE"] = CACHE["JAX_COMPILATION_CACHE_DIR"] = folder
+os.environ |= CACHE
+jax.config.update("jax_compilation_cache_dir", CACHE["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_compilation_cache_max_size", 2**30)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # writing looks through all entries
 
 
 def pytest_unconfigure() -> None:
     """The cache goes with the process that made it."""
     if MADE:
-        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+        shutil.rmtree(CACHE["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture
+def reads_only() -> dict[str, str]:
+    """The environment of a command that is killed: it uses what others have compiled, and keeps nothing."""
+    return os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e9"}
+
+
+@pytest.fixture
+def few_draws() -> Iterator[None]:
+    """Short hyperparameter searches: see ``searches``."""
+    from searches import three_draws
+
+    with three_draws():
+        yield
+
+
+@pytest.fixture
+def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty figures under the names of the real ones, for laws of files: drawing takes longer than a small run."""
+    names = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels")
+    monkeypatch.setattr(figures, "draw_all", lambda *_: ((name, Figure(figsize=(1, 1))) for name in names))
 
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -38,9 +70,12 @@ SHARED = Path(__file__).parents[2] / "shared"
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The original Adult and MNIST files."""
-    folder = SHARED / "data"
+    folder = Path(os.environ.get("JAXFLOW_DATA") or SHARED / "data")
     if not folder.is_dir():
-        pytest.skip("the folder with the original data files (../shared/data) is absent")
+        pytest.skip(
+            "needs the original files of Adult and MNIST: name the folder that the README describes in JAXFLOW_DATA,"
+            " or put it at ../shared/data"
+        )
     return folder
 
 
@@ -49,7 +84,10 @@ def reference() -> dict[str, np.ndarray]:
     """What the authors' program computed for five networks."""
     file = SHARED / "reference" / "adult-small.npz"
     if not file.is_file():
-        pytest.skip("the authors' reference values (../shared/reference) are absent")
+        pytest.skip(
+            "needs ../shared/reference/adult-small.npz: inputs, weights, bits, flows and outputs of five networks that"
+            " the authors' program trained and measured"
+        )
     return dict(np.load(file))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracles import gaussian_bits
 
-from jaxflow import InputError, measurements, node_flows
+from jaxflow import InputError, analyses, measurements, node_flows
 from jaxflow.datasets import Dataset, Half
 from jaxflow.information import ESTIMATORS, ExactFlows, gaussian, gaussian_flows, memory_needed
 from jaxflow.information import exact as exact_module
@@ -210,16 +210,20 @@ def test_a_layer_that_memory_cannot_hold_is_refused_before_anything_is_written(m
     assert not (tmp_path / "out").exists()
 
 
-def test_pipeline_with_a_wide_layer(tmp_path, dataset):
+@pytest.mark.usefixtures("plain_figures")
+def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
+    """Four nodes are wide where three are the most that is listed."""
+    for module in (analyses, measurements):
+        monkeypatch.setattr(module, "LISTED_NODES", 3)
     told = []
-    results = run(config(hidden=(12,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))
-    assert "exact flows of 12 nodes will take 0.00 GB" in told
+    results = run(config(hidden=(4,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))
+    assert "exact flows of 4 nodes will take 0.00 GB" in told
     flows = results.table("node_flows")
     own = flows[flows.layer == 1]
-    assert len(own) == 2 * 2 * 12
+    assert len(own) == 2 * 2 * 4
     assert (own.null95 > 0).all()
     assert set(results.table("information").layer) == {0, 2}
-    assert len(results.table("edge_flows")) == 2 * 2 * (3 * 12 + 12 * 2)
+    assert len(results.table("edge_flows")) == 2 * 2 * (3 * 4 + 4 * 2)
 
 
 def test_a_wide_layer_is_measured_like_a_listed_one(monkeypatch, rng, message):

@@ -29,7 +29,7 @@ NETWORK = MLP((4, 2))
 
 @pytest.fixture
 def params():
-    return initial_params(jax.random.key(0), NETWORK, X)
+    return jax.jit(initial_params, static_argnums=1)(jax.random.key(0), NETWORK, X)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_widest_paths_equal_brute_force(seed):
     draw = (lambda s: rng.integers(0, 3, s)) if seed % 2 else (lambda s: rng.random(s))
     weights = [draw(shape).astype(np.float32) for shape in shapes]
     count = min(7, int(np.prod(widths)))
-    paths = widest_paths(padded(weights), int(widths[0]), count)
+    paths = jax.jit(widest_paths, static_argnums=(1, 2))(padded(weights), int(widths[0]), count)
     assert [tuple(map(int, path)) for path in paths] == oracles.widest_paths(weights, count)
 
 

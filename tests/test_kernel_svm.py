@@ -137,6 +137,7 @@ def test_whitening_survives_equal_landmarks():
     assert np.isfinite(whitening(jnp.zeros((100, 100), jnp.float32))).all()
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
     """Mean outer accuracy beside scikit-learn's under three SGD seeds, on 300 rows: two standard errors of a fold."""
     x, message = ring(rng, 300)
@@ -151,6 +152,7 @@ def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
 # --- laws -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("backend", ["jax", "sklearn"])
 def test_sees_what_is_not_linear(rng, backend):
     """M = X₁ xor X₂: 1 bit together, nothing alone, flow 1 on both nodes."""
@@ -161,6 +163,7 @@ def test_sees_what_is_not_linear(rng, backend):
     np.testing.assert_allclose(node_flows(jnp.asarray(bits))[0], 1, atol=0.1)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_laws_of_order_scale_batch_and_repetition(rng):
     """The order of nodes, scale, shift and what else is estimated beside it change nothing; nor does asking again."""
     x, message = ring(rng, 200)
@@ -171,6 +174,7 @@ def test_laws_of_order_scale_batch_and_repetition(rng):
     np.testing.assert_allclose(kernel_svm(message, x, subsets=[3]), bits[0], atol=1e-6)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
     x, message = ring(rng, 200)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
@@ -186,6 +190,7 @@ def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
     np.testing.assert_array_equal(chosen, same)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_fewer_rows_than_landmarks(rng):
     """48 training rows in an inner fold: all of them are landmarks."""
     x, message = ring(rng, 80)
@@ -193,6 +198,7 @@ def test_fewer_rows_than_landmarks(rng):
     assert np.isfinite(kernel_svm(message, x, subsets=[3])).all()
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_separable_unbalanced_and_noise(rng):
     message = (rng.random(200) < 0.2).astype(int)
     p = message.mean()
@@ -218,6 +224,7 @@ def test_the_published_alpha_is_scikit_learns_alone(rng):
     assert search_task(task)[0].mean() == pytest.approx(majority, abs=0.06)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_rank_normalisation_makes_any_estimate_invariant_to_monotone_maps(rng):
     message = rng.integers(0, 2, 300)
     x = rng.normal(size=(300, 2)) + message[:, None]

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from jaxflow import Dataset, Half, InputError
+from jaxflow import InputError
 from jaxflow.information import linear_svm
 from jaxflow.information.cross_validation import (
     DRAW_SEED,
@@ -25,9 +25,7 @@ from jaxflow.information.cross_validation import (
 from jaxflow.information.linear import search_layers
 from jaxflow.information.newton import solve
 from jaxflow.information.sklearn_svms import Task, kernel_pipeline, linear_pipeline, search_task
-from jaxflow.networks import forward
-from jaxflow.pipeline import Config, preset, run, strategy_grid
-from jaxflow.training import Training
+from jaxflow.pipeline import preset
 
 C = ("linearsvc__C",)
 
@@ -117,6 +115,7 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
     np.testing.assert_allclose(w[0, 0], np.append(exact.coef_, exact.intercept_), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_many_fits_at_once_equal_one_by_one(layer, message):
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     c = jnp.asarray(hyperparameter_draws(*C), jnp.float32)
@@ -161,6 +160,7 @@ def test_folds_are_scikit_learns_and_cover_every_row(message):
 # --- laws -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_scale_shift_and_order_change_nothing(layer, message):
     bits = linear_svm(message, layer)
     np.testing.assert_allclose(linear_svm(message, -5 * layer + 3), bits, atol=5e-3)
@@ -169,6 +169,7 @@ def test_scale_shift_and_order_change_nothing(layer, message):
     np.testing.assert_allclose(permuted[jnp.array(order)], bits, atol=5e-3)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_separable_is_the_entropy_and_noise_is_nothing(rng, message):
     p = message.mean()
     entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
@@ -188,12 +189,14 @@ def test_fano_is_finite_and_clipped_at_both_ends(message):
     assert bits[4] == pytest.approx(entropy)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_chosen_subsets_equal_those_of_all(layer, message):
     np.testing.assert_array_equal(
         linear_svm(message, layer, subsets=(7, 2)), linear_svm(message, layer)[jnp.array([7, 2])]
     )
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_messages_and_layers_broadcast(layer, message):
     other = 1 - message[::-1]
     bits = linear_svm(np.stack([message, other])[:, None], np.stack([layer, 2 * layer]), subsets=(7,))
@@ -212,30 +215,6 @@ def test_too_few_samples_and_unknown_backends_are_refused(layer):
         linear_svm(few, layer)
     with pytest.raises(InputError, match="unknown backend 'torch'; choose from jax, sklearn"):
         linear_svm(few, layer, backend="torch")
-
-
-def test_through_the_pipeline(tmp_path):
-    """Flows without a noise floor, outputs that the estimate of the logits gives, the strategies asked for."""
-    rng = np.random.default_rng(0)
-    y, z = rng.integers(0, 2, (2, 150))
-    half = Half(rng.normal(size=(150, 2)) + np.column_stack([y, z]), y, z)
-    config = Config(
-        "mine", hidden=(2,), training=Training(epochs=2), seeds=2, estimator="linear-svm", factors=(1.0, 0.0),
-        strategies=strategy_grid(nodes=(1,)),
-    )  # fmt: skip
-    data = Dataset("mine", half, half)
-    results = run(config, data, out=tmp_path / "out")
-    assert results.table("node_flows")["null95"].isna().all()
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), results.params())
-    logits = forward(config.network(data), params, jnp.asarray(data.test.x))[-1]
-    bits = linear_svm(np.stack([y, z]), logits[None])
-    table = results.table("information").query("network == 1 and layer == 2")
-    np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
-    row = results.table("networks").iloc[1]
-    expected = [100 * oracles.accuracy_of(float(b[-1]), m.mean()) for b, m in zip(bits, (y, z), strict=True)]
-    np.testing.assert_allclose(row[["output_accuracy", "output_bias"]].to_numpy(float), expected, atol=0.02)
-    whole = results.table("tradeoff").query("factor == 1 and network == 1")
-    np.testing.assert_allclose(whole["accuracy"], expected[0], atol=0.02)
 
 
 def test_the_papers_strategies_are_the_classifiers_default():

@@ -6,18 +6,13 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow.networks import (
-    MLP,
-    REPEATED,
-    folded,
-    forward,
-    initial_folded,
-    initial_params,
-    kernels,
-    tail_network,
-    tail_params,
-    unfolded,
-)
+from jaxflow import networks
+from jaxflow.networks import MLP, REPEATED, folded, forward, kernels, tail_network, tail_params, unfolded
+
+initial_folded, initial_params = (
+    jax.jit(function, static_argnums=1) for function in (networks.initial_folded, networks.initial_params)
+)  # operation by operation they compile forty programs for every network
+compiled_forward = jax.jit(forward, static_argnums=0)
 
 DEEP = MLP((4, *(5,) * 36, 3, 2), categories=(7,), linear=(20,))
 
@@ -28,7 +23,7 @@ def test_forward_equals_numpy(rng, samples):
     x = jnp.asarray(rng.normal(size=(samples, 5)).astype(np.float32))
     network = MLP((4, 3, 2))
     params = initial_params(jax.random.key(1), network, x)
-    for ours, theirs in zip(forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
+    for ours, theirs in zip(compiled_forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -97,7 +92,7 @@ def test_equal_layers_run_together():
 def test_a_deep_network_equals_numpy(rng):
     x = deep_input(rng)
     params = initial_params(jax.random.key(4), DEEP, x)
-    ours = forward(DEEP, params, x)
+    ours = compiled_forward(DEEP, params, x)
     layers = {name: leaves for name, leaves in params.items() if name.startswith("layer_")}
     for layer, (mine, theirs) in enumerate(
         zip(ours, oracles.forward(layers, np.asarray(ours[0]), DEEP.linear), strict=True)

@@ -213,6 +213,7 @@ def test_the_random_control_differs_between_networks(finished):
     assert len(set(found)) > 1
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_uneven_chunks_share_one_trace(tmp_path):
     """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement, which strategies and single
     edges share.
@@ -242,6 +243,7 @@ def test_manifest_says_how_and_nothing_about_where(finished):
     assert [file.name for file in (finished.path / ".jaxflow").iterdir()] == ["lock"]
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_chunks_change_nothing(finished, tmp_path):
     other = pipeline.run(changed(chunk=1), own_dataset(), out=tmp_path / "out")
     for name in TABLES:
@@ -253,6 +255,7 @@ class Killed(BaseException):
     """Ends a run as a signal would."""
 
 
+@pytest.mark.usefixtures("plain_figures")
 @pytest.mark.parametrize("moment", [0, 3, 5, 8, 12])
 def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path, moment):
     """Killed when the report comes for the ``moment``-th time: loading, in a chunk, between chunks, at the tables."""
@@ -270,6 +273,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path, moment):
     assert tables(resumed.path) == tables(finished.path)
 
 
+@pytest.mark.usefixtures("plain_figures")
 @pytest.mark.parametrize("write", [1, 2, 3, 4, 7, 13, 20])
 def test_a_failing_disk_leaves_whole_files_and_a_run_to_resume(finished, tmp_path, monkeypatch, write):
     """The disk is full when the ``write``-th file or chunk is to be moved into place."""
@@ -293,12 +297,14 @@ def test_a_failing_disk_leaves_whole_files_and_a_run_to_resume(finished, tmp_pat
     assert tables(resumed.path) == tables(finished.path)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_finished_chunks_are_not_computed_again(finished, monkeypatch):
     monkeypatch.setattr(pipeline, "train_many", None)
     again = pipeline.run(CONFIG, own_dataset(), out=finished.path)
     assert tables(again.path) == tables(finished.path)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_more_seeds_extend_the_folder(finished, tmp_path):
     first = pipeline.run(changed(seeds=3), own_dataset(), out=tmp_path / "out")
     before = first.table("networks")
@@ -330,6 +336,7 @@ def test_other_data_are_refused(finished):
         pipeline.run(CONFIG, own_dataset(seed=1), out=finished.path)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_overwriting_starts_afresh_and_keeps_what_is_not_ours(tmp_path):
     out = tmp_path / "out"
     pipeline.run(changed(seeds=1, seed=9), own_dataset(), out=out)
@@ -341,6 +348,7 @@ def test_overwriting_starts_afresh_and_keeps_what_is_not_ours(tmp_path):
     assert {file.read_text() for file in (out / "notes.txt", out / "figures/mine.png", out / "mine.csv")} == {"mine"}
 
 
+@pytest.mark.usefixtures("plain_figures")
 @pytest.mark.parametrize("moment", range(0, 40, 3))
 def test_an_interrupted_overwrite_is_made_good(finished, tmp_path, monkeypatch, moment):
     """Killed before any one of its deletions and moves, the same command starts afresh and ends with the same bytes."""
@@ -440,6 +448,7 @@ def test_a_layer_too_wide_to_list_is_refused(tmp_path):
         pipeline.run(CONFIG, own_dataset(width=31), out=tmp_path / "out")
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_wide_inputs_run_from_the_first_hidden_layer(tmp_path):
     """As mnist: the input layer is outside the analysis."""
     config = changed(seeds=1, first_layer=1, hidden=(3, 2))

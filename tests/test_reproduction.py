@@ -187,6 +187,7 @@ def test_inversion_is_the_gaussian_estimate_until_the_covariance_is_singular(rng
     assert estimate_by_inversion(constant, jnp.asarray(message[None, None]), whole).bits == 0
 
 
+@pytest.mark.slow
 def test_shared_edges_are_scaled_for_every_path_through_them():
     """Two paths through one last edge: scaled once they follow the tradeoff table's curve, twice they do not."""
     half = Half(*(own[:600] for own in load_dataset("synthetic").test))
@@ -194,7 +195,7 @@ def test_shared_edges_are_scaled_for_every_path_through_them():
     config = Config("own", strategies=(Strategy("bias/acc", "path", 2),), factors=(1.0, 0.5, 0.0))
     network = config.network(dataset)
     keys = jax.random.split(jax.random.key(0), 6)
-    params = jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x)))(keys)
+    params = jax.jit(jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x))))(keys)
     messages = jnp.asarray(np.stack([half.y, half.z]))[None]
     flows = measure_flows(params, jnp.asarray(half.x), messages, network, 0, ESTIMATORS["gaussian"].estimate)
     table = shared_edges_table(params, config, dataset, {layer: own.node for layer, own in flows.layers.items()})
@@ -207,6 +208,7 @@ def test_shared_edges_are_scaled_for_every_path_through_them():
     np.testing.assert_allclose(ends["bias"], ends["bias_repeated"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_quick_reproduction_end_to_end_computes_nothing_twice(tmp_path):
     """Networks of the synthetic data: run, tables, figures and page; the page says what is missing."""
     quick = partial(reproduce, tmp_path / "docs", tmp_path / "runs", only=["fig13"], seeds=4, quick=True, quiet=True)

@@ -1,13 +1,14 @@
-"""Runs by SVM: backends and tuning, progress, resuming, unconverged fits, and Dask's workers."""
+"""Runs by SVM: backends and tuning, progress, resuming, unconverged fits, and who does the fits."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pandas as pd
 import pytest
-from distributed import LocalCluster
+from searches import FITS, three_draws
 
 from jaxflow import Dataset, Half, InputError, pipeline
 from jaxflow.cli import main
@@ -29,6 +30,12 @@ def changed(**changes):
 
 
 SKLEARN = changed(backend="sklearn", tune="once", seeds=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws_in_all_runs():
+    with three_draws():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +60,20 @@ def tables(results):
     return {name: (results.path / f"{name}.csv").read_bytes() for name in TABLES}
 
 
-def test_dask_workers_give_the_local_tables(data, by_sklearn, tmp_path):
-    """Two worker processes of a real cluster, byte for byte."""
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with cluster, dask_engine(cluster.scheduler_address):
-        spread = pipeline.run(SKLEARN, data, out=tmp_path / "spread")
-    assert tables(spread) == tables(by_sklearn)
+def test_tables_hold_what_the_estimate_gives(data, finished):
+    """No noise floor; bits and outputs of the logits as ``linear_svm`` gives them; factor 1 changes nothing."""
+    assert finished.table("node_flows")["null95"].isna().all()
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), finished.params())
+    logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-1]
+    messages = np.stack([data.test.y, data.test.z])
+    bits = linear_svm(messages, logits[None])
+    table = finished.table("information").query("network == 1 and layer == 2")
+    np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
+    row = finished.table("networks").iloc[1]
+    expected = [100 * oracles.accuracy_of(float(b[-1]), m.mean()) for b, m in zip(bits, messages, strict=True)]
+    np.testing.assert_allclose(row[["output_accuracy", "output_bias"]].to_numpy(float), expected, atol=0.02)
+    whole = finished.table("tradeoff").query("factor == 1 and network == 1")
+    np.testing.assert_allclose(whole["accuracy"], expected[0], atol=0.02)
 
 
 def test_backends_agree_through_the_pipeline(finished, by_sklearn):
@@ -66,6 +81,7 @@ def test_backends_agree_through_the_pipeline(finished, by_sklearn):
     np.testing.assert_allclose(ours, theirs, atol=100 * 2.1 / 120)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
     """Flows and unpruned outputs as when tuned each time; a pruned output takes five fits, with the whole's draws."""
     once = pipeline.run(changed(tune="once"), data, out=tmp_path / "out")
@@ -95,9 +111,8 @@ def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
 
 def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypatch):
     fits = finished.table("fits")
-    each = 505  # 5 × (4 × 25 + 1)
     flows = fits.query("stage == 'flows'")["fits"]
-    assert set(flows) == {each * (1 + 3)}  # one hidden node, two logits
+    assert set(flows) == {FITS * (1 + 3)}  # one hidden node, two logits
     assert (fits["unconverged"] == 0).all()
 
     def stuck(*args, **options):
@@ -106,10 +121,11 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
 
     monkeypatch.setattr(svms, "LINEAR", dataclasses.replace(svms.LINEAR, search=stuck))
     x, message = data.test.x, data.test.y
-    with pytest.warns(svms.ConvergenceWarning, match="9 of 1515 linear SVM fits did not converge"):
+    with pytest.warns(svms.ConvergenceWarning, match=f"9 of {3 * FITS} linear SVM fits did not converge"):
         linear_svm(message, x)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     """Killed in the second network's tradeoff: the first is not computed again, and the tables come out the same."""
     stages = []
@@ -129,6 +145,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     assert tables(resumed) == tables(finished)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_progress_moves_within_a_network(data, tmp_path):
     """Every report is at least as far as the one before it, most of them fractions, and the last is the whole."""
     heard = []

@@ -1,0 +1,34 @@
+"""What is installed: the command as a module, types for checkers, and a description that stands on PyPI by itself."""
+
+import importlib.resources
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_package_is_a_command():
+    for options in ([], ["--help"]):
+        process = subprocess.run([sys.executable, "-m", "jaxflow", *options], capture_output=True, text=True)
+        assert process.returncode == 0
+        assert process.stdout.startswith("usage: jaxflow ")
+
+
+def test_checkers_read_the_types():
+    assert (importlib.resources.files("jaxflow") / "py.typed").is_file()
+
+
+def test_pypi_gets_no_links_into_the_repository():
+    """Words and captions stay; whole links stay too."""
+    description = (ROOT / "README.md").read_text()
+    for change in PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        description = re.sub(change["pattern"], change["replacement"], description)
+    targets = re.findall(r"\]\(([^)]*)\)", description)
+    assert targets
+    assert all(target.startswith("https://") for target in targets)
+    assert "docs/method.md" in description
+    assert "![" not in description
