@@ -17,7 +17,6 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
-from jaxflow.errors import InputError
 from jaxflow.information.checks import checked_inputs
 from jaxflow.information.gaussian import HIGHEST, projected, standardised
 from jaxflow.information.recursion import DETERMINED
