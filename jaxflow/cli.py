@@ -113,8 +113,8 @@ def parser() -> Parser:
                      help="of this host, that share each chunk; all if not given; the results are the same up to the"
                      " rounding of float32")  # fmt: skip
     run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of"
-                     " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each the"
-                     " same command, with its I, and an --out that all can write to")  # fmt: skip
+                     " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each"
+                     " the same command, with its I, and an --out that all can write to")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="delete a finished run, or one of another configuration,"
                      " that is in the results folder; an unfinished one of this configuration goes on")  # fmt: skip
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")

@@ -34,7 +34,7 @@ class Raises:
 
     __index__ = __float__ = __int__ = __iter__ = __len__ = __array__ = __str__ = __repr__ = __bool__ = __raise
     __eq__ = __fspath__ = __raise
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
 
 def values():
@@ -691,7 +691,7 @@ def command():  # noqa: C901 - tables, one after the other
         return lines[0][:200] if lines else "0"
 
     def options(name):
-        sub = next(a for a in cli.parser()._actions if a.choices and name in a.choices).choices[name]
+        sub = next(dict(a.choices)[name] for a in cli.parser()._actions if a.choices and name in a.choices)
         return [(action.option_strings[0], action.nargs) for action in sub._actions if action.option_strings]
 
     with contextlib.ExitStack() as patches:
