@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
-from numpy.typing import ArrayLike
 
 from jaxflow.errors import InputError, cause
 
@@ -39,7 +38,7 @@ def as_real_array(name: str, values: Any) -> Any:
     return values
 
 
-def as_finite_array(name: str, values: ArrayLike) -> Array:
+def as_finite_array(name: str, values: Any) -> Array:
     """Finite numbers as a floating JAX array; integers, whose differences would wrap, become float32.
 
     Args:

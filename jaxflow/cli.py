@@ -93,8 +93,8 @@ def parser() -> Parser:
     run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")
     run.add_argument("--tune", choices=TUNE, default="each", help="search an SVM's hyperparameters for each estimate,"
                      " or once per network and message and keep them under pruning")  # fmt: skip
-    run.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/; else $JAXFLOW_DATA,"
-                     " else the user's cache, filled by download from OpenML")  # fmt: skip
+    run.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/; else"
+                     " $JAXFLOW_DATA, else the user's cache, filled by download from OpenML")  # fmt: skip
     run.add_argument(
         "--out", type=path("--out"), metavar="DIR", help="results folder; results/EXPERIMENT-ESTIMATOR if not given"
     )
@@ -111,12 +111,12 @@ def parser() -> Parser:
     run.add_argument("--devices", type=number("devices", 1, MOST_NETWORKS), default=argparse.SUPPRESS, metavar="N",
                      help="of this host, that share each chunk; all if not given; the results are the same up to the"
                      " rounding of float32")  # fmt: skip
-    run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of P,"
-                     " numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each the"
-                     " same command, with its I, and an --out that all can write to")  # fmt: skip
-    run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a finished"
-                     " run, one of another config or a damaged one, and delete it; an unfinished run of the same config"
-                     " goes on")  # fmt: skip
+    run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of"
+                     " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each"
+                     " the same command, with its I, and an --out that all can write to")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
+                     " finished run, one of another config or a damaged one, and delete it; an unfinished run of the same"
+                     " config goes on")  # fmt: skip
     _add_common(run)
     _reproduce_parser(commands)
     return top
@@ -133,8 +133,8 @@ def _reproduce_parser(commands: Any) -> None:
     )
     reproduce.add_argument("--only", nargs="+", default=(), metavar="FIGURE", help="only the runs of these figures,"
                            " such as fig3")  # fmt: skip
-    reproduce.add_argument("--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N", help="networks of every run; by kernel SVM at"
-                           " most 20 on a CPU")  # fmt: skip
+    reproduce.add_argument("--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N",
+                           help="networks of every run; by kernel SVM at most 20 on a CPU")  # fmt: skip
     reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without kernel"
                            " SVM and the runs that explain what differs")  # fmt: skip
     reproduce.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/")

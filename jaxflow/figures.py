@@ -167,9 +167,9 @@ def tradeoff_by_metric(
 
 
 def plain_text(text: str, longest: int = LONGEST_LABEL) -> str:
-    """A user's name as matplotlib draws it letter by letter: no mathematics, one line, cut where it is too long.
+    r"""A user's name as matplotlib draws it letter by letter: no mathematics, one line, cut where it is too long.
 
-    ``$`` would begin mathematics, and ``$\\frac{$`` a failure after all the computing.
+    ``$`` would begin mathematics, and ``$\frac{$`` a failure after all the computing.
     """
     line = printable(text)
     line = line if len(line) <= longest else f"{line[: longest - 1]}…"

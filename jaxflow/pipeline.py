@@ -124,7 +124,7 @@ def run(
         local_mesh(devices)
         _check_memory(config, network, dataset, report)
     identity = {**config.as_json(), "data": dataset.fingerprint()}
-    del identity["seeds"]
+    del identity["seeds"], identity["chunk"]
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(config, network, dataset, hosts))
     if hosts.processes > 1:
         report(f"waiting for {'the others' if hosts.process == 0 else 'process 0'} at {hosts.address}", 0, config.seeds)
@@ -274,7 +274,7 @@ def _planned(
     """The manifest to begin or go on with: its chunks, and which of them have yet to be computed."""
     old = manifest or {}
     run = old.get("run", run_name(identity))
-    chunks = planned_chunks(old.get("chunks", ()), config.seeds, config.chunk)
+    chunks = planned_chunks(old.get("chunks", ()), config.seeds, config.chunk or config.seeds)
     pending = unfinished(results.path, chunks, manifest, run, lambda line: report(line, 0, config.seeds))
     return {
         "experiment": config.name,

@@ -74,7 +74,7 @@ def factor_grid(lowest: float = 0.0) -> tuple[float, ...]:
 class Config:
     """An experiment: everything its results depend on, and nothing else.
 
-    NumPy's numbers, lists and arrays become plain numbers and tuples, so that the config can be compared and kept as JSON.
+    NumPy's numbers, lists and arrays become plain numbers and tuples: the config is compared, and kept as JSON.
 
     Attributes:
         name: of the experiment, in tables' titles, figures and the default results folder; also the dataset that is

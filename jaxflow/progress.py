@@ -56,7 +56,8 @@ def _live(title: str, console: Console) -> Iterator[Report]:
         stage, done, total = what
         left = pace.left(done, total)
 
-    with Live(get_renderable=line, console=console, transient=True):
+    with Live(get_renderable=line, console=console, transient=True) as live:
+        live.refresh()  # at once, not with the first of the drawings
         yield report
 
 

@@ -11,7 +11,9 @@ from jaxflow.results import Results
 def summary(results: Results) -> str:
     """Accuracy and bias before and after, the correlations of flow and effect, and where the results lie."""
     networks = results.table("networks")
-    head = f"{printable(str(results.manifest['experiment']))}: {len(networks)} networks, mean accuracy and bias at the output (%)"
+    experiment = printable(str(results.manifest["experiment"]))
+    head = f"{experiment}: {len(networks)} networks, mean accuracy and bias at the output (%)"
+    where = f"Results: {printable(str(results.path))}"
     parts = [
         head,
         _outputs(networks, results.table("tradeoff")),
@@ -24,7 +26,7 @@ def summary(results: Results) -> str:
             _correlations(results.table("correlations")),
             *_fits(results),
             "",
-            f"Results: {printable(str(results.path))}",
+            where,
         ]
     )
 

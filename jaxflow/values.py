@@ -1,7 +1,7 @@
 """Plain Python values from what a user hands in: NumPy's numbers, arrays and lists are welcome, all else is refused.
 
-Configs are written as JSON, compared with JSON and hashed, so they hold plain numbers, text and tuples only. This module
-needs neither NumPy nor JAX: the command refuses a bad option before it loads them.
+Configs are written as JSON, compared with JSON and hashed, so they hold plain numbers, text and tuples only. This
+module needs neither NumPy nor JAX: the command refuses a bad option before it loads them.
 """
 
 import itertools

@@ -34,7 +34,7 @@ class Raises:
 
     __index__ = __float__ = __int__ = __iter__ = __len__ = __array__ = __str__ = __repr__ = __bool__ = __raise
     __eq__ = __fspath__ = __raise
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
 
 def values():
@@ -44,31 +44,112 @@ def values():
     import pandas as pd
 
     same = {
-        "None": None, "True": True, "False": False, "np.True_": np.True_, "np.bool 0-d": np.array(True),
-        "''": "", "'3'": "3", "'node'": "node", "'a/b'": "a/b", "'..'": "..", "'.'": ".", "'../x'": "../x",
-        "newline": "a\nb", "NUL": "a\0b", "surrogate": "\ud800", "mathtext": r"$\frac{$", "long": "x" * 100_000,
-        "'mine'": "mine", "'Ünïcode 名'": "Ünïcode 名", "np.str_": np.str_("mine"), "np.str_ 0-d": np.array("mine"),
-        "bytes": b"3", "bytearray": bytearray(b"3"), "memoryview": memoryview(b"3"),
-        "nan": float("nan"), "inf": float("inf"), "-inf": float("-inf"), "-0.0": -0.0, "1e300": 1e300, "1e-300": 1e-300,
-        "0": 0, "1": 1, "2": 2, "5": 5, "-1": -1, "10**9": 10**9, "10**30": 10**30, "10**400": 10**400,
-        "0.5": 0.5, "2.5": 2.5, "5.0": 5.0, "1+2j": 1 + 2j, "Fraction": fractions.Fraction(1, 2),
-        "Decimal": decimal.Decimal("2.5"), "np.int64 5": np.int64(5), "np.uint8 5": np.uint8(5), "np.int8 -1": np.int8(-1),
-        "np.float32 0.5": np.float32(0.5), "np.float16 0.5": np.float16(0.5), "np.float64 nan": np.float64("nan"),
-        "longdouble 0.5": np.longdouble(0.5), "longdouble huge": np.longdouble("1e4000"), "np.complex": np.complex64(1),
-        "int 0-d": np.array(5), "float 0-d": np.array(0.5), "jax int": jnp.int32(5), "jax float": jnp.float32(0.5),
-        "int 1-d": np.array([1, 2]), "int 1 of 1": np.array([5]), "big-endian": np.array([1, 2], ">i4"),
-        "float 1-d": np.array([0.5, 0.25]), "float whole": np.array([1.0, 2.0]), "2-d": np.ones((2, 2)), "empty": np.array([]),
-        "empty int": np.array([], int), "bool 1-d": np.array([True, False]), "object 1-d": np.array([1, None], object),
-        "object ints": np.array([1, 2], object), "jax 1-d": jnp.array([1, 2]), "nan 1-d": np.array([1, np.nan]),
-        "structured": np.zeros(2, [("a", int)]), "masked": np.ma.masked_array([1, 2], [True, False]),
-        "text 1-d": np.array(["a", "b"]), "dates": np.array(["2020-01-01"], "M8[D]"), "date": datetime.date(2020, 1, 1),
-        "[]": [], "[1, 2]": [1, 2], "[2.0, 1.0]": [2.0, 1.0], "[[1]]": [[1]], "[1, [2]]": [1, [2]], "['a', 'b']": ["a", "b"],
-        "[1, 1]": [1, 1], "[None]": [None], "(0,)": (0,), "(-1,)": (-1,), "(True,)": (True,), "(1, nan)": (1, float("nan")),
-        "long list": [1] * 100_001, "dict": {"a": 1}, "set": {1, 2}, "range": range(1, 3), "Series": pd.Series([1, 2]),
-        "Index": pd.Index(["a", "b"]), "frame": pd.DataFrame({"a": [1], "b": [2]}), "pd.NA": pd.NA, "NaT": pd.NaT,
-        "object()": object(), "type": int, "function": len, "Raises": Raises(), "[Raises]": [Raises()], "Path": pathlib.Path("x"),
-        "strategy": ("bias/acc", "node", 1), "strategies": [("bias/acc", "node", 1)], "ellipsis": ...,
-    }  # fmt: skip
+        "None": None,
+        "True": True,
+        "False": False,
+        "np.True_": np.True_,
+        "np.bool 0-d": np.array(True),
+        "''": "",
+        "'3'": "3",
+        "'node'": "node",
+        "'a/b'": "a/b",
+        "'..'": "..",
+        "'.'": ".",
+        "'../x'": "../x",
+        "newline": "a\nb",
+        "NUL": "a\0b",
+        "surrogate": "\ud800",
+        "mathtext": r"$\frac{$",
+        "long": "x" * 100_000,
+        "'mine'": "mine",
+        "'Ünïcode 名'": "Ünïcode 名",
+        "np.str_": np.str_("mine"),
+        "np.str_ 0-d": np.array("mine"),
+        "bytes": b"3",
+        "bytearray": bytearray(b"3"),
+        "memoryview": memoryview(b"3"),
+        "nan": float("nan"),
+        "inf": float("inf"),
+        "-inf": float("-inf"),
+        "-0.0": -0.0,
+        "1e300": 1e300,
+        "1e-300": 1e-300,
+        "0": 0,
+        "1": 1,
+        "2": 2,
+        "5": 5,
+        "-1": -1,
+        "10**9": 10**9,
+        "10**30": 10**30,
+        "10**400": 10**400,
+        "0.5": 0.5,
+        "2.5": 2.5,
+        "5.0": 5.0,
+        "1+2j": 1 + 2j,
+        "Fraction": fractions.Fraction(1, 2),
+        "Decimal": decimal.Decimal("2.5"),
+        "np.int64 5": np.int64(5),
+        "np.uint8 5": np.uint8(5),
+        "np.int8 -1": np.int8(-1),
+        "np.float32 0.5": np.float32(0.5),
+        "np.float16 0.5": np.float16(0.5),
+        "np.float64 nan": np.float64("nan"),
+        "longdouble 0.5": np.longdouble(0.5),
+        "longdouble huge": np.longdouble("1e4000"),
+        "np.complex": np.complex64(1),
+        "int 0-d": np.array(5),
+        "float 0-d": np.array(0.5),
+        "jax int": jnp.int32(5),
+        "jax float": jnp.float32(0.5),
+        "int 1-d": np.array([1, 2]),
+        "int 1 of 1": np.array([5]),
+        "big-endian": np.array([1, 2], ">i4"),
+        "float 1-d": np.array([0.5, 0.25]),
+        "float whole": np.array([1.0, 2.0]),
+        "2-d": np.ones((2, 2)),
+        "empty": np.array([]),
+        "empty int": np.array([], int),
+        "bool 1-d": np.array([True, False]),
+        "object 1-d": np.array([1, None], object),
+        "object ints": np.array([1, 2], object),
+        "jax 1-d": jnp.array([1, 2]),
+        "nan 1-d": np.array([1, np.nan]),
+        "structured": np.zeros(2, [("a", int)]),
+        "masked": np.ma.masked_array([1, 2], [True, False]),
+        "text 1-d": np.array(["a", "b"]),
+        "dates": np.array(["2020-01-01"], "M8[D]"),
+        "date": datetime.date(2020, 1, 1),
+        "[]": [],
+        "[1, 2]": [1, 2],
+        "[2.0, 1.0]": [2.0, 1.0],
+        "[[1]]": [[1]],
+        "[1, [2]]": [1, [2]],
+        "['a', 'b']": ["a", "b"],
+        "[1, 1]": [1, 1],
+        "[None]": [None],
+        "(0,)": (0,),
+        "(-1,)": (-1,),
+        "(True,)": (True,),
+        "(1, nan)": (1, float("nan")),
+        "long list": [1] * 100_001,
+        "dict": {"a": 1},
+        "set": {1, 2},
+        "range": range(1, 3),
+        "Series": pd.Series([1, 2]),
+        "Index": pd.Index(["a", "b"]),
+        "frame": pd.DataFrame({"a": [1], "b": [2]}),
+        "pd.NA": pd.NA,
+        "NaT": pd.NaT,
+        "object()": object(),
+        "type": int,
+        "function": len,
+        "Raises": Raises(),
+        "[Raises]": [Raises()],
+        "Path": pathlib.Path("x"),
+        "strategy": ("bias/acc", "node", 1),
+        "strategies": [("bias/acc", "node", 1)],
+        "ellipsis": ...,
+    }
     made = {
         "generator": lambda: (i for i in (1, 2)),
         "endless": lambda: itertools.count(1),
@@ -130,7 +211,7 @@ def accepted_config(config):
     return json.dumps(plain)
 
 
-def configs():
+def configs():  # noqa: C901 - tables, one after the other
     """Every field of ``Config``, ``Training`` and ``Strategy``, and their elements."""
     from jaxflow.interventions import Strategy
     from jaxflow.pipeline import Config, preset, strategy_grid
@@ -145,7 +226,7 @@ def configs():
             yield f"Config.{field} = {name}", lambda field=field, value=value: config(**{field: value()})
     for field in ("hidden", "linear", "factors", "strategies"):
         for name, value in values().items():
-            yield f"Config.{field} = [{name}]", lambda field=field, value=value: config(**{field: [value()]})
+            yield f"Config.{field} item = {name}", lambda field=field, value=value: config(**{field: [value()]})
     for field in (field.name for field in dataclasses.fields(Training)):
         for name, value in values().items():
             yield (
@@ -187,22 +268,60 @@ def arrays():
     lossy = x.copy()
     lossy[3, 1] = np.nan
     return {
-        "float64": x, "float32": x.astype("f4"), "float16": x.astype("f2"), "big-endian": x.astype(">f8"),
-        "longdouble": x.astype(np.longdouble), "int": (10 * x).astype(int), "uint8": (10 * abs(x)).astype("u1"),
-        "bool": x > 0, "list": x.tolist(), "frame": pd.DataFrame(x, columns=["a", "b"]), "jax": jnp.asarray(x),
-        "mixed frame": pd.DataFrame({"a": x[:, 0], "b": x[:, 1] > 0}), "Fortran": np.asfortranarray(x),
-        "strided": np.repeat(x, 2, axis=0)[::2], "read-only": np.broadcast_to(x[:1], (40, 2)).copy(),
-        "object": x.astype(object), "unmasked": np.ma.masked_array(x), "matrix rows": [tuple(row) for row in x],
-        "tiny": x * 1e-30, "large": x * 1e30, "1e300": x * 1e300, "1e-300": x * 1e-300, "beyond": np.full((40, 2), 1e308) * np.sign(x),
-        "longdouble huge": x.astype(np.longdouble) * np.longdouble("1e4000"), "complex": x + 0j, "nan": lossy,
-        "inf": np.where(np.isnan(lossy), np.inf, lossy), "text": x.astype(str), "text objects": x.astype(str).astype(object),
-        "bytes": x.astype("S8"), "dates": np.zeros((40, 2), "M8[D]"), "durations": np.zeros((40, 2), "m8[s]"),
-        "structured": np.zeros((40, 2), [("a", float)]), "masked": np.ma.masked_array(x, x > 1), "None objects": np.full((40, 2), None),
-        "pd.NA": pd.DataFrame({"a": pd.array([1, None] * 20, "Int64"), "b": 1}), "ragged": [[1.0]] * 39 + [[1.0, 2.0]],
-        "1-d": x[:, 0], "0-d": np.float64(3), "3-d": x[None], "no columns": x[:, :0], "no rows": x[:0], "39 rows": x[1:],
-        "None": None, "''": "", "dict": {"a": x}, "set": {1.0}, "generator": (row for row in x), "object()": object(),
-        "Raises": Raises(), "[Raises]": [Raises()] * 40, "huge ints": [[10**400, 1]] * 40, "large ints": [[10**30, 1], [0, 2]] * 20,
-    }  # fmt: skip
+        "float64": x,
+        "float32": x.astype("f4"),
+        "float16": x.astype("f2"),
+        "big-endian": x.astype(">f8"),
+        "longdouble": x.astype(np.longdouble),
+        "int": (10 * x).astype(int),
+        "uint8": (10 * abs(x)).astype("u1"),
+        "bool": x > 0,
+        "list": x.tolist(),
+        "frame": pd.DataFrame(x, columns=["a", "b"]),
+        "jax": jnp.asarray(x),
+        "mixed frame": pd.DataFrame({"a": x[:, 0], "b": x[:, 1] > 0}),
+        "Fortran": np.asfortranarray(x),
+        "strided": np.repeat(x, 2, axis=0)[::2],
+        "read-only": np.broadcast_to(x[:1], (40, 2)).copy(),
+        "object": x.astype(object),
+        "unmasked": np.ma.masked_array(x),
+        "matrix rows": [tuple(row) for row in x],
+        "tiny": x * 1e-30,
+        "large": x * 1e30,
+        "1e300": x * 1e300,
+        "1e-300": x * 1e-300,
+        "beyond": np.full((40, 2), 1e308) * np.sign(x),
+        "longdouble huge": x.astype(np.longdouble) * np.longdouble("1e4000"),
+        "complex": x + 0j,
+        "nan": lossy,
+        "inf": np.where(np.isnan(lossy), np.inf, lossy),
+        "text": x.astype(str),
+        "text objects": x.astype(str).astype(object),
+        "bytes": x.astype("S8"),
+        "dates": np.zeros((40, 2), "M8[D]"),
+        "durations": np.zeros((40, 2), "m8[s]"),
+        "structured": np.zeros((40, 2), [("a", float)]),
+        "masked": np.ma.masked_array(x, x > 1),
+        "None objects": np.full((40, 2), None),
+        "pd.NA": pd.DataFrame({"a": pd.array([1, None] * 20, "Int64"), "b": 1}),
+        "ragged": [[1.0]] * 39 + [[1.0, 2.0]],
+        "1-d": x[:, 0],
+        "0-d": np.float64(3),
+        "3-d": x[None],
+        "no columns": x[:, :0],
+        "no rows": x[:0],
+        "39 rows": x[1:],
+        "None": None,
+        "''": "",
+        "dict": {"a": x},
+        "set": {1.0},
+        "generator": (row for row in x),
+        "object()": object(),
+        "Raises": Raises(),
+        "[Raises]": [Raises()] * 40,
+        "huge ints": [[10**400, 1]] * 40,
+        "large ints": [[10**30, 1], [0, 2]] * 20,
+    }
 
 
 def messages():
@@ -213,18 +332,48 @@ def messages():
 
     m = np.tile([0, 1], 20)
     return {
-        "int": m, "bool": m > 0, "float": m.astype(float), "uint8": m.astype("u1"), "big-endian": m.astype(">i2"),
-        "longdouble": m.astype(np.longdouble), "list": m.tolist(), "Series": pd.Series(m), "jax": jnp.asarray(m),
-        "objects": m.astype(object), "bool objects": (m > 0).astype(object), "Boolean": pd.array(m > 0),
-        "ones": m * 0 + 1, "zeros": m * 0, "0 and 2": 2 * m, "±1": 2 * m - 1, "half": m / 2, "nan": np.where(m, np.nan, 0),
-        "inf": np.where(m, np.inf, 0), "complex": m + 0j, "text": m.astype(str), "text objects": m.astype(str).astype(object),
-        "bytes": m.astype("S1"), "None objects": np.array([0, None] * 20), "dates": m.astype("M8[D]"), "masked": np.ma.masked_array(m, m > 0),
-        "missing": pd.Series([0, None] * 20, dtype="Int64"), "39": m[1:], "none": m[:0], "column": m[:, None], "0-d": np.array(1),
-        "None": None, "''": "", "dict": {0: 1}, "generator": iter(m), "object()": object(), "Raises": Raises(), "huge": [0, 10**400] * 20,
-    }  # fmt: skip
+        "int": m,
+        "bool": m > 0,
+        "float": m.astype(float),
+        "uint8": m.astype("u1"),
+        "big-endian": m.astype(">i2"),
+        "longdouble": m.astype(np.longdouble),
+        "list": m.tolist(),
+        "Series": pd.Series(m),
+        "jax": jnp.asarray(m),
+        "objects": m.astype(object),
+        "bool objects": (m > 0).astype(object),
+        "Boolean": pd.array(m > 0),
+        "ones": m * 0 + 1,
+        "zeros": m * 0,
+        "0 and 2": 2 * m,
+        "±1": 2 * m - 1,
+        "half": m / 2,
+        "nan": np.where(m, np.nan, 0),
+        "inf": np.where(m, np.inf, 0),
+        "complex": m + 0j,
+        "text": m.astype(str),
+        "text objects": m.astype(str).astype(object),
+        "bytes": m.astype("S1"),
+        "None objects": np.array([0, None] * 20),
+        "dates": m.astype("M8[D]"),
+        "masked": np.ma.masked_array(m, m > 0),
+        "missing": pd.Series([0, None] * 20, dtype="Int64"),
+        "39": m[1:],
+        "none": m[:0],
+        "column": m[:, None],
+        "0-d": np.array(1),
+        "None": None,
+        "''": "",
+        "dict": {0: 1},
+        "generator": iter(m),
+        "object()": object(),
+        "Raises": Raises(),
+        "huge": [0, 10**400] * 20,
+    }
 
 
-def datasets():
+def datasets():  # noqa: C901 - tables, one after the other
     """Every array and field of ``Dataset`` and ``Half``, ``load_dataset`` and ``Hosts``."""
     import numpy as np
 
@@ -240,9 +389,9 @@ def datasets():
             assert [a.dtype for a in half] == [np.float32, np.int32, np.int32], "types"
             assert np.isfinite(half.x).all(), "finite"
             assert half.x.shape == x.shape, "shape"
-        assert is_plain(made.categories) and is_plain(made.features), "plain"
+        assert is_plain((made.categories, made.features)), "plain"
         assert len(made.features) == 2, "names"
-        return f"{made.categories} {made.features!r} {made.train.x.std(dtype=float):.6g} {made.train.y.sum()} {made.fingerprint()[:8]}"
+        return f"{made.categories} {made.features!r} {made.train.x.std(dtype=float):.6g} {made.fingerprint()[:8]}"
 
     for name, value in arrays().items():
         yield f"Half.x = {name}", lambda value=value: dataset(train=Half(value, y, z))
@@ -272,23 +421,23 @@ def runs():
     """Every argument of ``run``, up to the moment that it would touch the results folder."""
     from jaxflow import pipeline
 
-    class Touched(Exception):
+    class TouchedError(Exception):
         """The folder would be touched now."""
 
     @contextlib.contextmanager
     def opened(path, *_, **__):
-        raise Touched(repr(path))
+        raise TouchedError(repr(path))
         yield
 
     def run(**changes):
         config = pipeline.preset("synthetic", seeds=1, estimator="gaussian")
         with (
             mock.patch.object(pipeline, "_opened", opened),
-            mock.patch.object(pipeline, "load_dataset", lambda *_: DATA),
+            mock.patch.object(pipeline, "load_dataset", return_value=data),
         ):
             try:
                 pipeline.run(**{"config": config, "out": "x", **changes})
-            except Touched as reached:
+            except TouchedError as reached:
                 return str(reached)
 
     from jaxflow.datasets import Dataset, Half
@@ -296,7 +445,7 @@ def runs():
     x = arrays()["float64"]
     y = messages()["int"]
     half = Half(x, y, y)
-    DATA = Dataset("mine", half, half)
+    data = Dataset("mine", half, half)
     for argument in ("config", "dataset", "out", "data_dir", "overwrite", "devices", "hosts", "report"):
         for name, value in values().items():
             if argument == "report" and name in ("type", "function"):
@@ -307,7 +456,7 @@ def runs():
 # --- arrays ------------------------------------------------------------------------------------------------------
 
 
-def functions():
+def functions():  # noqa: C901 - tables, one after the other
     """The functions of arrays: features and messages that ``Dataset`` knows, and options."""
     import numpy as np
 
@@ -320,17 +469,41 @@ def functions():
         found = np.asarray(gaussian(message, layer))
         assert found.shape[-1] == 2 ** np.shape(layer)[-1], "subsets"
         assert np.isfinite(found).all(), "finite"
-        assert (found >= 0).all() and (found <= 1).all(), "bits"
+        assert ((found >= 0) & (found <= 1)).all(), "bits"
         return found.round(6).tolist()
 
     for name, value in arrays().items():
         yield f"gaussian activations = {name}", lambda value=value: bits(m, value)
     for name, value in messages().items():
         yield f"gaussian message = {name}", lambda value=value: bits(value, x)
-    others = {"quadratic": quadratic, "linear_svm": linear_svm, "kernel_svm": kernel_svm,
-              "gaussian_flows": gaussian_flows, "search_flows": jaxflow.search_flows}  # fmt: skip
-    never = ("complex", "nan", "inf", "text", "bytes", "dates", "structured", "masked", "None objects", "ragged", "0-d",
-             "39 rows", "no rows", "None", "''", "dict", "object()", "Raises", "[Raises]")  # fmt: skip
+    others = {
+        "quadratic": quadratic,
+        "linear_svm": linear_svm,
+        "kernel_svm": kernel_svm,
+        "gaussian_flows": gaussian_flows,
+        "search_flows": jaxflow.search_flows,
+    }
+    never = (
+        "complex",
+        "nan",
+        "inf",
+        "text",
+        "bytes",
+        "dates",
+        "structured",
+        "masked",
+        "None objects",
+        "ragged",
+        "0-d",
+        "39 rows",
+        "no rows",
+        "None",
+        "''",
+        "dict",
+        "object()",
+        "Raises",
+        "[Raises]",
+    )
     for function, name in itertools.product(others, never):
         yield f"{function} activations = {name}", lambda f=others[function], name=name: f(m, arrays()[name])
     for function, name in itertools.product(
@@ -339,9 +512,12 @@ def functions():
         yield f"{function} message = {name}", lambda f=others[function], name=name: f(messages()[name], x)
     for function in others:
         yield f"{function} batches", lambda f=others[function]: f(np.stack([m] * 3), np.stack([x] * 2))
-    options = {"quadratic": ("bound", "subsets"), "linear_svm": ("backend", "subsets"),
-               "kernel_svm": ("backend", "published_alpha", "subsets"),
-               "search_flows": ("beam", "restarts", "depth")}  # fmt: skip
+    options = {
+        "quadratic": ("bound", "subsets"),
+        "linear_svm": ("backend", "subsets"),
+        "kernel_svm": ("backend", "published_alpha", "subsets"),
+        "search_flows": ("beam", "restarts", "depth"),
+    }
     computed = {"None", "False", "np.False_"} | {
         name for name, value in values().items() if _computes(value)
     }  # would be accepted, and take seconds to compile
@@ -395,23 +571,109 @@ def _finite(array):
 # --- the command -------------------------------------------------------------------------------------------------
 
 STRINGS = (
-    *("", " ", "0", "1", "-1", "5", "5.0", "2.5", "1e3", "+5", " 5 ", "1_000", "٣", "nan", "inf", "true", "None", "many"),
-    *("9" * 20, "9" * 5000, "-" + "9" * 20, "0x10", "3x0", "0x3", "3x", "x3", "3,,3", ",", "3x100000000", "9" * 30 + "x2", "16,8", "32x20"),
-    *("3" + ",3" * 2000, "--", "-x", "~", "~nosuchuser", "~nosuchuser/x", ".", "..", "a/b", "x" * 5000, "a\nb", "a\rb\x1b[2J", "a\0b"),
-    *("\udcff", "\ud800", "名", "$\\frac{$", "%s %d {}", "gaussian", "linear-svm", "sklearn", "once", "mnist", "adult", "fig3"),
-    *("0/1@h:1", "0/2@127.0.0.1:1", "2/2@h:1", "0/2@h:0", "0/2@h:65536", "0/2@h:99999999", "0/2@:1", "0/2@h", "0/2@[::1]:4321"),
-    *("0/2@::1:4321", "0/2@h h:1", "0/2@a@b:1", "0/2@http://h:1", "0/99999999999@h:1", "-1/2@h:1", "tcp://h:1", "/dev/null", "/proc/x"),
-)  # fmt: skip
+    *(
+        "",
+        " ",
+        "0",
+        "1",
+        "-1",
+        "5",
+        "5.0",
+        "2.5",
+        "1e3",
+        "+5",
+        " 5 ",
+        "1_000",
+        "٣",
+        "nan",
+        "inf",
+        "true",
+        "None",
+        "many",
+    ),
+    *(
+        "9" * 20,
+        "9" * 5000,
+        "-" + "9" * 20,
+        "0x10",
+        "3x0",
+        "0x3",
+        "3x",
+        "x3",
+        "3,,3",
+        ",",
+        "3x100000000",
+        "9" * 30 + "x2",
+        "16,8",
+        "32x20",
+    ),
+    *(
+        "3" + ",3" * 2000,
+        "--",
+        "-x",
+        "~",
+        "~nosuchuser",
+        "~nosuchuser/x",
+        ".",
+        "..",
+        "a/b",
+        "x" * 5000,
+        "a\nb",
+        "a\rb\x1b[2J",
+        "a\0b",
+    ),
+    *(
+        "\udcff",
+        "\ud800",
+        "名",
+        "$\\frac{$",
+        "%s %d {}",
+        "gaussian",
+        "linear-svm",
+        "sklearn",
+        "once",
+        "mnist",
+        "adult",
+        "fig3",
+    ),
+    *(
+        "0/1@h:1",
+        "0/2@127.0.0.1:1",
+        "2/2@h:1",
+        "0/2@h:0",
+        "0/2@h:65536",
+        "0/2@h:99999999",
+        "0/2@:1",
+        "0/2@h",
+        "0/2@[::1]:4321",
+    ),
+    *(
+        "0/2@::1:4321",
+        "0/2@h h:1",
+        "0/2@a@b:1",
+        "0/2@http://h:1",
+        "0/99999999999@h:1",
+        "-1/2@h:1",
+        "tcp://h:1",
+        "/dev/null",
+        "/proc/x",
+    ),
+)
 
 
-def command():
+def command():  # noqa: C901 - tables, one after the other
     """Every option of both commands with every string; what would compute is taken out."""
     from jaxflow import cli, pipeline, summary
     from jaxflow.reproduction import reproduce
 
     def run(config, **how):
-        pipeline._checked(config, *(how.get(name) for name in ("dataset", "out", "data_dir")), how["overwrite"],
-                          *(how.get(name) for name in ("devices", "hosts")), how["report"])  # fmt: skip
+        pipeline._checked(
+            config,
+            *(how.get(name) for name in ("dataset", "out", "data_dir")),
+            how["overwrite"],
+            *(how.get(name) for name in ("devices", "hosts")),
+            how["report"],
+        )
         return SimpleNamespace(path=how.get("out"))
 
     def invoke(*arguments):
@@ -429,13 +691,13 @@ def command():
         return lines[0][:200] if lines else "0"
 
     def options(name):
-        sub = next(a for a in cli.parser()._actions if a.choices and name in a.choices).choices[name]
+        sub = next(dict(a.choices)[name] for a in cli.parser()._actions if a.choices and name in a.choices)
         return [(action.option_strings[0], action.nargs) for action in sub._actions if action.option_strings]
 
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch.object(pipeline, "run", run))
         patches.enter_context(mock.patch.object(summary, "summary", lambda results: f"Results: {results.path}"))
-        patches.enter_context(mock.patch.object(reproduce, "load_dataset", lambda *_, **__: None))
+        patches.enter_context(mock.patch.object(reproduce, "load_dataset", _nothing))
         patches.enter_context(mock.patch.object(reproduce, "run", _stop))
         for option, nargs in options("run"):
             if option == "-h":
@@ -470,6 +732,10 @@ def command():
             arguments = ("run", experiment, "--quiet", "--estimator", estimator, "--backend", backend, "--tune", tune)
             more = ("--published-alpha",) if alpha else ()
             yield f"combination {combination}", lambda arguments=arguments, more=more: invoke(*arguments, *more)
+
+
+def _nothing(*_, **__):
+    """Data that nobody looks at."""
 
 
 def _stop(*_, **__):

@@ -137,8 +137,8 @@ def _checked_features(where: str, exact: np.ndarray, categories: tuple[int, ...]
     if len(categories) > exact.shape[1]:
         raise InputError(f"{where}: {len(categories)} categories for {exact.shape[1]} columns")
     lost = np.abs(exact).max(axis=0) > np.finfo(np.float32).max
+    x = np.where(lost, 0, exact).astype(np.float32)
     if not lost.any():  # beyond float32 the deviation might overflow
-        x = exact.astype(np.float32)
         lost = (np.abs(x - exact).max(axis=0) > 1e-3 * exact.std(axis=0)) & (np.ptp(exact, axis=0) > 0)
     if lost.any():
         raise InputError(f"{where}: float32 cannot resolve column {int(lost.argmax())} of x; standardise it")
