@@ -47,11 +47,11 @@ def as_finite_array(name: str, values: ArrayLike) -> Array:
     Raises:
         InputError: what ``as_real_array`` refuses, NaN, infinity.
     """
-    values = as_real_array(name, values)
-    if not isinstance(values, Tracer) and not np.isfinite(np.asarray(values).astype(float)).all():
+    array = as_real_array(name, values)
+    if not isinstance(array, Tracer) and not np.isfinite(np.asarray(array).astype(float)).all():
         raise InputError(f"the {name} must be finite, but hold NaN or infinity")
-    if not jnp.issubdtype(values.dtype, jnp.floating):
-        return jnp.asarray(values).astype(jnp.float32)
-    if values.dtype == np.longdouble:
-        values = values.astype(float)  # JAX does not know it
-    return jnp.asarray(values)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return jnp.asarray(array).astype(jnp.float32)
+    if array.dtype == np.longdouble:
+        array = array.astype(float)  # JAX does not know it
+    return jnp.asarray(array)
