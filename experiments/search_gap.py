@@ -18,8 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxflow import load_dataset, node_flows, search_flows
-from jaxflow.flows import noise_floor
+from jaxflow import load_dataset, node_flows, noise_floor, search_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
 from jaxflow.presets import preset
@@ -65,13 +64,10 @@ def trained_layers(name: str, hidden: tuple[int, ...], count: int, options: argp
 
 def exact(layers: Layers, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Exact flows ``[2, S, n]`` and noise floors ``[2, S]``, network by network."""
-    samples = layers.messages.shape[-1]
-    orders = [np.random.default_rng((seed, p)).permutation(samples) for p in range(PERMUTATIONS)]
-    permuted = np.stack([layers.messages[:, order] for order in orders])
-    flows, floors = [], []
+    key, flows, floors = jax.random.key(seed), [], []
     for own in layers.activations:
-        flows.append(node_flows(gaussian(layers.messages, own[None]))[0])
-        floors.append(noise_floor(jnp.stack([gaussian(m, own[None]) for m in permuted])))
+        flows.append(node_flows(gaussian(layers.messages, own))[0])
+        floors.append(noise_floor(layers.messages, own, key=key, permutations=PERMUTATIONS))
     return np.stack(flows, axis=1), np.stack(floors, axis=1)
 
 

@@ -48,14 +48,14 @@ def as_finite_array(name: str, values: Any) -> Array:
     Raises:
         InputError: what ``as_real_array`` refuses, NaN, infinity, what JAX's floating type cannot hold.
     """
-    values = as_real_array(name, values)
-    if not isinstance(values, Tracer):
-        kind = values.dtype if jnp.issubdtype(values.dtype, jnp.floating) else np.float32
+    array = as_real_array(name, values)
+    if not isinstance(array, Tracer):
+        kind = array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else np.float32
         largest = jnp.finfo(jax.dtypes.canonicalize_dtype(float if kind == np.longdouble else kind)).max
-        if not (np.abs(np.asarray(values).astype(np.longdouble)) <= largest).all():
+        if not (np.abs(np.asarray(array).astype(np.longdouble)) <= largest).all():
             raise InputError(f"the {name} must be finite, but hold NaN, infinity or more than {float(largest):.2g}")
-    if not jnp.issubdtype(values.dtype, jnp.floating):
-        return jnp.asarray(values).astype(jnp.float32)
-    if values.dtype == np.longdouble:
-        values = values.astype(float)  # JAX does not know it
-    return jnp.asarray(values)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return jnp.asarray(array).astype(jnp.float32)
+    if array.dtype == np.longdouble:
+        array = array.astype(float)  # JAX does not know it
+    return jnp.asarray(array)

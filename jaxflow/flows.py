@@ -36,12 +36,12 @@ def node_flows(bits: ArrayLike) -> tuple[Float[Array, "*batch n"], Int[Array, "*
         >>> flow.tolist(), witness.tolist()
         ([1.0, 1.0], [2, 1])
     """
-    bits = as_finite_array("bits", bits)
-    subsets = bits.shape[-1] if bits.ndim else 0
+    values = as_finite_array("bits", bits)
+    subsets = values.shape[-1] if values.ndim else 0
     n = subsets.bit_length() - 1
     if subsets != 2 ** max(n, 0) or n > 30:
         raise InputError(f"bits must hold 2**n values on its last axis, n ≤ 30, got {subsets}")
-    return _largest_gains(bits, 2 ** min(n, nodes_together() - 2))
+    return _largest_gains(values, 2 ** min(n, nodes_together() - 2))
 
 
 @partial(jax.jit, static_argnames=("width",))
@@ -90,16 +90,16 @@ def edge_flows(flow: ArrayLike, kernel: ArrayLike) -> Float[Array, "*batch n m"]
         >>> edge_flows([0.5, 0.25], [[1.0, -2.0], [0.0, 4.0]]).tolist()
         [[0.5, 1.0], [0.0, 1.0]]
     """
-    flow, kernel = as_finite_array("flow", flow), as_finite_array("kernel", kernel)
-    nodes, weights = flow.shape, kernel.shape
+    node, w = as_finite_array("flow", flow), as_finite_array("kernel", kernel)
+    nodes, weights = node.shape, w.shape
     if len(nodes) < 1 or len(weights) < 2 or nodes[-1] != weights[-2]:
         raise InputError(f"expected node flows [..., n] and a kernel [..., n, m], got {nodes} and {weights}")
     try:
         batch = len(np.broadcast_shapes(nodes[:-1], weights[:-2]))
     except ValueError:
         raise InputError(f"batches of node flows {nodes} and of kernels {weights} do not broadcast") from None
-    flow = flow.reshape(*(batch + 1 - len(nodes)) * (1,), *nodes, 1)
-    return jnp.abs(kernel.reshape(*(batch + 2 - len(weights)) * (1,), *weights)) * flow
+    node = node.reshape(*(batch + 1 - len(nodes)) * (1,), *nodes, 1)
+    return jnp.abs(w.reshape(*(batch + 2 - len(weights)) * (1,), *weights)) * node
 
 
 def null95_of_flows(flows: Float[Array, "permutations *batch n"]) -> Float[Array, "*batch"]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array, as_real_array
 from jaxflow.errors import InputError, shown
@@ -213,7 +214,7 @@ def select(params: Params, ranks: Int[Array, "L W W"], level: int | Array) -> Pa
     return selection
 
 
-def prune(params: Params, selection: Params, factor: float | Array) -> Params:
+def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
     """Multiply the selected weights of a network by a factor: soft pruning of Venkatesh et al. 2021, §3.2.
 
     w → factor · w where selected: 1 leaves the weights, 0 removes them, negative factors turn them round. ``params``
@@ -237,13 +238,13 @@ def prune(params: Params, selection: Params, factor: float | Array) -> Params:
     """
     if jax.tree.structure(params) != jax.tree.structure(selection):
         raise InputError("the selection must be a pytree of the same structure as the parameters")
-    factor = as_finite_array("factor", factor)
-    if factor.ndim:
-        raise InputError(f"the factor must be one number, got shape {factor.shape}; jax.vmap over prune takes many")
+    number = as_finite_array("factor", factor)
+    if number.ndim:
+        raise InputError(f"the factor must be one number, got shape {number.shape}; jax.vmap over prune takes many")
     for w, chosen in zip(jax.tree.leaves(params), jax.tree.leaves(selection), strict=True):
         shape, mask = as_real_array("parameters", w).shape, as_real_array("selection", chosen)
         if mask.dtype != bool or mask.shape != shape:
             raise InputError(f"the selection must be bool {shape} like the parameters, not {mask.dtype} {mask.shape}")
     return jax.tree.map(
-        lambda w, chosen: jnp.where(chosen, factor.astype(jnp.result_type(w)) * w, w), params, selection
+        lambda w, chosen: jnp.where(chosen, number.astype(jnp.result_type(w)) * w, w), params, selection
     )

@@ -25,16 +25,15 @@ def noise_floor(
     """null95: the 95th percentile of a layer's node flows about permutations of the message, in bits.
 
     A flow is a maximum over subsets and so biased upward; about as much as this floor comes from nothing. The floor is
-    the layer's, pooled over its nodes, and not corrected for how many there are: of a layer of n nodes that know
-    nothing of the message each exceeds it with a probability of 5 %, so that some node does in about 14 % of such
-    layers of 3 nodes and 40 % of 10. To call one node of many informative takes a larger margin, or a p-value for
-    every node, corrected for their number.
+    the layer's, pooled over its nodes, and not corrected for how many there are: in layers that know nothing of the
+    message some node is above it in 19 % of those of 3 nodes and in 44 % of those of 10 (docs/method.md). To call one
+    node of many informative takes more than a flow above the floor.
 
     Args:
         message: binary, ``[..., N]``. All messages of a batch are permuted alike.
         activations: ``[..., N, n]``: samples on axis −2, see ``gaussian``.
         key: of the permutations, as ``jax.random.key(0)``.
-        permutations: how many; 20 times n flows stand behind the percentile.
+        permutations: how many; n flows of each stand behind the percentile.
         estimator: of the information in all subsets, the one that the flows were computed with.
 
     Returns:
@@ -51,8 +50,8 @@ def noise_floor(
         [True, False]
     """
     permutations = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
-    message, activations = checked_inputs(message, activations)
-    orders = [jax.random.permutation(own, message.shape[-1]) for own in jax.random.split(key, permutations)]
+    m, x = checked_inputs(message, activations)
+    orders = [jax.random.permutation(own, m.shape[-1]) for own in jax.random.split(key, permutations)]
     # one permutation at a time: the bits of all of them would take as many times the memory
-    flows = [node_flows(estimator(message[..., order], activations))[0] for order in orders]
+    flows = [node_flows(estimator(m[..., order], x))[0] for order in orders]
     return null95_of_flows(jnp.stack(flows))

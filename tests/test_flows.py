@@ -1,5 +1,6 @@
 """Node flows, witnesses, edge flows and the noise floor."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -97,3 +98,50 @@ def test_noise_floor_holds_for_independent_messages(rng):
 def test_wrong_number_of_subsets_is_refused():
     with pytest.raises(InputError, match="got 6"):
         node_flows(jnp.zeros(6))
+
+
+def test_integers_are_numbers_of_bits():
+    """In uint8 1 − 2 would be 255."""
+    bits = np.array([0, 2, 1, 3])
+    expected, masks = node_flows(bits.astype(np.float32))
+    for dtype in (np.uint8, np.int64, bool, ">f8", np.longdouble):
+        flow, witness = node_flows(bits.astype(dtype))
+        if dtype is not bool:
+            np.testing.assert_array_equal(flow, expected)
+            np.testing.assert_array_equal(witness, masks)
+    assert node_flows(np.array([0, 2, 1, 1], np.uint8))[0].tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("bits", [np.zeros(6), np.zeros(0), np.float32(1), [0.0, np.nan], [0.0, np.inf], [0, 1j]])
+def test_what_is_no_information_of_subsets_is_refused(bits):
+    with pytest.raises(InputError, match=r"bits must"):
+        node_flows(bits)
+
+
+@pytest.mark.parametrize(
+    ("flow", "kernel"),
+    [
+        (np.ones(1), np.ones((3, 2))),
+        (np.ones(3), np.ones((1, 2))),
+        (np.ones(3), np.ones((2, 3))),
+        (np.ones(3), np.ones(3)),
+        (np.float32(1), np.ones((1, 1))),
+        (np.ones((2, 3)), np.ones((4, 3, 2))),
+        (np.array([1, np.nan]), np.ones((2, 2))),
+        (np.ones(2), np.full((2, 2), np.inf)),
+        (np.ones(2), np.ones((2, 2), complex)),
+    ],
+)
+def test_edge_flows_of_what_does_not_fit_are_refused(flow, kernel):
+    with pytest.raises(InputError):
+        edge_flows(flow, kernel)
+
+
+def test_edge_flows_of_batches(rng):
+    """Two messages about one kernel; integers do not wrap; traced values pass."""
+    flow, kernel = rng.random((2, 3)).astype(np.float32), rng.normal(size=(3, 4)).astype(np.float32)
+    edges = edge_flows(flow, kernel)
+    for own, expected in zip(edges, flow, strict=True):
+        np.testing.assert_allclose(own, np.abs(kernel) * expected[:, None], rtol=1e-6)
+    assert edge_flows(np.array([200], np.uint8), np.array([[-2]], np.int8)).tolist() == [[400.0]]
+    assert jax.jit(edge_flows)(jnp.full(2, jnp.nan), jnp.ones((2, 2))).shape == (2, 2)

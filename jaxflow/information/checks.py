@@ -40,7 +40,8 @@ def checked_inputs(message: Any, activations: Any, most: int | None = MOST_NODES
         raise InputError("the message must be binary, 0 or 1 in every sample")
     if not isinstance(activations, Tracer):
         activations = _narrowed(activations)
-    dtype = jnp.promote_types(jax.dtypes.canonicalize_dtype(activations.dtype), jnp.float32)
+    wide = jax.dtypes.canonicalize_dtype(activations.dtype) == np.float64
+    dtype = jnp.float64 if wide else jnp.float32
     if isinstance(message, np.ndarray):
         message = message.astype(bool)  # JAX does not know all of NumPy's types
     m, x = jnp.asarray(message).astype(dtype), jnp.asarray(activations).astype(dtype)
