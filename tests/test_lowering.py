@@ -99,17 +99,17 @@ ENTRIES = {
     "training.train_many": Entry(
         5, lambda: (keys(), integers(NETWORKS), X, Y), {"network": NETWORK, "config": Training(epochs=3)}
     ),
-    "measurements._shown": Entry(15, lambda: (params(LISTED), X, integers(21, 2, SAMPLES)), SHOWN),
+    "measurements._shown": Entry(16, lambda: (params(LISTED), X, integers(21, 2, SAMPLES)), SHOWN),
     "measurements._edge_flows": Entry(0, of_edges),
     "measurements._node_flows": Entry(2, lambda: (floats(21, NETWORKS, 2, 2**10),)),
     "measurements._permuted": Entry(0, lambda: (keys(), MESSAGES, MESSAGES)),
-    "measurements._pruned": Entry(5, of_sweep, SEEN),
-    "measurements._removed": Entry(7, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
+    "measurements._pruned": Entry(6, of_sweep, SEEN),
+    "measurements._removed": Entry(8, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
     "measurements.strategy_ranks": Entry(
         5, of_strategies, {"strategies": STRATEGIES, "samples": SAMPLES, "first_layer": 0}
     ),
     "outputs.outputs_of": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 5), MESSAGES)),
-    "outputs.decision_measures": Entry(0, lambda: (floats(SAMPLES, 2), MESSAGES)),
+    "outputs.decision_measures": Entry(1, lambda: (floats(SAMPLES, 2), MESSAGES)),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20}),
     "search._all_layers": Entry(
         7, lambda: (LAYERS, floats(NETWORKS, 2, SAMPLES), keys()), {"beam": 4, "restarts": 2, "depth": 6}
