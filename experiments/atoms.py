@@ -90,7 +90,7 @@ def trained_units(target: Callable[[np.ndarray], np.ndarray], rng: np.random.Gen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network = MLPClassifier((8,), max_iter=60, random_state=0).fit(x, target(x))
-    return flipped(network.predict(x), rng), np.maximum(x @ network.coefs_[0] + network.intercepts_[0], 0)
+    return flipped(np.asarray(network.predict(x)), rng), np.maximum(x @ network.coefs_[0] + network.intercepts_[0], 0)
 
 
 def flipped(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:

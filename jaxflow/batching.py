@@ -24,8 +24,6 @@ MOST_TOGETHER = 10_000
 AXIS = "networks"  # of the mesh of devices
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
-LIGHT = {"xla_backend_optimization_level": 1}
-"""Compiler options of programs that run as fast with less optimisation: a sixth less time to compile."""
 BRIEF = {"xla_backend_optimization_level": 0}
 """Compiler options of what takes longer to compile than to run: half of the time to compile."""
 

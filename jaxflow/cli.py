@@ -107,7 +107,8 @@ def parser() -> Parser:
     run.add_argument("--data-seed", type=number("seed", 0, LARGEST_SEED), help="of the draw of rows; the"
                      " authors' rows if not given")  # fmt: skip
     run.add_argument("--chunk", type=number("chunk", 1, MOST_NETWORKS), default=argparse.SUPPRESS,
-                     help="networks computed and saved together; what suits the device and its memory if not given")  # fmt: skip
+                     help="networks computed and saved together; what suits the device and its memory if not"
+                     " given")  # fmt: skip
     run.add_argument("--devices", type=number("devices", 1, MOST_NETWORKS), default=argparse.SUPPRESS, metavar="N",
                      help="of this host, that share each chunk; all if not given; the results are the same up to the"
                      " rounding of float32")  # fmt: skip
@@ -115,8 +116,8 @@ def parser() -> Parser:
                      " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each"
                      " the same command, with its I, and an --out that all can write to")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
-                     " finished run, one of another config or a damaged one, and delete it; an unfinished run of the same"
-                     " config goes on")  # fmt: skip
+                     " finished run, one of another config or a damaged one, and delete it; an unfinished run of the"
+                     " same config goes on")  # fmt: skip
     _add_common(run)
     _reproduce_parser(commands)
     return top

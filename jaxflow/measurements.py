@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxflow.analyses import LISTED_NODES, Values
-from jaxflow.batching import ALONE, BRIEF, LIGHT, batched_map, on_all_cores
+from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, null95_of_flows
 from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
 from jaxflow.information.estimates import ignore
@@ -186,7 +186,7 @@ def _for_all(networks: int, values: Any) -> Any:
     return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
-@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE | LIGHT)
+@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE)
 def _shown(
     params: Params,
     x: Float[Array, "N d"],
@@ -517,7 +517,7 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
 def _pruned(
     items: tuple[Params, Float[Array, "S N n"], Int[Array, "S K L W W"]],
     rows: Interventions,
@@ -541,7 +541,7 @@ def _pruned(
     return batched_map(one, items, item_bytes, rows, messages)
 
 
-@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE | LIGHT)
+@partial(jax.jit, static_argnames=("network", "layer_bits"), compiler_options=ALONE)
 def _removed(
     items: tuple[Params, Float[Array, "S N n"]],
     edges: Int[Array, "G 3"],

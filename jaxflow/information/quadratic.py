@@ -144,7 +144,8 @@ def losses(
         surprise = jax.nn.softplus(jnp.where(truth[None], -odds, odds)) / jnp.log(2.0)
         shown = (decisions != truth[None]).astype(odds.dtype) if bound == "fano" else surprise
         apart = (decisions != decisions[:1]).astype(odds.dtype)
-        return tuple(jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
+        lost, differing = (jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
+        return lost, differing
 
     return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages))
 
