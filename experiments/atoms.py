@@ -90,7 +90,7 @@ def trained_units(target: Callable[[np.ndarray], np.ndarray], rng: np.random.Gen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network = MLPClassifier((8,), max_iter=60, random_state=0).fit(x, target(x))
-    return flipped(network.predict(x), rng), np.maximum(x @ network.coefs_[0] + network.intercepts_[0], 0)
+    return flipped(np.asarray(network.predict(x)), rng), np.maximum(x @ network.coefs_[0] + network.intercepts_[0], 0)
 
 
 def flipped(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -139,10 +139,8 @@ def table(bound: str) -> pd.DataFrame:
         every = name in ("class covariances", "chosen")
         with remedy(name):
             bits = {
-                case: np.asarray(
-                    estimate(*arrays, bound=bound, subsets=None if every else [2 ** arrays[1].shape[1] - 1])
-                )
-                for case, arrays in listed.items()
+                case: np.asarray(estimate(message, x, bound=bound, subsets=None if every else [2 ** x.shape[1] - 1]))
+                for case, (message, x) in listed.items()
             }
         columns[name] = {case: own[-1] for case, own in bits.items()}
         if every:

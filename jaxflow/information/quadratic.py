@@ -144,7 +144,8 @@ def losses(
         surprise = jax.nn.softplus(jnp.where(truth[None], -odds, odds)) / jnp.log(2.0)
         shown = (decisions != truth[None]).astype(odds.dtype) if bound == "fano" else surprise
         apart = (decisions != decisions[:1]).astype(odds.dtype)
-        return tuple(jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
+        sums, differing = (jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
+        return sums, differing
 
     return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages))
 
@@ -246,6 +247,11 @@ def quadratic(
 
         fano            I ≥ H(M) − H_b(1 − a)   a the mean accuracy (Venkatesh et al. 2021, eq. 7), 0 at or below chance
         cross-entropy   I ≥ H(M) − CE           CE = −⟨log₂ P(m | x)⟩ of the posteriors, clipped to [0, H(M)]
+
+    A column that holds one value in at least a hundredth of its rows, such as a ReLU unit, has an atom, which no
+    Gaussian describes. In a subset with such a column every fold takes the best of three fits, judged by the other four
+    folds: the one above; the same with Σ plus what ties take of each column's variance; and a linear discriminant of
+    the scores and of indicators of the atoms. See docs/method.md.
 
     Args:
         message: binary, ``[..., N]``.
