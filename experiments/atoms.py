@@ -139,10 +139,8 @@ def table(bound: str) -> pd.DataFrame:
         every = name in ("class covariances", "chosen")
         with remedy(name):
             bits = {
-                case: np.asarray(
-                    estimate(*arrays, bound=bound, subsets=None if every else [2 ** arrays[1].shape[1] - 1])
-                )
-                for case, arrays in listed.items()
+                case: np.asarray(estimate(message, x, bound=bound, subsets=None if every else [2 ** x.shape[1] - 1]))
+                for case, (message, x) in listed.items()
             }
         columns[name] = {case: own[-1] for case, own in bits.items()}
         if every:
