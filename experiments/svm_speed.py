@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from scipy.stats import loguniform
 from sklearn.model_selection import RandomizedSearchCV
 from threadpoolctl import threadpool_limits
 
@@ -27,8 +28,9 @@ from jaxflow.information.cross_validation import (
     DRAW_SEED,
     DRAWS,
     INNER,
+    LARGEST,
     OUTER,
-    RANGE,
+    SMALLEST,
     Search,
     hyperparameter_draws,
     inner_splitter,
@@ -76,7 +78,7 @@ def one_by_one(svm: SVM, pipeline: Any, layers: np.ndarray, message: np.ndarray)
 
 def by_randomized_search(svm: SVM, x: np.ndarray, message: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Accuracies and draws of the outer folds ``[5]`` by ``RandomizedSearchCV``, the authors' way."""
-    ranges, accuracy, chosen = dict.fromkeys(svm.hyperparameters, RANGE), [], []
+    ranges, accuracy, chosen = dict.fromkeys(svm.hyperparameters, loguniform(SMALLEST, LARGEST)), [], []
     with threadpool_limits(1):
         for rows, held_out in outer_splitter().split(x, message):
             search = RandomizedSearchCV(

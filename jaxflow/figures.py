@@ -16,7 +16,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import linregress
 
 from jaxflow.datasets import Dataset
 from jaxflow.errors import printable
@@ -200,11 +199,11 @@ def dependence_panel(axes: Axes, table: pd.DataFrame, message: str) -> None:
         axes.scatter(flow, effect, s=5, color=colour, marker=marker, alpha=0.35, linewidths=0, rasterized=True)
         label = f"layer {layer}"
         if np.ptp(flow) > 0 and np.ptp(effect) > 0:
-            fit = linregress(flow, effect)
+            slope, intercept = np.polyfit(flow, effect, 1)
             ends = np.array([flow.min(), flow.max()])
-            axes.plot(ends, fit.intercept + fit.slope * ends, color="white", linewidth=2.6)
-            axes.plot(ends, fit.intercept + fit.slope * ends, color=colour)
-            label += f", R² = {fit.rvalue**2:.2f}"
+            axes.plot(ends, intercept + slope * ends, color="white", linewidth=2.6)
+            axes.plot(ends, intercept + slope * ends, color=colour)
+            label += f", R² = {np.corrcoef(flow, effect)[0, 1] ** 2:.2f}"
         axes.plot([], [], color=colour, marker=marker, label=label)
     axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     axes.set_xlabel(f"weighted {MESSAGE_NAMES[message]} flow (bits)")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 PREDICTORS = ("edge flow", "weight", "node flow", "node flow given weight")
 COLUMNS = ("effect", *PREDICTORS[:3])
@@ -37,7 +36,7 @@ def predictors(
         values = group[list(COLUMNS)].to_numpy(float)
         networks = group["network"].to_numpy()
         plain = _intervals(values, networks, seed)
-        ranked = _intervals(rankdata(values, axis=0), networks, seed)
+        ranked = _intervals(pd.DataFrame(values).rank().to_numpy(), networks, seed)
         for k, predictor in enumerate(PREDICTORS):
             rows.append((message, layer, predictor, *plain[k], *ranked[k], len(np.unique(networks)), len(group)))
     names = ("message", "layer", "predictor", "r", "low", "high", "rho", "rho_low", "rho_high", "networks", "points")

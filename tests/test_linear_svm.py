@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
+from scipy.stats import loguniform
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,7 +16,8 @@ from jaxflow.information import linear_svm
 from jaxflow.information.cross_validation import (
     DRAW_SEED,
     DRAWS,
-    RANGE,
+    LARGEST,
+    SMALLEST,
     accuracy_to_information,
     hyperparameter_draws,
     inner_splitter,
@@ -51,7 +53,7 @@ def activations(reference):
 
 def random_search(pipeline, names):
     """The authors' search, by scikit-learn's own machinery."""
-    ranges = dict.fromkeys(names, RANGE)
+    ranges = dict.fromkeys(names, loguniform(SMALLEST, LARGEST))
     return RandomizedSearchCV(pipeline, ranges, n_iter=DRAWS, cv=inner_splitter(), random_state=DRAW_SEED)
 
 

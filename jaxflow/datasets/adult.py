@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import fetch_openml
 
 from jaxflow.datasets import sources
 from jaxflow.datasets.base import Dataset, Half
 from jaxflow.datasets.draws import skewed_halves
+from jaxflow.datasets.sources import fetch_openml
 
 FILES = {  # UCI's files, SHA-256
     "adult/adult.data": "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",

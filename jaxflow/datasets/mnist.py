@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import fetch_openml
 
 from jaxflow.datasets import sources
 from jaxflow.datasets.base import Dataset, Half
 from jaxflow.datasets.draws import skewed_halves
+from jaxflow.datasets.sources import fetch_openml
 
 FILES = {  # SHA-256 of the unpacked bytes
     "mnist/train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

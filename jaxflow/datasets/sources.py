@@ -14,6 +14,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -95,6 +96,13 @@ def regular_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than the {most} bytes that any of these files has")
     return content
+
+
+def fetch_openml(name: str, **options: Any) -> Any:
+    """scikit-learn's ``fetch_openml``, which takes longer to import than the files to read."""
+    from sklearn.datasets import fetch_openml
+
+    return fetch_openml(name, **options)
 
 
 def array_sha256(array: np.ndarray) -> str:

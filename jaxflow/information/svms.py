@@ -28,13 +28,6 @@ from jaxflow.information.cross_validation import (
 )
 from jaxflow.information.estimates import Advance, Estimates, broadcast, ignore
 from jaxflow.information.ranks import rank_normalised
-from jaxflow.information.sklearn_svms import (
-    Task,
-    kernel_pipeline,
-    linear_pipeline,
-    published_kernel_pipeline,
-    search_tasks,
-)
 from jaxflow.values import choice, flag
 
 BACKENDS = ("jax", "sklearn")
@@ -64,9 +57,24 @@ class SVM:
     block_fits: int
 
 
-LINEAR = SVM("linear SVM", ("linearsvc__C",), linear.search_layers, linear_pipeline, 8192)
-KERNEL = SVM("kernel SVM", ("nystroem__gamma", "sgd__C"), nystrom.search_layers, kernel_pipeline, 1024)
-PUBLISHED = SVM("kernel SVM", ("nystroem__gamma", "sgd__alpha"), None, published_kernel_pipeline, 1024)
+def sklearn_pipeline(name: str) -> Any:
+    """A pipeline of ``sklearn_svms``; scikit-learn is imported for who asks for it, which takes half a second."""
+    from jaxflow.information import sklearn_svms
+
+    return getattr(sklearn_svms, name)()
+
+
+LINEAR = SVM("linear SVM", ("linearsvc__C",), linear.search_layers, partial(sklearn_pipeline, "linear_pipeline"), 8192)
+KERNEL = SVM(
+    "kernel SVM",
+    ("nystroem__gamma", "sgd__C"),
+    nystrom.search_layers,
+    partial(sklearn_pipeline, "kernel_pipeline"),
+    1024,
+)
+PUBLISHED = SVM(
+    "kernel SVM", ("nystroem__gamma", "sgd__alpha"), None, partial(sklearn_pipeline, "published_kernel_pipeline"), 1024
+)
 
 
 def linear_svm(
@@ -230,6 +238,8 @@ def _by_sklearn(
     layers: Array, message: np.ndarray, members: np.ndarray, pairs: np.ndarray, kept: Any, *, svm: SVM, advance: Advance
 ) -> Search:
     """Accuracies of all pairs of layer and subset by scikit-learn, one joblib task each."""
+    from jaxflow.information.sklearn_svms import Task, search_tasks
+
     nested_folds(message)  # refuses what cannot be split
     tasks = [
         Task(svm.pipeline, svm.hyperparameters, np.asarray(layers[layer], float)[:, members[subset]], message, own)
