@@ -27,23 +27,14 @@ from jaxflow.hosts import Hosts
 from jaxflow.information import ESTIMATORS, Estimate, memory_needed
 from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.manifest import Bounds, assembled, planned_chunks
-from jaxflow.measurements import (
-    Fits,
-    Flows,
-    LayerFlows,
-    group_width,
-    measure_flows,
-    measure_interventions,
-    measure_removals,
-    permuted_within,
-    strategy_ranks,
-)
+from jaxflow.measurements import Fits, Flows, LayerFlows, measure_flows, permuted_within
 from jaxflow.networks import MLP, Params, kernels, tail_network, tail_params
 from jaxflow.outputs import Outputs
 from jaxflow.predictors import predictors
 from jaxflow.presets import PRESETS, Config, paper_preset, preset, strategy_grid
 from jaxflow.progress import Report, Stages, silent, timed
 from jaxflow.results import Results, locked, open_results, run_name
+from jaxflow.sweeps import group_width, measure_interventions, measure_removals, strategy_ranks
 from jaxflow.training import Trained, train_many
 from jaxflow.values import MOST_NETWORKS, flag, folder, whole
 

@@ -20,9 +20,9 @@ import jaxflow
 from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import layer_bits
 from jaxflow.information.ranks import ranking
-from jaxflow.measurements import Interventions
 from jaxflow.networks import MLP, initial_params
 from jaxflow.presets import strategy_grid
+from jaxflow.sweeps import Interventions
 from jaxflow.training import Training
 
 NETWORKS, NODES, DEPTH = 500, 24, 21  # a run of equal layers, and more subsets than any device takes at once
@@ -103,11 +103,9 @@ ENTRIES = {
     "measurements._edge_flows": Entry(0, of_edges),
     "measurements._node_flows": Entry(2, lambda: (floats(21, NETWORKS, 2, 2**10),)),
     "measurements._permuted": Entry(0, lambda: (keys(), MESSAGES, MESSAGES)),
-    "measurements._pruned": Entry(6, of_sweep, SEEN),
-    "measurements._removed": Entry(8, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
-    "measurements.strategy_ranks": Entry(
-        5, of_strategies, {"strategies": STRATEGIES, "samples": SAMPLES, "first_layer": 0}
-    ),
+    "sweeps._pruned": Entry(6, of_sweep, SEEN),
+    "sweeps._removed": Entry(8, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
+    "sweeps.strategy_ranks": Entry(5, of_strategies, {"strategies": STRATEGIES, "samples": SAMPLES, "first_layer": 0}),
     "outputs.outputs_of": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 5), MESSAGES)),
     "outputs.decision_measures": Entry(1, lambda: (floats(SAMPLES, 2), MESSAGES)),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20}),

@@ -14,7 +14,7 @@ import oracles
 import pandas as pd
 import pytest
 
-from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline
+from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline, sweeps
 from jaxflow import results as results_module
 from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
@@ -221,9 +221,9 @@ def test_uneven_chunks_share_one_trace(tmp_path):
     functions = (
         train_many,
         measurements._shown,
-        measurements._pruned,
-        measurements._removed,
-        measurements.strategy_ranks,
+        sweeps._pruned,
+        sweeps._removed,
+        sweeps.strategy_ranks,
     )
     before = [function._cache_size() for function in functions]
     pipeline.run(changed(hidden=(2,), strategies=strategy_grid(nodes=(1,))), own_dataset(), out=tmp_path / "out")

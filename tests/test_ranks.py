@@ -1,7 +1,5 @@
 """Normal scores for the other estimators: compiled, and the same under every transformation."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,18 +39,3 @@ def test_a_shape_is_compiled_once(rng):
     for _ in range(3):
         rank_normalised(columns(rng, 150))
     assert _all_columns._cache_size() == before
-
-
-def test_ranks_cost_no_multiple_of_ten_of_the_estimate(rng):
-    """Fifty times, before they were compiled; the shortest of several calls each, for other processes disturb."""
-    x, message = jnp.asarray(rng.normal(size=(5000, 3)), jnp.float32), jnp.asarray(rng.integers(0, 2, 5000))
-
-    def shortest(rank):
-        spans = []
-        for _ in range(8):
-            begin = time.perf_counter()
-            jax.block_until_ready(gaussian(message, x, rank=rank))
-            spans.append(time.perf_counter() - begin)
-        return min(spans)
-
-    assert shortest(True) < 10 * shortest(False)

@@ -8,13 +8,13 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import Dataset, Half, measurements, networks, pipeline
+from jaxflow import Dataset, Half, networks, pipeline, sweeps
 from jaxflow.analyses import edge_list
 from jaxflow.information.gaussian import estimate, layer_bits
-from jaxflow.measurements import Interventions, measure_interventions, measure_removals
 from jaxflow.networks import MLP, REPEATED, initial_params, kernels
 from jaxflow.outputs import Outputs
 from jaxflow.presets import Config, strategy_grid
+from jaxflow.sweeps import Interventions, measure_interventions, measure_removals
 from jaxflow.training import Training
 
 NETWORKS, SAMPLES, INPUTS = 3, 300, 4
@@ -124,10 +124,10 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
         params, x, messages = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
         edges = edge_list(dict(enumerate(kernels(params))))
         how = {"network": network, "layer_bits": layer_bits}
-        removed = measurements._removed.lower((params, x), jnp.asarray(edges), messages, **how)
+        removed = sweeps._removed.lower((params, x), jnp.asarray(edges), messages, **how)
         ranks = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int)
         rows = Interventions(jnp.arange(2), jnp.array([1, 2]), jnp.zeros(2), jnp.asarray(edges[:2]))
-        pruned = measurements._pruned.lower((params, x, ranks), rows, messages, **how)
+        pruned = sweeps._pruned.lower((params, x, ranks), rows, messages, **how)
         return [lowered.as_text().count("dot_general") for lowered in (removed, pruned)]
 
     expected = products(20)

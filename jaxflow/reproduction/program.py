@@ -21,10 +21,11 @@ from jaxflow.information import ESTIMATORS, Advance, Estimate, Estimates, gaussi
 from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
-from jaxflow.measurements import measure_flows, measure_interventions, strategy_ranks
+from jaxflow.measurements import measure_flows
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
 from jaxflow.outputs import Outputs, measure_outputs, outputs_of
 from jaxflow.presets import Config, strategy_grid
+from jaxflow.sweeps import measure_interventions, strategy_ranks
 
 NodeFlows: TypeAlias = Mapping[int, Any]  # layer → flows about y and z [S, 2, n]
 GAPS = list(Outputs._fields[2:])
