@@ -222,7 +222,6 @@ def test_uneven_chunks_share_one_trace(tmp_path):
         train_many,
         measurements._shown,
         sweeps._pruned,
-        sweeps._removed,
         sweeps.strategy_ranks,
     )
     before = [function._cache_size() for function in functions]
