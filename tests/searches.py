@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import joblib
 import pytest
 
-from jaxflow.information import cross_validation, sklearn_svms
+from jaxflow.information import cross_validation
 
 DRAWS = 3  # the first three of the program's 25
 FITS = 5 * (4 * DRAWS + 1)  # behind one estimate
@@ -16,6 +16,5 @@ FITS = 5 * (4 * DRAWS + 1)  # behind one estimate
 def three_draws() -> Iterator[None]:
     """Both backends search three draws; scikit-learn does in this process, for others know only of 25."""
     with pytest.MonkeyPatch.context() as patched, joblib.parallel_config(backend="sequential"):
-        for module in (cross_validation, sklearn_svms):
-            patched.setattr(module, "DRAWS", DRAWS)
+        patched.setattr(cross_validation, "DRAWS", DRAWS)
         yield

@@ -149,6 +149,7 @@ def test_processes_that_share_a_run_mend_it_together(out, fake, tmp_path, monkey
     """Two chunks are damaged and two more are asked for; each process computes two, and process 0 assembles."""
     fake.run(tmp_path / "alone", seeds=8)
     together = threading.Barrier(2)
+    monkeypatch.setattr(Hosts, "check", lambda _: None)
     monkeypatch.setattr(Hosts, "meet", lambda _: together.wait(60))
     monkeypatch.setattr(Hosts, "part", lambda _: together.wait(60))
     cut(out / SECOND / RECORD)

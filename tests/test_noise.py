@@ -54,5 +54,5 @@ def test_five_per_cent_of_nodes_are_above_it_and_some_node_of_many_layers(rng, n
 
 
 def test_no_permutations_are_refused(message):
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(InputError, match="permutations must be between 1 and"):
         noise_floor(message, np.zeros((N, 2)), key=jax.random.key(0), permutations=0)

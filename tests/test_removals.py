@@ -86,7 +86,7 @@ def test_removals_are_interventions_with_factor_0(network):
         [rounding(network, without(own, edge), np.asarray(inputs), np.asarray(messages)) for edge in edges]
         for own, inputs in zip(owns, x, strict=True)
     ])  # fmt: skip
-    assert np.median(allowed[..., 0]) < 0.01
+    assert np.median(allowed[..., 0]) < 0.05
     assert np.median(allowed[..., 1]) == 0
     for field, ours, theirs in zip(Outputs._fields, removed, pruned, strict=True):
         assert np.ptp(theirs) > 1
