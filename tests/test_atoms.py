@@ -61,7 +61,7 @@ def test_the_atom_is_the_most_frequent_value(column, atom):
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("alive", [0, 1, 2, 5, 20, 100, 1000])
+@pytest.mark.parametrize("alive", [0, 1, 2, 20, 1000])
 def test_a_nearly_dead_unit_takes_nothing_away(message, rng, alive, bound):
     alone, both = np.asarray(quadratic(message, beside(message, [alive], rng), bound=bound))[[1, 3]]
     assert both > alone - MARGIN[bound]
@@ -130,7 +130,7 @@ def by_hand(message, x):
     return losses, fold
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_every_fold_takes_the_fit_that_does_best_in_the_others(seed):
     rng = np.random.default_rng(seed)
     message = rng.integers(0, 2, 600)
@@ -199,6 +199,7 @@ def test_every_message_chooses_for_itself():
     np.testing.assert_array_equal(best_elsewhere(sums, sums * 0, "cross-entropy"), np.full((1, 1, 10), 9))
 
 
+@pytest.mark.slow
 def test_permutations_choose_as_the_messages_themselves_would(message, rng):
     """Several layers and messages at once equal one by one, where columns have atoms."""
     x = beside(message, [20, 300], rng)

@@ -47,6 +47,7 @@ def test_progress_is_plain_lines_on_stderr(finished):
     assert "\x1b" not in finished[1].stderr
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path, reads_only):
     folder = tmp_path / "out"
     command = [*RUN, *TINY, "--quiet", "--out", str(folder)]

@@ -162,6 +162,7 @@ def test_adult_download_gives_the_same_dataset(data_dir, cache):
     assert load_dataset("adult-large").fingerprint() == expected
 
 
+@pytest.mark.slow
 def test_mnist_download_gives_the_same_dataset(data_dir, cache):
     rows = mnist.parse([sources._unpacked(data_dir / path, sha256) for path, sha256 in mnist.FILES.items()])
     tokens = np.array([f"{value}," for value in range(256)], dtype="S4")[rows]

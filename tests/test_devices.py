@@ -144,7 +144,8 @@ def test_two_processes_fill_one_folder(alone, tmp_path, address):
     assert Results(tmp_path / "out").manifest["finished"]
 
 
-@pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
 def test_the_loss_of_a_process_is_one_line_and_made_good(alone, tmp_path, address, lost, reads_only):
     """Killed after its first chunk; then one process alone goes on and keeps the chunks that were finished."""
     folder = tmp_path / "out"
@@ -168,6 +169,7 @@ def test_the_loss_of_a_process_is_one_line_and_made_good(alone, tmp_path, addres
     assert tables(folder) == tables(alone)
 
 
+@pytest.mark.slow
 def test_processes_with_another_command_are_refused(tmp_path, address):
     """Process 1 asks for other networks than process 0: it says so, and process 0 ends as well."""
     first = start("--hosts", f"0/2@{address}", "--out", tmp_path / "out")
@@ -194,6 +196,7 @@ def test_hosts_are_read():
     assert parse_hosts("0/2@[::1]:4321").address == "[::1]:4321"
 
 
+@pytest.mark.slow
 def test_estimators_that_choose_folds_are_shared_out_too():
     """Four layers on three devices: the bits of one device."""
     code = """

@@ -210,6 +210,7 @@ def test_a_layer_that_memory_cannot_hold_is_refused_before_anything_is_written(m
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""

@@ -163,6 +163,7 @@ def test_sees_what_is_not_linear(rng, backend):
     np.testing.assert_allclose(node_flows(jnp.asarray(bits))[0], 1, atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_draws")
 def test_laws_of_order_scale_batch_and_repetition(rng):
     """The order of nodes, scale, shift and what else is estimated beside it change nothing; nor does asking again."""

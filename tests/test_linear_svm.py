@@ -89,7 +89,11 @@ def test_batched_solver_gives_the_authors_accuracies(reference, activations, lay
 
 @pytest.mark.parametrize(
     ("pipeline", "names", "rows", "seed"),
-    [(linear_pipeline, C, 400, 0), (linear_pipeline, C, 401, 1), (kernel_pipeline, KERNEL.hyperparameters, 180, 0)],
+    [
+        (linear_pipeline, C, 400, 0),
+        (linear_pipeline, C, 401, 1),
+        pytest.param(kernel_pipeline, KERNEL.hyperparameters, 180, 0, marks=pytest.mark.slow),
+    ],
 )
 def test_the_plain_loop_is_scikit_learns_search_to_the_bit(pipeline, names, rows, seed):
     """Accuracies and draws of every outer fold; few rows and noise make ties among the draws."""

@@ -447,6 +447,7 @@ def test_a_layer_too_wide_to_list_is_refused(tmp_path):
         pipeline.run(CONFIG, own_dataset(width=31), out=tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_figures")
 def test_wide_inputs_run_from_the_first_hidden_layer(tmp_path):
     """As mnist: the input layer is outside the analysis."""

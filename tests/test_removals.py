@@ -67,7 +67,11 @@ def rounding(network, params, x, messages):
     ).min()
 
 
-@pytest.mark.parametrize("network", [DEEP, UNEVEN, ALONE, RUN], ids=["deep", "uneven", "alone", "run"])
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(DEEP, marks=pytest.mark.slow), UNEVEN, ALONE, pytest.param(RUN, marks=pytest.mark.slow)],
+    ids=["deep", "uneven", "alone", "run"],
+)
 def test_removals_are_interventions_with_factor_0(network):
     params, x, messages = case(network)
     edges = edge_list(dict(enumerate(kernels(params))))
@@ -135,6 +139,7 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
     assert min(expected) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "repeated"), [(6, 3, 4), pytest.param(20, 16, REPEATED, marks=pytest.mark.slow)]
 )

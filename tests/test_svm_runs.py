@@ -166,7 +166,7 @@ def test_progress_moves_within_a_network(data, tmp_path):
     ],
 )
 def test_choices_that_do_not_go_together_are_one_line(arguments, says, capsys, tmp_path):
-    assert main(["run", "synthetic", "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert main(["run", "synthetic", "--quiet", "--out", str(tmp_path / "out"), *arguments]) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1

@@ -76,7 +76,7 @@ def test_a_wide_layer_trains_as_a_narrow_one(rng):
     np.testing.assert_allclose(trained.loss, losses, atol=1e-4)
 
 
-@pytest.mark.parametrize("width", [16, 40])
+@pytest.mark.parametrize("width", [16, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_deep_network_trains_layer_by_layer(monkeypatch, rng, width):
     """Eight equal layers, carried as one run, narrow and wide; every layer moves a hundred times the tolerance.
 
