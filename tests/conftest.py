@@ -1,8 +1,8 @@
 """Strictness for all tests: no silent promotion of types or ranks; data and reference folders beside the project.
 
 What one test compiles, none compiles again, in whichever of pytest's workers. Two thirds of the tests' time is
-compilation, so that programs are optimised less than a user's; with XLA_FLAGS in the environment, even empty ones, they are compiled
-as these say. ``.ci/run`` runs the tests of numbers so once more.
+compilation, so that programs are optimised less than a user's; with XLA_FLAGS in the environment, even empty ones, they
+are compiled as these say. ``.ci/run`` runs the tests of numbers so once more.
 """
 
 import os
