@@ -56,7 +56,8 @@ def test_information_is_the_same_on_all_processors(tmp_path):
         runs[name] = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     ours = dict(zip(layers()[1], measured(), strict=True))
     for name, run in runs.items():
-        assert run.wait() == 0, run.communicate()[1]
+        errors = run.communicate()[1]
+        assert run.returncode == 0, errors
         theirs = np.load(tmp_path / f"{name}.npy")
         for (case, bits), other in zip(ours.items(), theirs, strict=True):
             np.testing.assert_allclose(other, bits, atol=1e-6, err_msg=f"{case} with {name}")
