@@ -115,10 +115,10 @@ ENTRIES = {
     "information.gaussian._all_gaussian": Entry(13, lambda: (VALUES, floats(1, SAMPLES, NODES))),
     "information.gaussian._all_layers": Entry(14, lambda: (LAYERS, floats(3, 2, SAMPLES))),
     "information.exact._all_flows": Entry(17, lambda: (floats(1, 2, SAMPLES), floats(NETWORKS, 1, SAMPLES, NODES))),
-    "information.quadratic.all_held_out": Entry(4, of_quadratic, {"bound": "fano"}),
+    "information.quadratic.all_held_out": Entry(5, of_quadratic, {"bound": "fano"}),
     "information.linear.search_layers": Entry(4, partial(of_svm, 1, NODES)),
     "information.nystrom.search_layers": Entry(13, partial(of_svm, 2, 6)),
-    "information.ranks._all_columns": Entry(1, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),
+    "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),
 }
 
 
