@@ -87,7 +87,7 @@ def decision_measures(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"]) 
     """Fractions that are counted on the logits: the fields of ``Outputs`` from ``argmax_accuracy`` on.
 
     All come from how many rows of each cell (y, z) lie above a threshold on the score, the difference of the logits:
-    0 for the argmax. The counts are products with the cells' indicators, which on a CPU takes a fifth of the time of
+    0 for the argmax. The counts are products with the cells' indicators, which on a CPU are several times as fast as
     masked sums.
     """
     score = logits[:, 1] - logits[:, 0]
@@ -117,7 +117,7 @@ def threshold_accuracies(score: Float[Array, " N"], messages: Int[Array, "K N"])
     The rule is M = 1 at and above a threshold, or M = 1 below it. Threshold and direction are the best on the rows
     with even numbers and are judged on the odd ones, and the other way round: no row that chooses is counted. The
     candidates are 256 equal steps from the smallest to the largest score, so that counting needs a histogram and no
-    sort, which on a CPU would take four times as long as all else that is measured on a pruned network.
+    sort, which on a CPU would take longer than all else that is measured on a pruned network.
 
     Args:
         score: one number per row.
