@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from jaxflow import InputError, figures, pipeline
-from jaxflow.progress import reporter
-from jaxflow.results import Results
+from jaxflow.running.progress import reporter
+from jaxflow.running.results import Results
 
 
 def paper_run(name: str) -> tuple[pipeline.Config, Results]:

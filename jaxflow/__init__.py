@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from jaxflow.datasets import Dataset, Half, load_dataset
     from jaxflow.errors import InputError
     from jaxflow.flows import edge_flows, node_flows
+    from jaxflow.inference import noise_floor
+    from jaxflow.information.search import search_flows
     from jaxflow.interventions import prune
-    from jaxflow.noise import noise_floor
-    from jaxflow.search import search_flows
 
 __all__ = [
     "Dataset",
@@ -36,9 +36,9 @@ _HOMES = {
     "InputError": "errors",
     "edge_flows": "flows",
     "node_flows": "flows",
-    "noise_floor": "noise",
+    "noise_floor": "inference",
     "prune": "interventions",
-    "search_flows": "search",
+    "search_flows": "information.search",
 }
 
 

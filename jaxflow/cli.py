@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxflow.errors import InputError, cause, printable, shown
-from jaxflow.hosts import parse_hosts
+from jaxflow.running.hosts import parse_hosts
 from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, WIDTH, folder, whole
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from jaxflow.progress import reporter
+    from jaxflow.running.progress import reporter
 
     with reporter("reproduction", arguments.quiet):  # says that it is starting while JAX is loaded
         from jaxflow.reproduction.reproduce import reproduce
@@ -192,7 +192,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from jaxflow.progress import reporter
+    from jaxflow.running.progress import reporter
 
     if arguments.hosts:
         _explain_loss()  # before JAX is loaded
@@ -202,7 +202,7 @@ def _run(arguments: argparse.Namespace) -> int:
         with reporter(arguments.experiment, arguments.quiet) as report:  # says that it is starting while JAX is loaded
             results = _results(arguments, report)
         if arguments.hosts is None or arguments.hosts.process == 0:
-            from jaxflow.summary import summary
+            from jaxflow.running.summary import summary
 
             print(summary(results), flush=True)
     except InputError as error:
@@ -239,7 +239,7 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
 @contextmanager
 def _programs(arguments: argparse.Namespace) -> Iterator[None]:
     """Compiled programs kept between runs, unless the user does not want it; the first run says so."""
-    from jaxflow.compilation import kept_programs
+    from jaxflow.running.compilation import kept_programs
 
     with nullcontext(False) if arguments.no_cache else kept_programs() as first:
         if first and not arguments.quiet:
@@ -255,7 +255,7 @@ def _refused(line: str) -> int:
 
 def _engine(address: str | None) -> AbstractContextManager[None]:
     """Where scikit-learn's fits run."""
-    from jaxflow.engines import dask_engine
+    from jaxflow.running.engines import dask_engine
 
     return nullcontext() if address is None else dask_engine(address)
 

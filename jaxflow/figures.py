@@ -20,8 +20,8 @@ from matplotlib.lines import Line2D
 from jaxflow.datasets import Dataset
 from jaxflow.errors import printable
 from jaxflow.interventions import METHODS, METRICS
-from jaxflow.presets import Config
-from jaxflow.results import Results
+from jaxflow.running.config import Config
+from jaxflow.running.results import Results
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import LISTED_NODES, Values
 from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.flows import edge_flows, node_flows, null95_of_flows
 from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
@@ -21,6 +20,7 @@ from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together
 from jaxflow.networks import MLP, Params, forward, kernels
 from jaxflow.outputs import Outputs, decision_measures, outputs_of
+from jaxflow.tables import LISTED_NODES, Values
 
 PERMUTATIONS = 20  # of the message, for the noise floor
 BLOCK_BYTES = 2**28  # of information values that are held at once

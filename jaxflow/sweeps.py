@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.analyses import Values
 from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
 from jaxflow.information import Advance, Estimate, LayerBits
 from jaxflow.information.estimates import ignore
@@ -30,8 +29,9 @@ from jaxflow.interventions import (
 )
 from jaxflow.measurements import Fits, fits_of
 from jaxflow.networks import MLP, Params, forward, kernels, tail_params
+from jaxflow.networks.removals import logits_without
 from jaxflow.outputs import Outputs, decision_measures, outputs_of, traced_outputs
-from jaxflow.removals import logits_without
+from jaxflow.tables import Values
 
 MOST_TOGETHER = 32  # interventions by factors in one call
 FEW_EDGES = 256  # that are removed by the program of the sweep

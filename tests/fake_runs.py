@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jaxflow import Dataset, Half, files, pipeline
-from jaxflow.chunks import write_chunk
-from jaxflow.hosts import Hosts
+from jaxflow import Dataset, Half, pipeline
 from jaxflow.pipeline import Config, strategy_grid
+from jaxflow.running import experiment, files
+from jaxflow.running.chunks import write_chunk
+from jaxflow.running.hosts import Hosts
 
 RNG = np.random.default_rng(0)
 DATA = Dataset("mine", *(Half(RNG.normal(size=(60, 2)), *RNG.integers(0, 2, (2, 60))) for _ in range(2)))
@@ -56,13 +57,13 @@ class Fake:
     def __init__(self, monkeypatch) -> None:
         self.computed: list[tuple[int, int]] = []
         self.lines: list[str] = []
-        monkeypatch.setattr(pipeline, "_run_chunks", self._run_chunks)
-        monkeypatch.setattr(pipeline, "PACKAGES", ())
+        monkeypatch.setattr(experiment, "_run_chunks", self._run_chunks)
+        monkeypatch.setattr(experiment, "PACKAGES", ())
         monkeypatch.setattr(files, "ThreadPoolExecutor", OneAfterTheOther)
         monkeypatch.setattr(os, "fsync", lambda _: None)
-        monkeypatch.setattr(pipeline.analyses, "correlations", lambda table: table.head(1))
-        monkeypatch.setattr(pipeline, "predictors", lambda *tables: tables[0].tail(1))
-        monkeypatch.setattr(pipeline.figures, "draw_all", self._draw_all)
+        monkeypatch.setattr(experiment, "correlations", lambda table: table.head(1))
+        monkeypatch.setattr(experiment, "predictors", lambda *tables: tables[0].tail(1))
+        monkeypatch.setattr(experiment.figures, "draw_all", self._draw_all)
 
     def run(self, out: Path, overwrite: bool = False, hosts: Hosts | None = None, **changes):
         """As ``pipeline.run``."""

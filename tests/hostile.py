@@ -215,7 +215,7 @@ def configs():  # noqa: C901 - tables, one after the other
     """Every field of ``Config``, ``Training`` and ``Strategy``, and their elements."""
     from jaxflow.interventions import Strategy
     from jaxflow.pipeline import Config, preset, strategy_grid
-    from jaxflow.presets import factor_grid
+    from jaxflow.running.config import factor_grid
     from jaxflow.training import Training
 
     def config(**changes):
@@ -378,7 +378,7 @@ def datasets():  # noqa: C901 - tables, one after the other
     import numpy as np
 
     from jaxflow import Dataset, Half, load_dataset
-    from jaxflow.hosts import Hosts, parse_hosts
+    from jaxflow.running.hosts import Hosts, parse_hosts
 
     x, y, z = arrays()["float64"], np.tile([0, 1], 20), np.tile([0, 0, 1, 1], 10)
     good = Half(x, y, z)
@@ -420,6 +420,7 @@ def datasets():  # noqa: C901 - tables, one after the other
 def runs():
     """Every argument of ``run``, up to the moment that it would touch the results folder."""
     from jaxflow import pipeline
+    from jaxflow.running import experiment
 
     class TouchedError(Exception):
         """The folder would be touched now."""
@@ -432,8 +433,8 @@ def runs():
     def run(**changes):
         config = pipeline.preset("synthetic", seeds=1, estimator="gaussian")
         with (
-            mock.patch.object(pipeline, "_opened", opened),
-            mock.patch.object(pipeline, "load_dataset", return_value=data),
+            mock.patch.object(experiment, "_opened", opened),
+            mock.patch.object(experiment, "load_dataset", return_value=data),
         ):
             try:
                 pipeline.run(**{"config": config, "out": "x", **changes})
@@ -663,11 +664,12 @@ STRINGS = (
 
 def command():  # noqa: C901 - tables, one after the other
     """Every option of both commands with every string; what would compute is taken out."""
-    from jaxflow import cli, pipeline, summary
+    from jaxflow import cli, pipeline
     from jaxflow.reproduction import reproduce
+    from jaxflow.running import experiment, summary
 
     def run(config, **how):
-        pipeline._checked(
+        experiment._checked(
             config,
             *(how.get(name) for name in ("dataset", "out", "data_dir")),
             how["overwrite"],
@@ -754,7 +756,7 @@ def main(section):
     os.chdir(f"{folder}/a/b")
     os.environ["HOME"] = folder
     os.environ.pop("JAXFLOW_DATA", None)
-    import jaxflow.pipeline
+    import jaxflow.running.experiment
 
     del jaxflow
     warnings.simplefilter("error")

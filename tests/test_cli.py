@@ -171,7 +171,7 @@ def test_choices_of_the_command_are_those_of_the_library():
     from jaxflow import cli
     from jaxflow.datasets import DATASETS
     from jaxflow.information import ESTIMATORS
-    from jaxflow.presets import PRESETS
+    from jaxflow.running.presets import PRESETS
 
     assert cli.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
     assert tuple(ESTIMATORS) == cli.ESTIMATORS

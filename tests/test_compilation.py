@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxflow.compilation import kept_programs, programs_folder
+from jaxflow.running.compilation import kept_programs, programs_folder
 
 OPTIONS = (
     "jax_compilation_cache_dir", "jax_compilation_cache_max_size", "jax_persistent_cache_min_compile_time_secs",
@@ -99,7 +99,8 @@ def test_a_folder_that_cannot_be_is_not_used(tmp_path):
 
 def test_importing_keeps_nothing(tmp_path):
     """Nothing is written, and JAX's options stay, until the command runs."""
-    code = "import jaxflow, jax, jaxflow.pipeline, jaxflow.compilation; print(jax.config.jax_compilation_cache_dir)"
+    modules = "jaxflow, jax, jaxflow.running.experiment, jaxflow.running.compilation"
+    code = f"import {modules}; print(jax.config.jax_compilation_cache_dir)"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     done = subprocess.run(
         [sys.executable, "-c", code],

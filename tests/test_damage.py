@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from fake_runs import Fake, contents, tables_of
 
-from jaxflow import InputError, files
-from jaxflow.chunks import CHUNK_FILES, PARAMS, RECORD, write_chunk
-from jaxflow.hosts import Hosts
-from jaxflow.results import FIGURES, FORMATS, TABLES, Results, locked, run_name
+from jaxflow import InputError
+from jaxflow.running import files
+from jaxflow.running.chunks import CHUNK_FILES, PARAMS, RECORD, write_chunk
+from jaxflow.running.hosts import Hosts
+from jaxflow.running.results import FIGURES, FORMATS, TABLES, Results, locked, run_name
 
 FILES = (RECORD, PARAMS, "networks.csv", "dependence.csv")
 SECOND = "chunks/000002-000003"
@@ -169,7 +170,7 @@ def test_a_chunk_that_is_damaged_while_the_run_lasts_stops_it(out, fake, monkeyp
         run_chunks(*arguments)
         cut(out / SECOND / PARAMS)
 
-    monkeypatch.setattr("jaxflow.pipeline._run_chunks", damaged_meanwhile)
+    monkeypatch.setattr("jaxflow.running.experiment._run_chunks", damaged_meanwhile)
     with pytest.raises(InputError, match=r"chunk 000002-000003 of .* is damaged \(params.npz\); the same command"):
         fake.run(out)
 

@@ -15,8 +15,8 @@ import pytest
 
 from jaxflow import InputError, pipeline
 from jaxflow.batching import batched_map, local_mesh
-from jaxflow.hosts import Hosts, parse_hosts
-from jaxflow.results import Results
+from jaxflow.running.hosts import Hosts, parse_hosts
+from jaxflow.running.results import Results
 
 TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
@@ -27,10 +27,11 @@ SMALL = """
 import sys
 from jaxflow import cli
 cli._explain_loss()  # as the command does, before JAX is loaded
-from jaxflow import hosts, pipeline
+from jaxflow import pipeline
+from jaxflow.running import experiment, hosts
 from jaxflow.training import Training
 hosts.HEARTBEAT = 5
-pipeline.figures.draw_all = lambda *_: ()
+experiment.figures.draw_all = lambda *_: ()
 pipeline.PRESETS["synthetic"] = pipeline.Config(
     "synthetic", training=Training(learning_rate=0.03, epochs=2), first_layer=1, chunk=2, factors=(1.0, 0.5, 0.0),
     strategies=pipeline.strategy_grid(nodes=(1,)))

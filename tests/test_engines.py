@@ -5,10 +5,10 @@ import pytest
 from distributed import LocalCluster
 
 from jaxflow import Dataset, Half, pipeline
-from jaxflow.engines import dask_engine
 from jaxflow.information.sklearn_svms import Task, linear_pipeline, search_task, search_tasks
 from jaxflow.pipeline import Config, strategy_grid
-from jaxflow.results import TABLES
+from jaxflow.running.engines import dask_engine
+from jaxflow.running.results import TABLES
 from jaxflow.training import Training
 
 

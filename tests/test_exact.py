@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracles import gaussian_bits
 
-from jaxflow import InputError, analyses, measurements, node_flows
+from jaxflow import InputError, measurements, node_flows, tables
 from jaxflow.datasets import Dataset, Half
 from jaxflow.information import ESTIMATORS, ExactFlows, gaussian, gaussian_flows, memory_needed
 from jaxflow.information import exact as exact_module
@@ -214,7 +214,7 @@ def test_a_layer_that_memory_cannot_hold_is_refused_before_anything_is_written(m
 @pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""
-    for module in (analyses, measurements):
+    for module in (tables, measurements):
         monkeypatch.setattr(module, "LISTED_NODES", 3)
     told = []
     results = run(config(hidden=(4,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))

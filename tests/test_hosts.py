@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from jaxflow import InputError, hosts
-from jaxflow.hosts import Hosts, parse_hosts
+from jaxflow import InputError
+from jaxflow.running import hosts
+from jaxflow.running.hosts import Hosts, parse_hosts
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_alone_nothing_is_looked_up(monkeypatch):
 
 def test_process_0_listens_at_its_address_and_nowhere_else(port):
     """JAX alone would listen on all of the machine's addresses, 127.0.0.2 among them."""
-    code = f"import sys\nfrom jaxflow.hosts import Hosts\nHosts(int(sys.argv[1]), 2, '127.0.0.1:{port}').meet()"
+    code = f"import sys\nfrom jaxflow.running.hosts import Hosts\nHosts(int(sys.argv[1]), 2, '127.0.0.1:{port}').meet()"
     first = subprocess.Popen([sys.executable, "-c", code, "0"], stderr=subprocess.PIPE)
     try:
         end = time.monotonic() + 100

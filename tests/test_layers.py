@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxflow.layers import LEAK, affine, equal_layers
+from jaxflow.networks.layers import LEAK, affine, equal_layers
 
 RUN, NODES, SAMPLES = 9, 4, 30
 

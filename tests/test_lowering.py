@@ -21,7 +21,7 @@ from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import layer_bits
 from jaxflow.information.ranks import ranking
 from jaxflow.networks import MLP, initial_params
-from jaxflow.presets import strategy_grid
+from jaxflow.running.config import strategy_grid
 from jaxflow.sweeps import Interventions
 from jaxflow.training import Training
 
@@ -109,7 +109,7 @@ ENTRIES = {
     "outputs.outputs_of": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 5), MESSAGES)),
     "outputs.decision_measures": Entry(1, lambda: (floats(SAMPLES, 2), MESSAGES)),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20}),
-    "search._all_layers": Entry(
+    "information.search._all_layers": Entry(
         7, lambda: (LAYERS, floats(NETWORKS, 2, SAMPLES), keys()), {"beam": 4, "restarts": 2, "depth": 6}
     ),
     "information.gaussian._all_gaussian": Entry(13, lambda: (VALUES, floats(1, SAMPLES, NODES))),

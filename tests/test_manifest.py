@@ -9,13 +9,14 @@ import shutil
 import pytest
 from fake_runs import CONFIG, DATA, Fake, contents
 
-from jaxflow import InputError, pipeline
-from jaxflow.hosts import Hosts
-from jaxflow.manifest import FIELDS, fault, planned_chunks
-from jaxflow.progress import silent
+from jaxflow import InputError
 from jaxflow.reproduction import reproduce
-from jaxflow.results import Results, open_results
-from jaxflow.summary import summary
+from jaxflow.running import experiment
+from jaxflow.running.hosts import Hosts
+from jaxflow.running.manifest import FIELDS, fault, planned_chunks
+from jaxflow.running.progress import silent
+from jaxflow.running.results import Results, open_results
+from jaxflow.running.summary import summary
 
 MISSING = object()
 DEEP = json.loads("[" * 900 + "]" * 900)
@@ -81,17 +82,17 @@ def identity():
 
 
 def resume(out):
-    with pipeline._opened(out, CONFIG, identity(), False, Hosts(), silent):
+    with experiment._opened(out, CONFIG, identity(), False, Hosts(), silent):
         pass
 
 
 def extend(out):
-    with pipeline._opened(out, dataclasses.replace(CONFIG, seeds=7), identity(), False, Hosts(), silent):
+    with experiment._opened(out, dataclasses.replace(CONFIG, seeds=7), identity(), False, Hosts(), silent):
         pass
 
 
 def go_back(out):
-    with pipeline._opened(out, dataclasses.replace(CONFIG, seeds=1), identity(), False, Hosts(), silent):
+    with experiment._opened(out, dataclasses.replace(CONFIG, seeds=1), identity(), False, Hosts(), silent):
         pass
 
 
@@ -203,7 +204,7 @@ def test_plans_follow_one_another_to_the_networks_that_are_asked_for():
 
 def interrupt(fake, out, monkeypatch, chunks, **changes):
     """A larger run that is ended after some of its chunks."""
-    run_chunks, write = fake._run_chunks, pipeline.Results.write_manifest
+    run_chunks, write = fake._run_chunks, experiment.Results.write_manifest
 
     def some(inputs, results, manifest, *others):
         run_chunks(inputs, results, {**manifest, "pending": [manifest["pending"][index] for index in chunks]}, *others)
@@ -211,7 +212,7 @@ def interrupt(fake, out, monkeypatch, chunks, **changes):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "_run_chunks", some)
+        patched.setattr(experiment, "_run_chunks", some)
         with pytest.raises(KeyboardInterrupt):
             fake.run(out, **changes)
 

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 
 from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline, sweeps
-from jaxflow import results as results_module
 from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
 from jaxflow.pipeline import Config, preset, strategy_grid
+from jaxflow.running import experiment
+from jaxflow.running import results as results_module
 from jaxflow.training import Training, train_many
 
 OF_CHUNKS = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence")
@@ -298,7 +299,7 @@ def test_a_failing_disk_leaves_whole_files_and_a_run_to_resume(finished, tmp_pat
 
 @pytest.mark.usefixtures("plain_figures")
 def test_finished_chunks_are_not_computed_again(finished, monkeypatch):
-    monkeypatch.setattr(pipeline, "train_many", None)
+    monkeypatch.setattr(experiment, "train_many", None)
     again = pipeline.run(CONFIG, own_dataset(), out=finished.path)
     assert tables(again.path) == tables(finished.path)
 

@@ -6,8 +6,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from jaxflow import progress
-from jaxflow.progress import progress_line, reporter
+from jaxflow.running import progress
+from jaxflow.running.progress import progress_line, reporter
 
 STAGES = ("starting", "training", "dependence", "tables and figures", "waiting for the other processes")
 

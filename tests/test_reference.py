@@ -7,12 +7,12 @@ import oracles
 import pytest
 
 from jaxflow import load_dataset
-from jaxflow.analyses import edge_list
 from jaxflow.information.gaussian import estimate
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows, permuted_within
 from jaxflow.networks import MLP, kernels
 from jaxflow.sweeps import measure_interventions, measure_removals, strategy_ranks
+from jaxflow.tables import edge_list
 
 NETWORK = MLP((3, 2))
 METRICS = {"biasacc": "bias/acc", "accbias": "acc/bias"}

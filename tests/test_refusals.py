@@ -17,12 +17,12 @@ import pytest
 
 from jaxflow import Dataset, Half, InputError, figures
 from jaxflow.datasets import sources
-from jaxflow.engines import dask_engine
 from jaxflow.errors import printable, shown
 from jaxflow.interventions import Strategy
 from jaxflow.pipeline import Config, preset, strategy_grid
-from jaxflow.presets import factor_grid
 from jaxflow.reproduction import reproduce as reproduction
+from jaxflow.running.config import factor_grid
+from jaxflow.running.engines import dask_engine
 from jaxflow.training import Training
 
 

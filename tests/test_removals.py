@@ -9,12 +9,12 @@ import oracles
 import pytest
 
 from jaxflow import Dataset, Half, networks, pipeline, sweeps
-from jaxflow.analyses import edge_list
 from jaxflow.information.gaussian import estimate, layer_bits
 from jaxflow.networks import MLP, REPEATED, initial_params, kernels
 from jaxflow.outputs import Outputs
-from jaxflow.presets import Config, strategy_grid
+from jaxflow.running.config import Config, strategy_grid
 from jaxflow.sweeps import Interventions, measure_interventions, measure_removals
+from jaxflow.tables import edge_list
 from jaxflow.training import Training
 
 NETWORKS, SAMPLES, INPUTS = 3, 300, 4

@@ -15,7 +15,6 @@ from jaxflow.information import ESTIMATORS, gaussian, subset_members
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows
 from jaxflow.networks import initial_params
-from jaxflow.presets import Config
 from jaxflow.reproduction.page import page, short
 from jaxflow.reproduction.paper import CORRELATIONS
 from jaxflow.reproduction.program import estimate_by_inversion, measured_again, shared_edges_table
@@ -33,6 +32,7 @@ from jaxflow.reproduction.verdicts import (
     negative_factors_raise_bias,
     nodes_beat_edges,
 )
+from jaxflow.running.config import Config
 
 DOCS = Path(__file__).parent.parent / "docs"
 FACTORS = (1.0, 0.5, 0.0, -1.0)

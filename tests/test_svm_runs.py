@@ -12,11 +12,11 @@ from searches import FITS, three_draws
 
 from jaxflow import Dataset, Half, InputError, pipeline
 from jaxflow.cli import main
-from jaxflow.engines import dask_engine
 from jaxflow.information import linear_svm, svms
 from jaxflow.networks import forward
 from jaxflow.pipeline import Config, paper_preset, preset, strategy_grid
-from jaxflow.results import TABLES
+from jaxflow.running.engines import dask_engine
+from jaxflow.running.results import TABLES
 from jaxflow.training import Training
 
 CONFIG = Config(

@@ -82,7 +82,7 @@ def test_a_deep_network_trains_layer_by_layer(monkeypatch, rng, width):
 
     Through sixteen no gradient passes.
     """
-    monkeypatch.setattr(networks, "REPEATED", 8)
+    monkeypatch.setattr(networks.mlp, "REPEATED", 8)
     x = jnp.asarray(rng.normal(size=(57, 3)), jnp.float32)
     y = (x[:, 0] > 0).astype(jnp.int32)
     network, config = MLP((width,) * 9 + (2,)), Training(learning_rate=0.2, epochs=6)

@@ -15,7 +15,7 @@ SAMPLING = 0.02  # bits; three standard errors of an accuracy from 5,000 rows ar
 
 @pytest.fixture(scope="module")
 def truth():
-    path = Path(__file__).parents[1] / "experiments/estimators.py"
+    path = Path(__file__).parents[1] / "experiments/studies/estimators.py"
     spec = importlib.util.spec_from_file_location("estimators", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -11,11 +11,11 @@ import pandas as pd
 
 from jaxflow.datasets import Dataset
 from jaxflow.networks import Params
-from jaxflow.presets import Config
-from jaxflow.progress import reporter
 from jaxflow.reproduction.program import NodeFlows, alpha_table, inversion_table, shared_edges_table
 from jaxflow.reproduction.runs import Run
-from jaxflow.results import Results
+from jaxflow.running.config import Config
+from jaxflow.running.progress import reporter
+from jaxflow.running.results import Results
 
 BLOCK = 10  # networks between two reports
 FAR = 1.0  # points

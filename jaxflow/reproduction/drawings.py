@@ -23,7 +23,7 @@ from jaxflow.figures import (
 )
 from jaxflow.reproduction.diagrams import graphical_model, synthetic_model
 from jaxflow.reproduction.runs import RATIOS
-from jaxflow.results import Results
+from jaxflow.running.results import Results
 
 NODES_EDGES = (("node", 2), ("node", 3), ("edge", 3), ("edge", 6))
 WITH_PATHS = (*NODES_EDGES, ("path", 1), ("path", 2))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
-from jaxflow import analyses
+from jaxflow import tables
 from jaxflow.datasets import Dataset
 from jaxflow.information import ESTIMATORS, Advance, Estimate, Estimates, gaussian
 from jaxflow.information.entropy import binary_entropy
@@ -24,7 +24,7 @@ from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
 from jaxflow.measurements import measure_flows
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
 from jaxflow.outputs import Outputs, measure_outputs, outputs_of
-from jaxflow.presets import Config, strategy_grid
+from jaxflow.running.config import Config, strategy_grid
 from jaxflow.sweeps import measure_interventions, strategy_ranks
 
 NodeFlows: TypeAlias = Mapping[int, Any]  # layer → flows about y and z [S, 2, n]
@@ -115,7 +115,7 @@ def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlo
         "_single": partial(estimate_by_inversion, precision="float32"),
     }
     outputs = {name: measured_again(params, config, dataset, own) for name, own in estimates.items()}
-    table = analyses.tradeoff_table(np.arange(len(outputs[""].bias)), config.strategies, config.factors, outputs[""])
+    table = tables.tradeoff_table(np.arange(len(outputs[""].bias)), config.strategies, config.factors, outputs[""])
     for name, own in outputs.items():
         table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(own.accuracy), np.ravel(own.bias)
     return table.drop(columns=GAPS)
@@ -142,7 +142,7 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: N
         return measure_outputs(logits, messages[0], messages[1], gaussian)
 
     once, repeated = outputs(jnp.minimum(count, 1)), outputs(count)
-    return analyses.tidy(
+    return tables.tidy(
         network=np.arange(len(count))[:, None], factor=np.array(config.factors),
         accuracy=once.accuracy, bias=once.bias, accuracy_repeated=repeated.accuracy, bias_repeated=repeated.bias,
     )  # fmt: skip
@@ -189,7 +189,7 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
     config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:1]))
     activations = jax.vmap(lambda own: forward(network, own, x))(params)
     ranks = _ranks(params, config, node, len(x))
-    tables = []
+    frames = []
     for published in (False, True):
         estimate = partial(ESTIMATORS["kernel-svm"].estimate, backend="sklearn", published_alpha=published)
         found = estimate(activations[-1], messages[None].astype(x.dtype), np.ones((1, 2), bool))
@@ -200,6 +200,6 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
             unpruned, messages, tail_network(network, 0), estimate, draws=found.draws[:, :, 0],
         )  # fmt: skip
         networks = np.arange(len(activations[-1]))
-        tables.append(analyses.tradeoff_table(networks, config.strategies, config.factors, outputs).drop(columns=GAPS))
-    text, program = tables
+        frames.append(tables.tradeoff_table(networks, config.strategies, config.factors, outputs).drop(columns=GAPS))
+    text, program = frames
     return text.assign(accuracy_program=program["accuracy"], bias_program=program["bias"])

@@ -11,13 +11,13 @@ from jaxflow.datasets import Dataset, load_dataset
 from jaxflow.errors import InputError, cause
 from jaxflow.figures import paper_style
 from jaxflow.pipeline import run
-from jaxflow.progress import reporter
 from jaxflow.reproduction import departures
 from jaxflow.reproduction.drawings import DIAGRAMS, FIGURES, inversion_figure, predictor_figure
 from jaxflow.reproduction.page import page
 from jaxflow.reproduction.runs import PROGRAM, Run, program_pixels, reproduction_runs, variants
 from jaxflow.reproduction.verdicts import beyond_magnitude, decisions, numbers, of_run, verdict_table
-from jaxflow.results import Results
+from jaxflow.running.progress import reporter
+from jaxflow.running.results import Results
 
 COST_COLUMNS = ("run", "experiment", "estimator", "kind", "networks", "training", "analyses")
 SLOW = {"synthetic-kernel-svm"}  # minutes for every network

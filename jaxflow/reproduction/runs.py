@@ -7,7 +7,8 @@ import jax
 
 from jaxflow.datasets import Dataset, Half
 from jaxflow.interventions import METHODS, METRICS, Strategy
-from jaxflow.presets import PAPER_ESTIMATORS, PRESETS, Config, factor_grid, paper_preset, preset, strategy_grid
+from jaxflow.running.config import Config, factor_grid, strategy_grid
+from jaxflow.running.presets import PAPER_ESTIMATORS, PRESETS, paper_preset, preset
 
 KERNEL_NETWORKS = 20  # on a CPU, minutes each
 QUICK, QUICK_KERNEL = 10, 2  # networks of --quick

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.predictors import PERCENTILES, resampled
-from jaxflow.presets import PAPER_ESTIMATORS
 from jaxflow.reproduction.paper import CORRELATIONS
+from jaxflow.running.presets import PAPER_ESTIMATORS
+from jaxflow.statistics import PERCENTILES, resampled
 
 WIDENED, WHOLE = 0.1, 0.5
 AFFORDED = 2.0  # points of accuracy

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from jaxflow.predictors import PREDICTORS, _correlations_of, predictors
+from jaxflow.statistics import PREDICTORS, _correlations_of, predictors
 
 NETWORKS = 12
 

@@ -1,7 +1,7 @@
 """Where in the image the flows into mnist's networks begin: searched node flows of the 784 pixels, drawn as images.
 
     jaxflow run mnist --data-dir DIR
-    python experiments/mnist_pixels.py --data-dir DIR --results results/mnist-gaussian
+    python experiments/studies/mnist_pixels.py --data-dir DIR --results results/mnist-gaussian
 
 The flow of a pixel about label (accuracy) and parity (bias) is the same for every network and searched once; weighted
 by the networks' first layer it becomes Σ_j |w_ij|·F_i, averaged over them. Under permuted messages the same search
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from jaxflow import edge_flows, load_dataset, search_flows
 from jaxflow.networks import kernels
-from jaxflow.results import Results
+from jaxflow.running.results import Results
 
 ROWS = ("accuracy", "bias")
 

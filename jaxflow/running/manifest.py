@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from jaxflow.errors import InputError
-from jaxflow.files import open_regular
+from jaxflow.running.files import open_regular
 
 Bounds: TypeAlias = Sequence[int]
 """First network of a chunk, and the one after its last."""

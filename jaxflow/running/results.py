@@ -22,10 +22,11 @@ import pandas as pd
 from flax.traverse_util import unflatten_dict
 from matplotlib.figure import Figure
 
-from jaxflow.assembly import PARAMS_FOLDER, delete_params
-from jaxflow.chunks import CHUNK_NAME, CHUNK_TABLES, CHUNKS, chunk_name, discard_chunk, held, write_csv
 from jaxflow.errors import InputError
-from jaxflow.files import (
+from jaxflow.networks import Params
+from jaxflow.running.assembly import PARAMS_FOLDER, delete_params
+from jaxflow.running.chunks import CHUNK_NAME, CHUNK_TABLES, CHUNKS, chunk_name, discard_chunk, held, write_csv
+from jaxflow.running.files import (
     PRIVATE,
     delete,
     delete_if_empty,
@@ -36,8 +37,7 @@ from jaxflow.files import (
     refuse_link,
     written_together,
 )
-from jaxflow.manifest import NAME, assembled, fault, read_manifest
-from jaxflow.networks import Params
+from jaxflow.running.manifest import NAME, assembled, fault, read_manifest
 
 FORMATS = ("png", "svg")
 TABLES = (*CHUNK_TABLES, "correlations", "predictors")

@@ -5,7 +5,7 @@ import pandas as pd
 from jaxflow.errors import printable
 from jaxflow.figures import MESSAGE_NAMES, counted, middle_level
 from jaxflow.interventions import METHODS
-from jaxflow.results import Results
+from jaxflow.running.results import Results
 
 
 def summary(results: Results) -> str:

@@ -1,6 +1,6 @@
 """What the quadratic estimate says of columns with atoms, nearly dead ReLU units above all, under several remedies.
 
-    python experiments/atoms.py [--runs]
+    python experiments/studies/atoms.py [--runs]
 
 A Gaussian in each class misjudges a column that holds one value in most rows: a class in which the unit is alive a
 little more often is wider by orders of magnitude, and its density at the atom smaller by as much. Printed are bits by

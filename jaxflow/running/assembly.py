@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jaxflow.chunks import CHUNK_NAME, CHUNKS, PARAMS, DamagedError, chunk_name, read_chunk
 from jaxflow.errors import InputError
-from jaxflow.files import delete, entries, explained, written_together
-from jaxflow.manifest import Bounds
+from jaxflow.running.chunks import CHUNK_NAME, CHUNKS, PARAMS, DamagedError, chunk_name, read_chunk
+from jaxflow.running.files import delete, entries, explained, written_together
+from jaxflow.running.manifest import Bounds
 
 PARAMS_FOLDER = "params"
 

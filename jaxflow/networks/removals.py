@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
-from jaxflow.layers import PRECISE, affine, leaky
 from jaxflow.networks import MLP, Params, forward, kernels
+from jaxflow.networks.layers import PRECISE, affine, leaky
 
 
 class Stack(NamedTuple):

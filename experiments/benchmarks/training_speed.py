@@ -1,6 +1,6 @@
 """How long 100 networks of an experiment train, and how long the compilation before it takes.
 
-    python experiments/training_speed.py [adult-small] [--networks 100] [--epochs 50] [--lanes 13 25 50] [--data-dir D]
+    python experiments/benchmarks/training_speed.py [adult-small] [--networks 100] [--lanes 13 25] [--data-dir DIR]
 
 Prints the seconds of one compilation and of three runs under one jit, then of three on all cores, as a run trains.
 With ``--lanes`` also of the fastest of three on all cores with so many networks side by side under one ``vmap``.

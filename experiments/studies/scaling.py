@@ -1,6 +1,6 @@
 """How time, memory and the paper's correlations grow: with seeds, width, depth and samples.
 
-    python experiments/scaling.py [--data-dir DIR] [--docs docs] [--only seeds exact search depth samples mnist]
+    python experiments/studies/scaling.py [--data-dir DIR] [--docs docs] [--only seeds exact search depth samples mnist]
 
 Every point runs in a process of its own, for its peak of memory, and goes into ``docs/scaling.csv`` as soon as it is
 there; what is there is not measured again (delete the rows that you want afresh). Seconds are those of the fastest of

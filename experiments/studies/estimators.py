@@ -1,6 +1,6 @@
 """How tight is every estimator? Its bits on the synthetic inputs against the truth, integrated numerically.
 
-    python experiments/estimators.py [--kernel]
+    python experiments/studies/estimators.py [--kernel]
 
 Z given the inputs is a problem of two known densities (App. B.1), so I(Y; X_T) and I(Z; X_T) can be computed. What an
 estimator shows of them is a lower bound by Fano's inequality, up to sampling error (5,000 rows).

@@ -1,6 +1,6 @@
 """How near the main kernels come to what the device can do: peak of arithmetic, or bandwidth of memory.
 
-    python experiments/roofline.py [--data-dir DIR] [--docs docs] [--networks 100 1000 10000] [--nodes 20 22 24]
+    python experiments/benchmarks/roofline.py [--data-dir DIR] [--docs docs] [--networks 100 1000] [--nodes 20 22]
 
 Peak and bandwidth are measured beside the kernels: a large matrix product in float32, and a large array halved in
 place. Work is counted by hand, what cannot be avoided and no more: for training the products of every layer and the
@@ -28,8 +28,8 @@ from jaxflow import load_dataset
 from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information import gaussian_flows
 from jaxflow.networks import forward, kernels, tail_network, tail_params
-from jaxflow.presets import preset
 from jaxflow.reproduction.page import markdown
+from jaxflow.running.presets import preset
 from jaxflow.training import train_many
 
 SQUARE, COPIED, COPIES = 4096, 2**26, 20
@@ -118,10 +118,11 @@ def page(table: pd.DataFrame, peak: float, bandwidth: float) -> str:
         for row in table.itertuples(index=False)
     ]
     return (
-        f"# Roofline\n\nMade by `python experiments/roofline.py --data-dir DIR` ({device}): {peak / 1e9:,.0f} GFLOP/s"
-        f" in a large matrix product, {bandwidth / 1e9:,.0f} GB/s through a large array, measured in the same run. Work"
-        " is what cannot be avoided, counted by hand (see the script). `neither`: both fractions are below a tenth;"
-        " small operations one after the other bound it, or roots and logarithms, which no peak counts.\n\n"
+        f"# Roofline\n\nMade by `python experiments/benchmarks/roofline.py --data-dir DIR` ({device}):"
+        f" {peak / 1e9:,.0f} GFLOP/s in a large matrix product, {bandwidth / 1e9:,.0f} GB/s"
+        " through a large array, measured in the same run. Work is what cannot be avoided,"
+        " counted by hand (see the script). `neither`: both fractions are below a tenth; small"
+        " operations one after the other bound it, or roots and logarithms, which no peak counts.\n\n"
         f"{markdown(list(table.columns), rows)}\n"
     )
 

@@ -1,6 +1,6 @@
 """How far the searched node flows of wide layers fall short of the exact maximum, where that can be listed.
 
-    python experiments/search_gap.py --data-dir DIR
+    python experiments/studies/search_gap.py --data-dir DIR
 
 Trains networks with hidden layers of 6 to 16 nodes, as the experiments' presets do, and compares on the analysis half
 the flows of every hidden node about label and attribute with their maxima over all 2ⁿ⁻¹ subsets. Relative gaps are of
@@ -21,7 +21,7 @@ import pandas as pd
 from jaxflow import load_dataset, node_flows, noise_floor, search_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
-from jaxflow.presets import preset
+from jaxflow.running.presets import preset
 from jaxflow.training import train_many
 
 CASES = [  # experiment, hidden layers, networks

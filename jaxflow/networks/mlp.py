@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.layers import LEAK, affine, equal_layers, leaky
+from jaxflow.networks.layers import LEAK, affine, equal_layers, leaky
 
 Params: TypeAlias = dict[str, Any]
 REPEATED = 16  # equal layers in a row that run as a loop, and are drawn as one; fewer are sooner compiled one by one

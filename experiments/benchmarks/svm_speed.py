@@ -1,7 +1,7 @@
 """How much faster the batched SVMs are than scikit-learn's, and whether they say the same: one process, one core each.
 
-    python experiments/svm_speed.py [synthetic] [--networks 8] [--seeds 3] [--data-dir DIR]
-    python experiments/svm_speed.py --searches     seconds of a nested search by scikit-learn's machinery and by ours
+    python experiments/benchmarks/svm_speed.py [synthetic] [--networks 8] [--seeds 3] [--data-dir DIR]
+    python experiments/benchmarks/svm_speed.py --searches   seconds of a search by scikit-learn's machinery and by ours
 
 Full nested searches (505 fits of scaler, solver and held-out scoring) about the attribute, in the first hidden layer of
 trained networks: the batched solver on all networks, warm; scikit-learn on the first three. For the kernel SVM

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from jaxflow import analyses
-from jaxflow.analyses import correlations
+from jaxflow import tables
 from jaxflow.information import gaussian
 from jaxflow.outputs import Outputs, measure_outputs
+from jaxflow.statistics import correlations
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_p_is_never_zero(rng):
 
 
 def test_witnesses_are_lists_of_nodes():
-    table = analyses.node_flows_table(
+    table = tables.node_flows_table(
         np.array([7]),
         {0: np.array([[[0.5, 0.1, 0.0], [0.2, 0.3, 0.4]]])},
         {0: np.array([[[0b110, 0b001, 0], [0b100, 0b101, 0b010]]])},
@@ -99,7 +99,7 @@ def test_witnesses_are_lists_of_nodes():
 
 def test_information_rows_are_network_major_and_wide_layers_left_out(rng):
     bits = {0: rng.random((2, 2, 4)), 1: rng.random((2, 2, 2**11)), 2: rng.random((2, 2, 4))}
-    table = analyses.information_table(np.array([3, 4]), bits)
+    table = tables.information_table(np.array([3, 4]), bits)
     assert set(table["layer"]) == {0, 2}
     assert table["network"].is_monotonic_increasing
     row = table[(table.network == 4) & (table.layer == 2) & (table.subset == 3) & (table.message == "z")]
@@ -110,7 +110,7 @@ def test_effects_of_rounding_count_as_none():
     unpruned, removed = Outputs(*np.full((7, 1), 70.0)), Outputs(*np.full((7, 1, 4), 70.00001))
     edges = np.array([[0, i, 0] for i in range(4)])
     flows = {0: np.arange(8.0).reshape(1, 2, 4, 1)}
-    table = analyses.dependence_table(np.array([0]), edges, flows, unpruned, removed)
+    table = tables.dependence_table(np.array([0]), edges, flows, unpruned, removed)
     assert correlations(table)["nonzero"].tolist() == [0, 0]
     assert correlations(table)["r"].isna().all()
 
@@ -118,10 +118,10 @@ def test_effects_of_rounding_count_as_none():
 def test_dependence_pairs_every_edge_with_its_effect(rng):
     weights = {1: rng.normal(size=(2, 3, 2)), 2: rng.normal(size=(2, 2, 2))}
     flows = {layer: rng.random((2, 2, *w.shape[1:])) for layer, w in weights.items()}
-    edges = analyses.edge_list(weights)
+    edges = tables.edge_list(weights)
     unpruned = Outputs(*rng.random((7, 2)))
     removed = Outputs(*rng.random((7, 2, 10)))
-    table = analyses.dependence_table(np.array([0, 1]), edges, flows, unpruned, removed)
+    table = tables.dependence_table(np.array([0, 1]), edges, flows, unpruned, removed)
     assert len(table) == 2 * 10 * 2
     row = table[(table.network == 1) & (table.layer == 2) & (table.source == 1) & (table.target == 0)]
     z = row[row.message == "z"]

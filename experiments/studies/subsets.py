@@ -1,7 +1,7 @@
 """How long the Gaussian information of all subsets and the node flows take, what memory, and how exact they are.
 
-    python experiments/subsets.py
-    python experiments/subsets.py --nodes 16 20 24 26
+    python experiments/studies/subsets.py
+    python experiments/studies/subsets.py --nodes 16 20 24 26
 
 For every width, compiled, the fastest of five runs with the slowest: node flows with witnesses about one message and
 about two, beside a determinant per subset (eq. 13; the first 2¹² subsets, times the rest). The error is against least

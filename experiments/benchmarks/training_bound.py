@@ -1,6 +1,6 @@
 """What bounds the training of the mnist networks: all of it against its parts, each alone, on the same cores.
 
-    python experiments/training_bound.py [--networks 100] [--data-dir DIR] [--trace DIR]
+    python experiments/benchmarks/training_bound.py [--networks 100] [--data-dir DIR] [--trace DIR]
 
 Microseconds that a step of one network takes, many trained side by side, on all cores (``taskset -c 0`` for one):
 

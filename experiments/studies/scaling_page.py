@@ -116,8 +116,8 @@ def growth_text(table: pd.DataFrame) -> str:
     sections = [f"## {LABELS[kind].replace(chr(10), ' ')}\n\n{points(table[table['kind'] == kind])}" for kind in kinds]
     return (
         "# How it scales\n\n"
-        f"Made by `python experiments/scaling.py --data-dir DIR` ({machine}); every point in a process of its own, all"
-        " numbers in [scaling.csv](scaling.csv).\n\n"
+        f"Made by `python experiments/studies/scaling.py --data-dir DIR` ({machine}); every point in a process of its"
+        " own, all numbers in [scaling.csv](scaling.csv).\n\n"
         "![Seconds and peak memory against networks, nodes, layers and samples](figures/scaling.png)\n\n"
         "*Exponents are fitted to the last three points. Seconds are the fastest of three calls, compilation apart;"
         " whole runs count both.*\n\n" + "\n\n".join(sections) + "\n"

@@ -19,7 +19,8 @@ import pandas as pd
 from flax.traverse_util import flatten_dict
 
 from jaxflow.errors import InputError
-from jaxflow.files import (
+from jaxflow.networks import Params
+from jaxflow.running.files import (
     PRIVATE,
     create,
     delete,
@@ -30,8 +31,7 @@ from jaxflow.files import (
     refuse_link,
     sync,
 )
-from jaxflow.manifest import Bounds, assembled, is_entry, read_json
-from jaxflow.networks import Params
+from jaxflow.running.manifest import Bounds, assembled, is_entry, read_json
 
 CHUNKS = "chunks"
 RECORD = "chunk.json"

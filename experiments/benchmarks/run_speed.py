@@ -1,6 +1,6 @@
 """How long a whole run takes: the first on a machine, a later one, and a second one in the same process.
 
-    python experiments/run_speed.py adult-small --data-dir DIR [--seeds 100] [--repeats 5] [--against CHECKOUT]
+    python experiments/benchmarks/run_speed.py adult-small --data-dir DIR [--seeds 100] [--repeats 5] [--against DIR]
 
 Every repeat starts two processes: with an empty folder of compiled programs, with the folder that this
 filled, and a second run in the latter process. Prints medians in seconds and the number of compiled programs; with
@@ -22,7 +22,7 @@ import json, sys, tempfile, time
 begin = time.perf_counter()
 import jax
 from jaxflow import pipeline
-from jaxflow.summary import summary
+from jaxflow.running.summary import summary
 
 name, seeds, data_dir = sys.argv[1], int(sys.argv[2]), sys.argv[3] or None
 programs, listen = [], jax.monitoring.register_event_duration_secs_listener

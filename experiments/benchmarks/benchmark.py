@@ -1,6 +1,6 @@
 """Ratios of jaxflow against what one would write first, measured side by side; a table, a CSV, a page.
 
-    python experiments/benchmark.py [--data-dir DIR] [--docs docs] [--networks 100]
+    python experiments/benchmarks/benchmark.py [--data-dir DIR] [--docs docs] [--networks 100]
 
 Training of all networks, as a run does it, against a compiled loop over seeds and, where PyTorch is installed, against
 its plain loop (one network, times the number); information of all subsets of all layers against determinants in NumPy;
@@ -32,7 +32,8 @@ from jaxflow.information import gaussian
 from jaxflow.information.sklearn_svms import kernel_pipeline
 from jaxflow.information.svms import KERNEL, LINEAR
 from jaxflow.networks import MLP, forward
-from jaxflow.presets import Config, preset
+from jaxflow.running.config import Config
+from jaxflow.running.presets import preset
 from jaxflow.training import train, train_many
 
 REPEATS = 3
@@ -157,8 +158,8 @@ def page(table: pd.DataFrame) -> str:
         f"{jax.devices()[0].device_kind}, {platform.machine()}, {jax.device_count()} device, jax {jax.__version__}"
     )
     return (
-        f"# Benchmark\n\nMade by `python experiments/benchmark.py --data-dir DIR` ({machine}). Seconds for the same"
-        " work, side by side in one run; jaxflow after compilation, the fastest of three.\n\n"
+        f"# Benchmark\n\nMade by `python experiments/benchmarks/benchmark.py --data-dir DIR` ({machine})."
+        " Seconds for the same work, side by side in one run; jaxflow after compilation, the fastest of three.\n\n"
         f"{header}\n" + "\n".join(lines) + "\n"
     )
 

@@ -1,0 +1,51 @@
+"""The paper's experiments as configs (Venkatesh et al. 2021, App. C.1; figures 2–17)."""
+
+import dataclasses
+from typing import Any
+
+from jaxflow.errors import InputError
+from jaxflow.information import ESTIMATORS
+from jaxflow.running.config import Config, factor_grid, strategy_grid
+from jaxflow.training import Training
+from jaxflow.values import choice
+
+PRESETS = {
+    "synthetic": Config("synthetic", training=Training(learning_rate=3e-2), estimator="quadratic"),
+    "adult-small": Config("adult-small"),
+    "adult-large": Config("adult-large", hidden=(3, 3), factors=factor_grid(-1.0)),
+    "mnist": Config(
+        "mnist",
+        hidden=(6, 6, 6, 6, 6),
+        first_layer=1,
+        strategies=strategy_grid(nodes=(1, 2, 3, 6, 12), edges=(2, 3, 6, 9, 18, 36), paths=(1, 2, 3, 6)),
+    ),
+}
+
+PAPER_ESTIMATORS = {
+    "synthetic": "kernel-svm",
+    "adult-small": "linear-svm",
+    "adult-large": "linear-svm",
+    "mnist": "gaussian",
+}
+# of the paper's main figures; what a search of hyperparameters can afford
+PAPER_STRATEGIES = strategy_grid((2, 3), (3, 6), (1, 2), metrics=("bias/acc", "acc/bias"))
+
+
+def preset(name: str, **changes: Any) -> Config:
+    """The config of an experiment, with changes; an SVM sweeps the twelve strategies of the main figures.
+
+    Raises:
+        InputError: unknown experiment or value.
+    """
+    choice("experiment", name, PRESETS)
+    if unknown := set(changes) - {field.name for field in dataclasses.fields(Config)}:
+        raise InputError(f"an experiment has no {min(unknown)}; Config lists what can be changed")
+    spec = ESTIMATORS[choice("estimator", changes.get("estimator", PRESETS[name].estimator), ESTIMATORS)]
+    if spec.searches:
+        changes = {"strategies": PAPER_STRATEGIES, **changes}
+    return dataclasses.replace(PRESETS[name], **changes)
+
+
+def paper_preset(name: str, **changes: Any) -> Config:
+    """As ``preset``, with the estimator of the paper: synthetic kernel SVM, adult linear SVM, mnist Gaussian."""
+    return preset(name, **{"estimator": PAPER_ESTIMATORS[choice("experiment", name, PRESETS)], **changes})
