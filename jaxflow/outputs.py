@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.information.entropy import information_to_accuracy
 from jaxflow.information.estimates import Estimator, LayerBits
 from jaxflow.information.ranks import sums_before
+from jaxflow.messages import information_to_accuracy
 
 THRESHOLDS = 256  # equal steps from the smallest to the largest score
 HIGHEST = jax.lax.Precision.HIGHEST

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 
 from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
-from jaxflow.information.entropy import binary_entropy, information_to_accuracy
 from jaxflow.information.estimates import Advance, Estimate, Estimates, Estimator, LayerBits, subset_members
 from jaxflow.information.exact import MASK_NODES, ExactFlows, gaussian_flows, memory_needed, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
@@ -17,6 +16,7 @@ from jaxflow.information.quadratic import quadratic
 from jaxflow.information.ranks import rank_normalised
 from jaxflow.information.svms import BACKENDS, LINEAR, check_backend, estimate_kernel, kernel_svm, linear_svm
 from jaxflow.information.svms import estimate as estimate_svm
+from jaxflow.messages import binary_entropy, information_to_accuracy
 
 __all__ = [
     "BACKENDS",

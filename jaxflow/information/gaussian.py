@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
 from jaxflow.information.checks import checked_inputs
-from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import Advance, Estimates, ignore
 from jaxflow.information.ranks import rank_normalised
 from jaxflow.information.recursion import explained_variance, nonzero
+from jaxflow.messages import binary_entropy
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

@@ -18,10 +18,10 @@ from jaxtyping import Array, Float, Int
 from jaxflow import tables
 from jaxflow.datasets import Dataset
 from jaxflow.information import ESTIMATORS, Advance, Estimate, Estimates, gaussian
-from jaxflow.information.entropy import binary_entropy
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
 from jaxflow.measurements import measure_flows
+from jaxflow.messages import binary_entropy
 from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
 from jaxflow.outputs import Outputs, measure_outputs, outputs_of
 from jaxflow.running.config import Config, strategy_grid
