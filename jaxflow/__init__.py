@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxflow import information, pipeline
-    from jaxflow.datasets import Dataset, Half, load_dataset
+    from jaxflow.datasets import Dataset, Split, load_dataset
     from jaxflow.errors import InputError
     from jaxflow.flows import edge_flows, node_flows
     from jaxflow.inference import noise_floor
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dataset",
-    "Half",
     "InputError",
+    "Split",
     "edge_flows",
     "information",
     "load_dataset",
@@ -31,7 +31,7 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "datasets",
-    "Half": "datasets",
+    "Split": "datasets",
     "load_dataset": "datasets",
     "InputError": "errors",
     "edge_flows": "flows",

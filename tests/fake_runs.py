@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, pipeline
+from jaxflow import Dataset, pipeline
 from jaxflow.pipeline import Config, strategy_grid
 from jaxflow.running import experiment, files
 from jaxflow.running.chunks import write_chunk
 from jaxflow.running.hosts import Hosts
 
 RNG = np.random.default_rng(0)
-DATA = Dataset("mine", *(Half(RNG.normal(size=(60, 2)), *RNG.integers(0, 2, (2, 60))) for _ in range(2)))
+DATA = Dataset("mine", *(split_of(RNG.normal(size=(60, 2)), *RNG.integers(0, 2, (2, 60))) for _ in range(2)))
 CONFIG = Config("mine", hidden=(2,), strategies=strategy_grid(nodes=(1,)), seeds=4, chunk=2)
 TABLES = ("networks", "dependence", "node_flows", "edge_flows", "correlations", "predictors")
 

@@ -22,6 +22,8 @@ import warnings
 from types import SimpleNamespace
 from unittest import mock
 
+from splits import half as split_of
+
 HANGS = 20  # seconds
 LONGEST = 2_000  # characters of a message, some of which name a path
 
@@ -374,19 +376,20 @@ def messages():
 
 
 def datasets():  # noqa: C901 - tables, one after the other
-    """Every array and field of ``Dataset`` and ``Half``, ``load_dataset`` and ``Hosts``."""
+    """Every array and field of ``Dataset`` and ``Split``, ``load_dataset`` and ``Hosts``."""
     import numpy as np
 
-    from jaxflow import Dataset, Half, load_dataset
+    from jaxflow import Dataset, load_dataset
     from jaxflow.running.hosts import Hosts, parse_hosts
 
     x, y, z = arrays()["float64"], np.tile([0, 1], 20), np.tile([0, 0, 1, 1], 10)
-    good = Half(x, y, z)
+    good = split_of(x, y, z)
 
     def dataset(**changes):
         made = Dataset(**{"name": "mine", "train": good, "test": good, **changes})
         for half in (made.train, made.test):
-            assert [a.dtype for a in half] == [np.float32, np.int32, np.int32], "types"
+            assert half.x.dtype == np.float32, "types"
+            assert all(a.dtype in (np.float32, np.int32) for a in half.messages.values()), "types"
             assert np.isfinite(half.x).all(), "finite"
             assert half.x.shape == x.shape, "shape"
         assert is_plain((made.categories, made.features)), "plain"
@@ -394,10 +397,10 @@ def datasets():  # noqa: C901 - tables, one after the other
         return f"{made.categories} {made.features!r} {made.train.x.std(dtype=float):.6g} {made.fingerprint()[:8]}"
 
     for name, value in arrays().items():
-        yield f"Half.x = {name}", lambda value=value: dataset(train=Half(value, y, z))
+        yield f"Split.x = {name}", lambda value=value: dataset(train=split_of(value, y, z))
     for name, value in messages().items():
-        yield f"Half.y = {name}", lambda value=value: dataset(train=Half(x, value, z))
-        yield f"Half.z = {name}", lambda value=value: dataset(test=(x, y, value))
+        yield f"Split.y = {name}", lambda value=value: dataset(train=split_of(x, value, z))
+        yield f"Split.z = {name}", lambda value=value: dataset(test=(x, {"y": y, "z": value}))
     for field in (field.name for field in dataclasses.fields(Dataset)):
         for name, value in values().items():
             yield f"Dataset.{field} = {name}", lambda field=field, value=value: dataset(**{field: value()})
@@ -441,11 +444,11 @@ def runs():
             except TouchedError as reached:
                 return str(reached)
 
-    from jaxflow.datasets import Dataset, Half
+    from jaxflow.datasets import Dataset
 
     x = arrays()["float64"]
     y = messages()["int"]
-    half = Half(x, y, y)
+    half = split_of(x, y, y)
     data = Dataset("mine", half, half)
     for argument in ("config", "dataset", "out", "data_dir", "overwrite", "devices", "hosts", "report"):
         for name, value in values().items():
@@ -666,10 +669,11 @@ def command():  # noqa: C901 - tables, one after the other
     """Every option of both commands with every string; what would compute is taken out."""
     from jaxflow import cli, pipeline
     from jaxflow.reproduction import reproduce
-    from jaxflow.running import experiment, summary
+    from jaxflow.running import experiment as running
+    from jaxflow.running import summary
 
     def run(config, **how):
-        experiment._checked(
+        running._checked(
             config,
             *(how.get(name) for name in ("dataset", "out", "data_dir")),
             how["overwrite"],

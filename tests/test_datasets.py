@@ -6,9 +6,10 @@ import shutil
 import numpy as np
 import openml_cache
 import pytest
+from splits import half as split_of
 
 from jaxflow import Dataset, InputError, load_dataset
-from jaxflow.datasets import Half, adult, mnist, sources, synthetic
+from jaxflow.datasets import adult, mnist, sources, synthetic
 from jaxflow.datasets.draws import skewed_halves
 
 MNIST_FILES = tuple(mnist.FILES)
@@ -20,7 +21,7 @@ def cells(dataset, half):
 
 def balanced(rng, rows=40, width=3):
     y, z = np.tile([0, 0, 1, 1], rows // 4), np.tile([0, 1, 0, 1], rows // 4)
-    return Half(rng.normal(size=(rows, width)), y, z)
+    return split_of(rng.normal(size=(rows, width)), y, z)
 
 
 # --- synthetic ---------------------------------------------------------------------------------------------------
@@ -50,7 +51,8 @@ def test_synthetic_distance_by_hand():
 
 def test_synthetic_moments(rng):
     """Given Z the features have the variances of the model, and Z is independent of Y."""
-    x, y, z = synthetic.draw(rng, 400_000)
+    x, messages = synthetic.draw(rng, 400_000)
+    y, z = messages["y"], messages["z"]
     for value in (0, 1):
         expected = np.array([0.49 * value, 0.25 * value, 0.01]) + 0.04
         np.testing.assert_allclose(x[z == value].var(axis=0), expected, rtol=0.02)
@@ -68,7 +70,7 @@ def test_adult_cells(data_dir, name):
     dataset = load_dataset(name, data_dir)
     assert cells(dataset, "train") == [884, 1769, 1769, 878]
     assert cells(dataset, "test") == [885, 1769, 1769, 877]
-    train = np.concatenate([dataset.train.y, dataset.test.y])
+    train = np.concatenate([dataset.train.messages["y"], dataset.test.messages["y"]])
     assert (train.sum(), (1 - train).sum()) == (5293, 5307)
 
 
@@ -192,7 +194,7 @@ def test_damaged_cache_is_fetched_again(data_dir, cache):
 
 def test_environment_variable_names_the_folder(data_dir, cache, monkeypatch):
     monkeypatch.setenv("JAXFLOW_DATA", str(data_dir))
-    assert len(load_dataset("adult-small").train.y) == 5300
+    assert len(load_dataset("adult-small").train.x) == 5300
     assert not cache.exists()
 
 
@@ -275,11 +277,15 @@ def test_own_arrays_become_a_dataset(rng):
         ),
         (lambda h: h._replace(x=h[0] + 1e9), "float32 cannot resolve column 0"),
         (lambda h: h._replace(x=h[0] * 1e39), "float32 cannot resolve column 0"),
-        (lambda h: h._replace(y=np.zeros(40, int)), "y must hold both 0 and 1"),
-        (lambda h: h._replace(z=h[2] * 2), "z must hold both 0 and 1"),
-        (lambda h: h._replace(z=h[2][:-1]), "expected x"),
+        (lambda h: split_of(h.x, np.zeros(40, int), h.messages["z"]), "y must hold at least the classes 0 and 1"),
+        (lambda h: split_of(h.x, h.messages["y"], h.messages["z"] * 2), "class 1 of z has no rows"),
+        (lambda h: split_of(h.x, h.messages["y"], h.messages["z"] - 1), "z must hold classes 0, 1"),
+        (lambda h: split_of(h.x, h.messages["y"], h.messages["z"][:-1]), "z must hold one value for each"),
+        (lambda h: split_of(h.x, h.messages["y"], np.full(40, 0.5)), "z is constant"),
+        (lambda h: h._replace(messages={"y": h.messages["y"]}), "there is no message 'z'"),
+        (lambda h: h._replace(messages=h.messages["y"]), "messages a dict"),
         (lambda h: h._replace(x=h[0][:, 0]), "expected x"),
-        (lambda h: Half(*(part[:0] for part in h)), "N > 0"),
+        (lambda h: split_of(h.x[:0], h.messages["y"][:0], h.messages["z"][:0]), "N > 0"),
         (lambda h: h._replace(x=np.full((40, 3), "a")), "numeric arrays"),
     ],
 )
@@ -302,9 +308,10 @@ def test_halves_and_names_must_fit(rng):
 
 @pytest.mark.parametrize("code", [-1, 4, 0.5])
 def test_category_codes_out_of_range_are_refused(rng, code):
-    x, y, z = balanced(rng)
+    x, messages = balanced(rng)
+    y, z = messages["y"], messages["z"]
     x[:, 0] = np.arange(40) % 4
-    good = Half(x.copy(), y, z)
+    good = split_of(x.copy(), y, z)
     x[0, 0] = code
     with pytest.raises(InputError, match="category codes 0 to 3"):
-        Dataset("mine", train=Half(x, y, z), test=good, categories=(4,))
+        Dataset("mine", train=split_of(x, y, z), test=good, categories=(4,))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, pipeline
+from jaxflow import Dataset, pipeline
 from jaxflow.information.sklearn_svms import Task, linear_pipeline, search_task, search_tasks
 from jaxflow.pipeline import Config, strategy_grid
 from jaxflow.running.engines import dask_engine
@@ -30,7 +31,7 @@ def test_dask_workers_give_the_local_tables(tmp_path):
     """Two worker processes of a real cluster, byte for byte."""
     rng = np.random.default_rng(0)
     y, z = rng.integers(0, 2, (2, 120))
-    half = Half(rng.normal(size=(120, 2)) + np.column_stack([y, z]), y, z)
+    half = split_of(rng.normal(size=(120, 2)) + np.column_stack([y, z]), y, z)
     data = Dataset("mine", half, half)
     config = Config(
         "mine", hidden=(1,), training=Training(epochs=3), seeds=1, chunk=1, first_layer=1, estimator="linear-svm",

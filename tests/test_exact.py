@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import gaussian_bits
+from splits import half as split_of
 
 from jaxflow import InputError, measurements, node_flows, tables
-from jaxflow.datasets import Dataset, Half
+from jaxflow.datasets import Dataset
 from jaxflow.information import ESTIMATORS, ExactFlows, gaussian, gaussian_flows, memory_needed
 from jaxflow.information import exact as exact_module
 from jaxflow.information.exact import _all_flows
@@ -178,7 +179,7 @@ def test_too_wide_is_refused_with_what_would_fit(monkeypatch, message):
 def half(rng):
     y, z = rng.integers(0, 2, (2, N))
     x = rng.normal(size=(N, 3)) + np.column_stack([y, z, y + z]) * 0.7
-    return Half(x.astype(np.float32), y, z)
+    return split_of(x.astype(np.float32), y, z)
 
 
 @pytest.fixture

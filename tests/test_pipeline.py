@@ -13,8 +13,9 @@ import numpy as np
 import oracles
 import pandas as pd
 import pytest
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, InputError, edge_flows, measurements, node_flows, pipeline, sweeps
+from jaxflow import Dataset, InputError, Split, edge_flows, measurements, node_flows, pipeline, sweeps
 from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP, forward
@@ -43,10 +44,10 @@ COLUMNS = {
 def own_dataset(seed: int = 0, width: int = 3) -> Dataset:
     rng = np.random.default_rng(seed)
 
-    def half() -> Half:
+    def half() -> Split:
         y, z = rng.integers(0, 2, (2, 200))
         x = rng.normal(size=(200, width)) + np.column_stack([y, z] + (width - 2) * [y + z])
-        return Half(x, y, z)
+        return split_of(x, y, z)
 
     return Dataset("mine", half(), half())
 
@@ -107,7 +108,7 @@ def test_tables_agree_with_one_another_and_with_the_networks(finished):
     for number in (0, 4):
         own = jax.tree.map(lambda leaf, k=number: jnp.asarray(leaf[k]), params)
         for layer, activations in enumerate(forward(network, own, jnp.asarray(data.x))):
-            for message, values in (("y", data.y), ("z", data.z)):
+            for message, values in (("y", data.messages["y"]), ("z", data.messages["z"])):
                 bits = gaussian(values, activations)
                 rows = rows_of(information, number, layer, message)
                 np.testing.assert_allclose(rows["bits"], bits, atol=1e-6)
@@ -140,8 +141,11 @@ def pruned_by_hand(params, edges, factor):
 def outputs_by_hand(params, data):
     """Accuracy and bias from NumPy alone."""
     logits = oracles.forward(params, data.x)[-1]
-    bits = [oracles.gaussian_bits(m, logits)[-1] for m in (data.y, data.z)]
-    return [100 * oracles.accuracy_of(b, m.mean()) for b, m in zip(bits, (data.y, data.z), strict=True)]
+    bits = [oracles.gaussian_bits(m, logits)[-1] for m in (data.messages["y"], data.messages["z"])]
+    return [
+        100 * oracles.accuracy_of(b, m.mean())
+        for b, m in zip(bits, (data.messages["y"], data.messages["z"]), strict=True)
+    ]
 
 
 def test_dependence_is_the_effect_of_each_edge_alone(finished):
@@ -187,7 +191,7 @@ def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
     table, data = finished.table("node_flows"), own_dataset().test
     own = jax.tree.map(lambda leaf: jnp.asarray(leaf[2]), finished.params())
     rng = np.random.default_rng(1)
-    permuted = np.stack([rng.permutation(data.y) for _ in range(200)])
+    permuted = np.stack([rng.permutation(data.messages["y"]) for _ in range(200)])
     for layer, activations in enumerate(forward(MLP((3, 2)), own, jnp.asarray(data.x))):
         floor = rows_of(table, 2, layer, "y")["null95"]
         assert np.ptp(floor) == 0

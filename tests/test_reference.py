@@ -68,8 +68,8 @@ def tradeoff(params, data, flows, reference):
 def test_our_analysis_half_is_theirs(reference, data_dir):
     test = load_dataset("adult-small", data_dir).test
     np.testing.assert_allclose(test.x, reference["x"], atol=1e-6)
-    np.testing.assert_array_equal(test.y, reference["y"])
-    np.testing.assert_array_equal(test.z, reference["z"])
+    np.testing.assert_array_equal(test.messages["y"], reference["y"])
+    np.testing.assert_array_equal(test.messages["z"], reference["z"])
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])

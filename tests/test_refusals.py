@@ -14,8 +14,9 @@ import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, InputError, figures
+from jaxflow import Dataset, InputError, figures
 from jaxflow.datasets import sources
 from jaxflow.errors import printable, shown
 from jaxflow.interventions import Strategy
@@ -84,12 +85,12 @@ ACCEPTED = {
         *("float 0-d", "jax float"),
     },
     "Strategy.level": {"1", "2", "5", "np.int64 5", "np.uint8 5", "int 0-d", "jax int"},
-    "Half.x": {
+    "Split.x": {
         *("float64", "float32", "float16", "big-endian", "longdouble", "int", "uint8", "bool", "list", "frame", "jax"),
         *("mixed frame", "Fortran", "strided", "read-only", "object", "unmasked", "matrix rows", "tiny"),
         *("large", "large ints"),
     },
-    "Half.y": {
+    "Split.y": {
         *("int", "bool", "float", "uint8", "big-endian", "longdouble", "list", "Series", "jax", "objects"),
         *("bool objects", "Boolean"),
     },
@@ -192,7 +193,7 @@ def test_any_name_can_be_drawn():
 
 def test_columns_of_a_frame_name_features(rng):
     frame = pd.DataFrame(rng.normal(size=(8, 2)), columns=["age", "hours"])
-    half = Half(frame, np.arange(8) % 2, np.arange(8) // 4)
+    half = split_of(frame, np.arange(8) % 2, np.arange(8) // 4)
     assert Dataset("mine", half, half, features=frame.columns).features == ("age", "hours")
     assert Dataset("mine", half, half, features=np.array([1, 2])).features == ("1", "2")
 

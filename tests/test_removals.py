@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, networks, pipeline, sweeps
+from jaxflow import Dataset, Split, networks, pipeline, sweeps
 from jaxflow.information.gaussian import estimate, layer_bits
 from jaxflow.networks import MLP, REPEATED, initial_params, kernels
 from jaxflow.outputs import Outputs
@@ -149,9 +150,9 @@ def test_a_deep_network_runs_through_everything(monkeypatch, tmp_path, depth, wi
     samples = 10 * width + 40
     rng = np.random.default_rng(0)
 
-    def half() -> Half:
+    def half() -> Split:
         y, z = rng.integers(0, 2, (2, samples))
-        return Half(rng.normal(size=(samples, 3)) + np.column_stack([y, z, y + z]), y, z)
+        return split_of(rng.normal(size=(samples, 3)) + np.column_stack([y, z, y + z]), y, z)
 
     config = Config(
         "deep", hidden=(width,) * depth, training=Training(epochs=1), seeds=1, factors=(1.0, 0.0),

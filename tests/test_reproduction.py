@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from splits import half as split_of
 
 from jaxflow import InputError
-from jaxflow.datasets import Dataset, Half, load_dataset
+from jaxflow.datasets import Dataset, Split, load_dataset
 from jaxflow.information import ESTIMATORS, gaussian, subset_members
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows
@@ -165,7 +166,7 @@ def test_variants_change_one_thing_and_explain_a_run_there_is():
 def test_program_pixels_divide_by_the_spread_of_the_pixels_spreads(rng):
     """Half of the pixels with deviation 1, half with 3: their deviations deviate by 1."""
     x = rng.normal(size=(20_000, 10)).astype(np.float32) * np.repeat([2, 6], 5)
-    half = Half(x, rng.integers(0, 2, len(x)), rng.integers(0, 2, len(x)))
+    half = split_of(x, rng.integers(0, 2, len(x)), rng.integers(0, 2, len(x)))
     scaled = program_pixels(Dataset("own", half, half))
     np.testing.assert_allclose(scaled.test.x, x / 2, rtol=0.03)
 
@@ -190,13 +191,14 @@ def test_inversion_is_the_gaussian_estimate_until_the_covariance_is_singular(rng
 @pytest.mark.slow
 def test_shared_edges_are_scaled_for_every_path_through_them():
     """Two paths through one last edge: scaled once they follow the tradeoff table's curve, twice they do not."""
-    half = Half(*(own[:600] for own in load_dataset("synthetic").test))
+    test = load_dataset("synthetic").test
+    half = Split(test.x[:600], {name: own[:600] for name, own in test.messages.items()})
     dataset = Dataset("own", half, half)
     config = Config("own", strategies=(Strategy("bias/acc", "path", 2),), factors=(1.0, 0.5, 0.0))
     network = config.network(dataset)
     keys = jax.random.split(jax.random.key(0), 6)
     params = jax.jit(jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x))))(keys)
-    messages = jnp.asarray(np.stack([half.y, half.z]))[None]
+    messages = jnp.asarray(np.stack([half.messages["y"], half.messages["z"]]))[None]
     flows = measure_flows(params, jnp.asarray(half.x), messages, network, 0, ESTIMATORS["gaussian"].estimate)
     table = shared_edges_table(params, config, dataset, {layer: own.node for layer, own in flows.layers.items()})
     plain = measured_again(params, config, dataset, ESTIMATORS["gaussian"].estimate)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, InputError
+from jaxflow import Dataset, InputError
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import check_folds
 from jaxflow.pipeline import Config, strategy_grid
@@ -16,7 +17,7 @@ def halves(ones):
     y = np.arange(100) % 2
     z = (np.arange(100) < ones).astype(int)
     x = np.random.default_rng(0).normal(size=(100, 2))
-    return Dataset("mine", Half(x, y, y), Half(x, y, z))
+    return Dataset("mine", split_of(x, y, y), split_of(x, y, z))
 
 
 @pytest.mark.parametrize("estimator", [name for name, spec in ESTIMATORS.items() if spec.check])

@@ -9,8 +9,9 @@ import oracles
 import pandas as pd
 import pytest
 from searches import FITS, three_draws
+from splits import half as split_of
 
-from jaxflow import Dataset, Half, InputError, pipeline
+from jaxflow import Dataset, InputError, pipeline
 from jaxflow.cli import main
 from jaxflow.information import linear_svm, svms
 from jaxflow.networks import forward
@@ -42,7 +43,7 @@ def few_draws_in_all_runs():
 def data():
     rng = np.random.default_rng(0)
     y, z = rng.integers(0, 2, (2, 120))
-    half = Half(rng.normal(size=(120, 2)) + np.column_stack([y, z]), y, z)
+    half = split_of(rng.normal(size=(120, 2)) + np.column_stack([y, z]), y, z)
     return Dataset("mine", half, half)
 
 
@@ -65,7 +66,7 @@ def test_tables_hold_what_the_estimate_gives(data, finished):
     assert finished.table("node_flows")["null95"].isna().all()
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), finished.params())
     logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-1]
-    messages = np.stack([data.test.y, data.test.z])
+    messages = np.stack([data.test.messages["y"], data.test.messages["z"]])
     bits = linear_svm(messages, logits[None])
     table = finished.table("information").query("network == 1 and layer == 2")
     np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
@@ -94,7 +95,7 @@ def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
     start, logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-2:]
     kernel, bias = (np.array(params["layer_1"][leaf]) for leaf in ("kernel", "bias"))
     kernel[0, 0] = 0
-    messages = np.stack([data.test.y, data.test.z])
+    messages = np.stack([data.test.messages["y"], data.test.messages["z"]])
     members = np.ones((1, 2), bool)
     whole = svms.estimate(logits[None], jnp.asarray(messages[None], jnp.float32), members, svm=svms.LINEAR)
     pruned = jnp.asarray(np.asarray(start) @ kernel + bias)
@@ -120,7 +121,7 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
         return found._replace(unconverged=found.unconverged + 3)
 
     monkeypatch.setattr(svms, "LINEAR", dataclasses.replace(svms.LINEAR, search=stuck))
-    x, message = data.test.x, data.test.y
+    x, message = data.test.x, data.test.messages["y"]
     with pytest.warns(svms.ConvergenceWarning, match=f"9 of {3 * FITS} linear SVM fits did not converge"):
         linear_svm(message, x)
 

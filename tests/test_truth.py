@@ -25,7 +25,7 @@ def truth():
 @pytest.fixture(scope="module")
 def inputs():
     half = load_dataset("synthetic").test
-    return np.stack([half.y, half.z]), half.x
+    return np.stack([half.messages["y"], half.messages["z"]]), half.x
 
 
 def test_the_integral_agrees_with_a_monte_carlo_one(truth, rng):

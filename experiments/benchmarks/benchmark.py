@@ -63,7 +63,7 @@ def fastest(function: Callable[[], object], repeats: int = REPEATS) -> float:
 def training(config: Config, data: Dataset, networks: int) -> list[Row]:
     """All networks at once, one after the other in JAX, and one in PyTorch."""
     what = f"training, {config.name}, {networks} networks"
-    network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     key, numbers = jax.random.key(0), jnp.arange(networks)
     many = partial(train_many, key, x=x, y=y, network=network, config=config.training)
     ours = fastest(lambda: on_all_cores(many, numbers))
@@ -85,7 +85,7 @@ def by_torch(config: Config, data: Dataset) -> float:
     model, loss_of = nn.Sequential(*layers[:-1]), nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(model.parameters(), config.training.learning_rate, config.training.momentum)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
-    x, y = torch.as_tensor(data.train.x), torch.as_tensor(data.train.y, dtype=torch.long)
+    x, y = torch.as_tensor(data.train.x), torch.as_tensor(data.train.messages["y"], dtype=torch.long)
     begin = time.perf_counter()
     for _ in range(config.training.epochs):
         losses = []
@@ -133,11 +133,11 @@ def trained_layers(config: Config, data: Dataset, networks: int) -> tuple[np.nda
     """First hidden layer of networks trained for one epoch, ``[S, N, n]``, and both messages."""
     brief = config.training.__class__(config.training.learning_rate, epochs=1)
     network: MLP = config.network(data)
-    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     params = train_many(jax.random.key(0), jnp.arange(networks), x, y, network, brief).params
     seen = jnp.asarray(data.test.x)
     layer = jax.lax.map(lambda own: forward(network, own, seen)[1], params)
-    return np.asarray(layer), np.stack([data.test.y, data.test.z])
+    return np.asarray(layer), np.stack([data.test.messages["y"], data.test.messages["z"]])
 
 
 def svms(data_dir: Path | None) -> list[Row]:

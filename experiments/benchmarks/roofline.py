@@ -61,7 +61,7 @@ def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Wor
     config, data = preset(name), load_dataset(name, data_dir)
     training = config.training.__class__(config.training.learning_rate, epochs=EPOCHS)
     network, numbers = config.network(data), jnp.arange(networks)
-    x, y, seen = jnp.asarray(data.train.x), jnp.asarray(data.train.y), jnp.asarray(data.test.x)
+    x, y, seen = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"]), jnp.asarray(data.test.x)
     train = partial(train_many, jax.random.key(0), x=x, y=y, network=network, config=training)
     params = train(numbers).params
     sizes = [int(kernel[0].size) for kernel in kernels(params)]

@@ -51,10 +51,10 @@ def hidden_layers(experiment: str, networks: int, data_dir: Path | None) -> tupl
     config = preset(experiment)
     data = load_dataset(config.name, data_dir)
     network = config.network(data)
-    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     trained = train_many(*arrays, network=network, config=config.training)
     activations = jax.vmap(partial(forward, network, x=jnp.asarray(data.test.x)))(trained.params)
-    return np.asarray(activations[1]), data.test.z
+    return np.asarray(activations[1]), data.test.messages["z"]
 
 
 def batched(svm: SVM, layers: np.ndarray, message: np.ndarray) -> tuple[Search, float]:

@@ -88,7 +88,7 @@ def main() -> None:
 
     config = preset("mnist")
     data, training = load_dataset(config.name, options.data_dir), dataclasses.replace(config.training, epochs=EPOCHS)
-    network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     numbers, key, width = jnp.arange(options.networks), jax.random.key(0), network.widths[0]
 
     def part(numbers: jax.Array, key: jax.Array, x: jax.Array, weights: bool) -> jax.Array:

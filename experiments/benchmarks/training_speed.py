@@ -61,7 +61,12 @@ def main() -> None:
     config = preset(options.experiment)
     data = load_dataset(config.name, options.data_dir)
     network, training = config.network(data), dataclasses.replace(config.training, epochs=options.epochs)
-    arrays = jax.random.key(0), jnp.arange(options.networks), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    arrays = (
+        jax.random.key(0),
+        jnp.arange(options.networks),
+        jnp.asarray(data.train.x),
+        jnp.asarray(data.train.messages["y"]),
+    )
 
     begin = time.perf_counter()
     compiled = train_many.lower(*arrays, network=network, config=training).compile()

@@ -153,11 +153,11 @@ def layers_of(experiment: str, networks: int = 10) -> tuple[np.ndarray, dict[int
     config = preset(experiment)
     data = load_dataset(config.name)
     network = config.network(data)
-    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     trained = train_many(*arrays, network=network, config=config.training)
     layers = jax.vmap(partial(forward, network, x=jnp.asarray(data.test.x)))(trained.params)
     held = {layer: np.asarray(own) for layer, own in enumerate(layers)}
-    return np.stack([data.test.y, data.test.z]), held | {0: held[0][:1]}
+    return np.stack([data.test.messages["y"], data.test.messages["z"]]), held | {0: held[0][:1]}
 
 
 def changes(bound: str) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--kernel", action="store_true", help="the kernel SVM too (a minute)")
     kernel = parser.parse_args().kernel
     data = load_dataset("synthetic").test
-    messages = np.stack([data.y, data.z])
+    messages = np.stack([data.messages["y"], data.messages["z"]])
     columns = {
         "truth": truth(),
         "gaussian": information.gaussian(messages, data.x[None]),

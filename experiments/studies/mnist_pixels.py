@@ -88,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     half = load_dataset("mnist", options.data_dir).test
     kernel = jnp.asarray(kernels(Results(options.results).params())[0])
-    flows = searched(np.stack([half.y, half.z]), half.x, options)
+    flows = searched(np.stack([half.messages["y"], half.messages["z"]]), half.x, options)
     live = np.ptp(half.x, axis=0) > 0
     floor = np.percentile(flows[1:][..., live], 95, axis=(0, 2))
     per_network = jax.vmap(jax.vmap(edge_flows, (0, None)), (None, 0))(jnp.asarray(flows[0]), kernel)

@@ -84,7 +84,7 @@ def search(size: int, _: Path | None) -> dict[str, float]:
 def depth(size: int, _: Path | None) -> dict[str, float]:
     """One epoch of training, on the synthetic data."""
     train = load_dataset("synthetic").train
-    arrays = jax.random.key(0), jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.y)
+    arrays = jax.random.key(0), jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.messages["y"])
     network, config = MLP((*(16,) * size, 2)), Training(learning_rate=1e-2, epochs=1)
     return timed(lambda: train_many(*arrays, network, config))
 

@@ -54,11 +54,14 @@ def trained_layers(name: str, hidden: tuple[int, ...], count: int, options: argp
     """Hidden layers of freshly trained networks."""
     data = load_dataset(name, options.data_dir)
     network = MLP((*hidden, 2), data.categories)
-    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.y)
+    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     key = jax.random.key(options.seed)
     params = train_many(key, jnp.arange(count), x, y, network, preset(name).training).params
     found = jax.vmap(lambda own: forward(network, own, jnp.asarray(data.test.x)))(params)
-    case, messages = f"{name} {'x'.join(map(str, hidden))}", np.stack([data.test.y, data.test.z])
+    case, messages = (
+        f"{name} {'x'.join(map(str, hidden))}",
+        np.stack([data.test.messages["y"], data.test.messages["z"]]),
+    )
     return [Layers(case, messages, np.asarray(layer)) for layer in found[1:-1]]
 
 

@@ -4,12 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from jaxflow.datasets.adult import load_adult
-from jaxflow.datasets.base import Dataset, Half
+from jaxflow.datasets.base import Dataset, Split
 from jaxflow.datasets.mnist import load_mnist
 from jaxflow.datasets.synthetic import load_synthetic
 from jaxflow.values import LARGEST_SEED, choice, folder, whole
 
-__all__ = ["DATASETS", "Dataset", "Half", "load_dataset"]
+__all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
 
 DATASETS = {
     "synthetic": lambda _data_dir, seed: load_synthetic(seed),

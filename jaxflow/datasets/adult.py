@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxflow.datasets import sources
-from jaxflow.datasets.base import Dataset, Half
+from jaxflow.datasets.base import Dataset, Split
 from jaxflow.datasets.draws import skewed_halves
 from jaxflow.datasets.sources import fetch_openml
 
@@ -86,5 +86,5 @@ def load_adult(size: str, data_dir: str | Path | None = None, seed: int | None =
     else:
         x, features = np.concatenate([codes, numeric], axis=1), CATEGORICAL + NUMERIC
         categories = tuple(int(n) for n in codes.max(axis=0) + 1)
-    first, second = (Half(x[half], y[half], z[half]) for half in (train, test))
-    return Dataset(f"adult-{size}", first, second, categories, features)
+    first, second = (Split(x[half], {"y": y[half], "z": z[half]}) for half in (train, test))
+    return Dataset(f"adult-{size}", first, second, categories=categories, features=features)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxflow.datasets import sources
-from jaxflow.datasets.base import Dataset, Half
+from jaxflow.datasets.base import Dataset, Split
 from jaxflow.datasets.draws import skewed_halves
 from jaxflow.datasets.sources import fetch_openml
 
@@ -53,9 +53,9 @@ def load_mnist(data_dir: str | Path | None = None, seed: int | None = None) -> D
     pixels = rows[train, :-1].astype(np.float32)
     mean, deviation = pixels.mean(dtype=float), pixels.std(dtype=float)
 
-    def half(chosen: np.ndarray) -> Half:
+    def half(chosen: np.ndarray) -> Split:
         x = (rows[chosen, :-1].astype(np.float32) - np.float32(mean)) / np.float32(deviation)
-        return Half(x, np.isin(digit[chosen], (5, 8)), digit[chosen] % 2)
+        return Split(x, {"y": np.isin(digit[chosen], (5, 8)), "z": digit[chosen] % 2})
 
     features = tuple(f"pixel {i // 28},{i % 28}" for i in range(PIXELS))
     return Dataset("mnist", half(train), half(test), features=features)

@@ -96,8 +96,9 @@ def _ranks(params: Params, config: Config, node: NodeFlows, samples: int) -> Arr
 
 def _analysed(config: Config, dataset: Dataset) -> tuple[MLP, Array, Array]:
     """The architecture, and inputs and messages of the analysis half."""
-    x, y, z = dataset.test
-    return config.network(dataset), jnp.asarray(x), jnp.asarray(np.stack([y, z]))
+    x, messages = dataset.test
+    both = np.stack([messages[name] for name in dataset.messages])
+    return config.network(dataset), jnp.asarray(x), jnp.asarray(both)
 
 
 def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlows) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxflow.datasets import Dataset, Half
+from jaxflow.datasets import Dataset, Split
 from jaxflow.interventions import METHODS, METRICS, Strategy
 from jaxflow.running.config import Config, factor_grid, strategy_grid
 from jaxflow.running.presets import PAPER_ESTIMATORS, PRESETS, paper_preset, preset
@@ -89,7 +89,7 @@ def program_pixels(dataset: Dataset) -> Dataset:
     """Mnist as the authors' program scales it: by the deviation over pixels of the per-pixel deviations."""
     divisor = dataset.train.x.std(axis=0, dtype=float).std()
 
-    def scaled(half: Half) -> Half:
+    def scaled(half: Split) -> Split:
         return half._replace(x=half.x / divisor)
 
     return dataclasses.replace(dataset, train=scaled(dataset.train), test=scaled(dataset.test))

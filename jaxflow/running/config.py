@@ -150,12 +150,12 @@ class Config:
         widths = (dataset.train.x.shape[1], *self.hidden, 2)
         self._check_widths(widths)
         check_strategies(self.strategies, widths[self.first_layer :])
-        if len(dataset.train.y) < self.training.batch_size:
-            raise InputError(f"{len(dataset.train.y)} training rows cannot fill a batch of {self.training.batch_size}")
+        if len(dataset.train.x) < self.training.batch_size:
+            raise InputError(f"{len(dataset.train.x)} training rows cannot fill a batch of {self.training.batch_size}")
         check = ESTIMATORS[self.estimator].check
         if check is not None:
-            for name, message in (("y", dataset.test.y), ("z", dataset.test.z)):
-                check(message, f"{name} in the analysis half")
+            for name in dataset.messages:
+                check(dataset.test.messages[name], f"{name} in the analysis half")
         return MLP((*self.hidden, 2), dataset.categories, self.linear)
 
     def _check_widths(self, widths: tuple[int, ...]) -> None:

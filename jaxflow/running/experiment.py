@@ -239,7 +239,8 @@ def _finish(results: Results, manifest: dict[str, Any], config: Config, dataset:
 def _inputs(config: Config, network: MLP, dataset: Dataset) -> Inputs:
     """Everything on the device."""
     train, test = dataset.train, dataset.test
-    arrays = map(jnp.asarray, (train.x, train.y, test.x, np.stack([test.y, test.z])))
+    messages = np.stack([test.messages[name] for name in dataset.messages])
+    arrays = map(jnp.asarray, (train.x, train.messages[dataset.label], test.x, messages))
     return Inputs(config, network, *arrays, key=jax.random.key(config.seed))
 
 
