@@ -8,36 +8,88 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxflow import information, pipeline
-    from jaxflow.datasets import Dataset, Split, load_dataset
+    from jaxflow.analysis import measure_outputs, network_flows
+    from jaxflow.batching import map_networks
+    from jaxflow.datasets import Dataset, Split, load_dataset, read_table
     from jaxflow.errors import InputError
-    from jaxflow.flows import edge_flows, node_flows
-    from jaxflow.inference import noise_floor
+    from jaxflow.flows import Flows, edge_flows, node_flows
+    from jaxflow.inference import honest_flows, noise_floor, significance
+    from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, quadratic
     from jaxflow.information.search import search_flows
-    from jaxflow.interventions import prune
+    from jaxflow.interventions import prune, rank, select
+    from jaxflow.metrics import METRICS, Scores, Shown
+    from jaxflow.networks import Network, flax_network, mlp, network
+    from jaxflow.training import Training, train_many
 
 __all__ = [
+    "METRICS",
     "Dataset",
+    "Flows",
     "InputError",
+    "Network",
+    "Scores",
+    "Shown",
     "Split",
+    "Training",
+    "copula",
     "edge_flows",
+    "flax_network",
+    "gaussian",
+    "honest_flows",
     "information",
+    "kernel_svm",
+    "linear_svm",
     "load_dataset",
+    "map_networks",
+    "measure_outputs",
+    "mlp",
+    "network",
+    "network_flows",
     "node_flows",
     "noise_floor",
     "pipeline",
     "prune",
+    "quadratic",
+    "rank",
+    "read_table",
     "search_flows",
+    "select",
+    "significance",
+    "train_many",
 ]
 
 _HOMES = {
     "Dataset": "datasets",
     "Split": "datasets",
     "load_dataset": "datasets",
+    "read_table": "datasets",
     "InputError": "errors",
+    "copula": "information",
+    "gaussian": "information",
+    "quadratic": "information",
+    "linear_svm": "information",
+    "kernel_svm": "information",
+    "map_networks": "batching",
+    "measure_outputs": "analysis",
+    "network_flows": "analysis",
+    "honest_flows": "inference",
+    "significance": "inference",
+    "Flows": "flows",
     "edge_flows": "flows",
     "node_flows": "flows",
     "noise_floor": "inference",
     "prune": "interventions",
+    "rank": "interventions",
+    "select": "interventions",
+    "METRICS": "metrics",
+    "Scores": "metrics",
+    "Shown": "metrics",
+    "Network": "networks",
+    "flax_network": "networks",
+    "mlp": "networks",
+    "network": "networks",
+    "Training": "training",
+    "train_many": "training",
     "search_flows": "information.search",
 }
 

@@ -52,7 +52,12 @@ def as_finite_array(name: str, values: Any) -> Array:
     if not isinstance(array, Tracer):
         kind = array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else np.float32
         largest = jnp.finfo(jax.dtypes.canonicalize_dtype(float if kind == np.longdouble else kind)).max
-        if not (np.abs(np.asarray(array).astype(np.longdouble)) <= largest).all():
+        numbers = np.asarray(array)
+        if jnp.issubdtype(kind, jnp.floating) and jnp.finfo(kind).max <= largest and kind != np.longdouble:
+            fits = np.isfinite(numbers).all()
+        else:  # a wider type holds numbers that JAX's cannot
+            fits = (np.abs(numbers.astype(np.longdouble)) <= largest).all()
+        if not fits:
             raise InputError(f"the {name} must be finite, but hold NaN, infinity or more than {float(largest):.2g}")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return jnp.asarray(array).astype(jnp.float32)

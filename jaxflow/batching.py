@@ -1,7 +1,7 @@
 """How many items run side by side: a pure function of one item, mapped over many in bounded memory, on all devices."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -11,11 +11,19 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxflow.errors import InputError
 
 Out = TypeVar("Out")
+
+# On a CPU jaxlib's kernels for batches of matrices (Cholesky and the like) run on a thread of XLA's pool and wait there
+# until other threads of the pool have done parts of the batch. Programs that ``on_all_cores`` runs side by side can so
+# take all threads, which then wait for ever (jaxlib 0.10). A program waits in at most three such kernels at once, so
+# that four threads for each core leave one to do the work. XLA reads this when it is first used.
+POOL_THREADS_PER_CORE = 4
+os.environ.setdefault("NPROC", str(POOL_THREADS_PER_CORE * (os.cpu_count() or 1)))
 
 CPU_BYTES, CPU_MOST = 2**18, 25  # a batch that stays in a core's second cache; XLA inlines small loops up to about 40
 CPU_TOGETHER, CPU_WORK = 100, 10**12  # networks of a chunk; multiplications, about a minute on two cores
@@ -86,6 +94,11 @@ def nodes_together() -> int:
     return 16 if jax.default_backend() == "cpu" else 22
 
 
+def rows_together(nodes: int) -> int:
+    """Layers whose 2ⁿ values are gone through together: a CPU's nearest cache holds them, elsewhere all."""
+    return max(1, 2**14 >> nodes) if jax.default_backend() == "cpu" else 2**30
+
+
 def free_bytes() -> int:
     """Memory that is free for arrays: the accelerator's, else this machine's within the limit of its control group."""
     stats = jax.devices()[0].memory_stats() or {}
@@ -129,15 +142,25 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     if parts == 1:
         return function(items)
     width = -(-count // parts)
-    host = jax.tree.map(np.asarray, items)  # views of what already lies in the host's memory
+    host = jax.tree.map(_on_host, items)
     split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         results = list(pool.map(lambda part: jax.block_until_ready(function(jax.tree.map(jnp.asarray, part))), split))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
+    return jax.tree.map(lambda *leaves: _joined(leaves)[:count], *results)
 
 
-def _host_part(a: np.ndarray, start: int, width: int) -> np.ndarray:
-    """``_part`` of a NumPy array."""
+def _on_host(a: Any) -> Any:
+    """A view of what already lies in the host's memory; NumPy knows no keys, which stay as they are."""
+    return a if jnp.issubdtype(a.dtype, jax.dtypes.extended) else np.asarray(a)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Arrays one after the other."""
+    return jnp.concatenate(parts) if jnp.issubdtype(parts[0].dtype, jax.dtypes.extended) else np.concatenate(parts)
+
+
+def _host_part(a: Any, start: int, width: int) -> Any:
+    """``_part`` of a NumPy array, or of keys."""
     return a[np.minimum(np.arange(start, start + width), len(a) - 1)] if start + width > len(a) else a[start:][:width]
 
 
@@ -180,6 +203,26 @@ def batched_map(function: Callable[..., Out], items: Any, item_bytes: int, *shar
     return jax.tree.map(lambda a: a[:count], results)
 
 
+def in_blocks(function: Callable[[Any], Out], items: Any, most: int) -> Out:
+    """``function(items)`` of a block of items at a time, equal blocks of at most ``most``.
+
+    For functions that treat many items better than ``vmap`` would; inside of a compiled function, on one device.
+
+    Args:
+        function: of a pytree with a leading axis, which its results have too.
+        items: pytree with a leading axis.
+        most: items of a block.
+    """
+    count = _count(items)
+    blocks = -(-count // most)
+    width = -(-count // blocks)
+    if blocks == 1:
+        return function(items)
+    split = jax.tree.map(lambda a: a.reshape(blocks, width, *a.shape[1:]), _filled(items, blocks * width))
+    results = jax.lax.map(function, split)
+    return jax.tree.map(lambda a: a.reshape(blocks * width, *a.shape[2:])[:count], results)
+
+
 def _in_batches(function: Callable[..., Out], item_bytes: int, items: Any, *shared: Any) -> Out:
     """``batched_map`` on one device."""
 
@@ -194,3 +237,66 @@ def _in_batches(function: Callable[..., Out], item_bytes: int, items: Any, *shar
     split = jax.tree.map(lambda a: a.reshape(batches, width, *a.shape[1:]), _filled(items, batches * width))
     results = jax.lax.map(jax.vmap(one), split)
     return jax.tree.map(lambda a: a.reshape(batches * width, *a.shape[2:])[:count], results)
+
+
+def map_networks(function: Callable[..., Out], *stacked: Any) -> Out:
+    """``function`` of every network, where the arguments hold many networks one after the other.
+
+    The same as ``jax.vmap(function)(*stacked)`` but for memory and speed: it is compiled, runs in batches that fit into
+    a core's cache (elsewhere into the accelerator's memory) and on all cores. Batches are sized by the largest
+    intermediate result that one network's computation has.
+
+    Args:
+        function: a pure function of one network, such as of its parameters, to a pytree of arrays. The same function
+            object is compiled once.
+        stacked: pytrees whose arrays have a leading axis, one item for every network.
+
+    Returns:
+        What the function returns, every array with a leading axis.
+
+    Raises:
+        InputError: no arguments, or leading axes that differ in length.
+
+    Example:
+        >>> scaled = lambda params, factor: factor * params["w"].sum()
+        >>> map_networks(scaled, {"w": jnp.ones((4, 3))}, jnp.arange(4.0)).tolist()
+        [0.0, 3.0, 6.0, 9.0]
+    """
+    sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(stacked)}
+    if len(sizes) != 1 or () in sizes:
+        raise InputError("map_networks needs stacked arguments: arrays with a leading axis of one length, the networks")
+    if is_traced(stacked):
+        return _in_fitting_batches(stacked, function)
+    return jax.tree.map(jnp.asarray, on_all_cores(partial(_compiled_map, function=function), stacked))
+
+
+def is_traced(values: Any) -> bool:
+    """Whether some array is being traced, so that neither its values nor threads are at hand."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def _in_fitting_batches(stacked: Any, function: Callable[..., Any]) -> Any:
+    """``batched_map`` with batches sized by the largest result inside of one item's computation."""
+    one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), stacked)
+    program = jax.make_jaxpr(function)(*one).jaxpr
+    return batched_map(lambda item: function(*item), stacked, max(1, 2 * _largest_result(program)))
+
+
+_compiled_map = jax.jit(_in_fitting_batches, static_argnames="function", compiler_options=ALONE)
+
+
+def _largest_result(program: Any) -> int:
+    """Bytes of the largest results that one equation of a jaxpr has, those inside of its loops and calls included."""
+    largest = 0
+    for equation in program.eqns:
+        largest = max(largest, sum(_bytes(result.aval) for result in equation.outvars))
+        # a loop, a conditional or a call holds its own jaxpr, closed or open, among its parameters
+        for inner in jax.tree.leaves(list(equation.params.values())):
+            inner = getattr(inner, "jaxpr", inner)
+            largest = max(largest, _largest_result(inner)) if hasattr(inner, "eqns") else largest
+    return largest
+
+
+def _bytes(kind: Any) -> int:
+    """Size of an array of this type; a key counts as 16 bytes."""
+    return getattr(kind, "size", 0) * getattr(getattr(kind, "dtype", None), "itemsize", 16)

@@ -8,6 +8,13 @@ class InputError(ValueError):
     """Something that the user gave cannot be used; the message is one line and names cause and fix.
 
     Names, paths and other programs' messages become part of it: their line breaks and control characters are escaped.
+
+    Example:
+        >>> try:
+        ...     jaxflow.load_dataset("adlut")
+        ... except jaxflow.InputError as error:
+        ...     print(error)
+        unknown dataset 'adlut'; choose from synthetic, adult-small, adult-large, mnist
     """
 
     def __init__(self, message: object = "") -> None:

@@ -1,6 +1,9 @@
 """Information flows: from the information of every subset to node flows, their witnesses and edge flows."""
 
+from dataclasses import dataclass, field
 from functools import partial
+from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +12,39 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array
-from jaxflow.batching import nodes_together
+from jaxflow.batching import in_blocks, nodes_together, rows_together
 from jaxflow.errors import InputError
 
+LISTED_NODES = 10  # of layers up to this wide runs keep the information of all subsets
 ABSENT = 2**31 - 1  # larger than every mask
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["node", "witness", "edge", "bits"], meta_fields=["samples"])
+@dataclass(frozen=True)
+class Flows:
+    """Information flows through one network, in bits; many networks' where its arrays have a leading axis.
+
+    Every field holds a dictionary by name of the message, which holds one by number of the layer, 0 the input:
+    ``flows.node["z"][1]`` are the flows about z of the nodes of the first hidden layer.
+
+    Attributes:
+        node: flow of every node ``[n_l]``, of the output too.
+        witness: the subset that attains it, a bitmask ``[n_l]``.
+        edge: flow of every edge ``[n_l, n_{l+1}]``, of all layers but the output.
+        bits: information of every subset ``[2**n_l]``, of the layers that are narrow enough to keep it.
+        samples: N of the estimate.
+
+    Example:
+        >>> flows = Flows({"z": {0: jnp.array([0.5, 0.0])}}, samples=100)
+        >>> flows.node["z"][0].shape
+        (2,)
+    """
+
+    node: dict[str, dict[int, Any]]
+    witness: dict[str, dict[int, Any]] = field(default_factory=dict)
+    edge: dict[str, dict[int, Any]] = field(default_factory=dict)
+    bits: dict[str, dict[int, Any]] = field(default_factory=dict)
+    samples: int = 1
 
 
 def node_flows(bits: ArrayLike) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
@@ -41,14 +73,26 @@ def node_flows(bits: ArrayLike) -> tuple[Float[Array, "*batch n"], Int[Array, "*
     n = subsets.bit_length() - 1
     if subsets != 2 ** max(n, 0) or n > 30:
         raise InputError(f"bits must hold 2**n values on its last axis, n ≤ 30, got {subsets}")
-    return _largest_gains(values, 2 ** min(n, nodes_together() - 2))
+    return _largest_gains(values, 2 ** min(n, nodes_together() - 2), rows_together(n))
 
 
-@partial(jax.jit, static_argnames=("width",))
+@partial(jax.jit, static_argnames=("width", "rows"))
 def _largest_gains(
+    bits: Float[Array, "*batch subsets"], width: int, rows: int = 2**30
+) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
+    """Node flows and witnesses, of ``rows`` layers and from ``width`` subsets at a time."""
+    batch, n = bits.shape[:-1], bits.shape[-1].bit_length() - 1
+    if prod(batch) <= rows:
+        return _gains_together(bits, width)
+    found = in_blocks(partial(_gains_together, width=width), bits.reshape(-1, bits.shape[-1]), rows)
+    flow, witness = (a.reshape(*batch, n) for a in found)
+    return flow, witness
+
+
+def _gains_together(
     bits: Float[Array, "*batch subsets"], width: int
 ) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
-    """Node flows and witnesses, from ``width`` subsets at a time: one loop for all nodes."""
+    """Node flows and witnesses: one loop for all nodes."""
     n = bits.shape[-1].bit_length() - 1
     padded = jnp.concatenate([bits, jnp.zeros((*bits.shape[:-1], width), bits.dtype)], axis=-1)
     within = jnp.arange(width, dtype=jnp.int32).reshape((1,) * (bits.ndim - 1) + (width,))

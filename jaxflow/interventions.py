@@ -1,13 +1,14 @@
-"""Interventions: flows → scores → selection (a mask pytree) → pruned parameters (Venkatesh et al. 2021, §3.2).
+"""Interventions: flows → scores → ranks of edges → selection (a mask pytree) → pruned parameters.
 
-Layers of different widths share one array, padded to the widest layer with scores of −∞, so that nodes, edges and
-paths of the whole network are ranked together.
+Venkatesh et al. 2021, §3.2. Layers of different widths share one array, padded to the widest layer with scores of −∞,
+so that nodes, edges and paths of the whole network are ranked together. Everything handles one network.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,37 +17,44 @@ from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array, as_real_array
 from jaxflow.errors import InputError, shown
-from jaxflow.networks import Params, kernels
-from jaxflow.values import whole
+from jaxflow.flows import Flows
+from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Metric, Shown, checked_metric
+from jaxflow.networks.contract import Network, Params
+from jaxflow.networks.leaves import is_floating
+from jaxflow.paths import widest_paths
+from jaxflow.values import choice, whole
 
-PAPER_METRICS = ("bias/acc", "acc/bias", "random")
-METRICS = (*PAPER_METRICS, "magnitude")
-METHODS = ("node", "edge", "path")
+__all__ = ["METHODS", "METRICS", "PAPER_METRICS", "Strategy", "prune", "rank", "select"]
+
 MOST_LEVEL = 10**6  # of paths, which are ranked one by one
-Kernels: TypeAlias = Sequence[Float[Array, "_ _"]]
-Flows: TypeAlias = Sequence[Float[Array, " _"]]
+MOST_PATHS = 100  # that ``rank`` ranks unless told otherwise
+UNRANKED = 2**31 - 1  # above every level
 
 
 class Strategy(NamedTuple):
-    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``.
+    """What to prune: the top ``level`` nodes, edges or paths (``method``) under a ``metric``, a name or a function.
 
     A plain ``("bias/acc", "node", 1)`` will do wherever strategies are asked for.
     """
 
-    metric: str
+    metric: str | Metric
     method: str
     level: int
 
 
-class Scores(NamedTuple):
+class Padded(NamedTuple):
     """Scores of nodes ``[L, W]`` or edges ``[L, W, W]``, −∞ where there is none, and what decides between equals."""
 
     score: Array
     tie: Array
 
 
-def checked_strategy(value: Any) -> Strategy:
+def checked_strategy(value: Any, functions: bool = False) -> Strategy:
     """A strategy from one, or from a plain tuple or list (metric, method, level).
+
+    Args:
+        value: what was given.
+        functions: whether the metric may be a function; a config, which is kept as JSON, takes names alone.
 
     Raises:
         InputError: another type, unknown metric or method, or a level that is no integer from 1 on.
@@ -54,10 +62,13 @@ def checked_strategy(value: Any) -> Strategy:
     if not isinstance(value, (tuple, list)) or len(value) != len(Strategy._fields):
         raise InputError(f"a strategy is (metric, method, level), such as ('bias/acc', 'node', 2), not {shown(value)}")
     metric, method, level = value
-    if not (isinstance(metric, str) and isinstance(method, str) and metric in METRICS and method in METHODS):
+    known = metric in METRICS if isinstance(metric, str) else functions and callable(metric)
+    if not (known and isinstance(method, str) and method in METHODS):
         names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
         raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
-    return Strategy(str(metric), str(method), whole(f"the level of {metric}, {method}", level, 1, MOST_LEVEL))
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", shown(metric))
+    metric = str(metric) if isinstance(metric, str) else checked_metric(metric)
+    return Strategy(metric, str(method), whole(f"the level of {name}, {method}", level, 1, MOST_LEVEL))
 
 
 def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> None:
@@ -71,67 +82,143 @@ def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> N
         "edge": sum(n * m for n, m in pairwise(widths)),
         "path": math.prod(widths),
     }
-    for _, method, level in map(checked_strategy, strategies):
+    for _, method, level in (checked_strategy(strategy, functions=True) for strategy in strategies):
         if level > available[method]:
             raise InputError(f"cannot prune {level} {method}s: the network has {available[method]}, choose 1 to that")
 
 
-def flow_ratio(
-    numerator: Float[Array, "*batch"], denominator: Float[Array, "*batch"], samples: int
-) -> Float[Array, "*batch"]:
-    """F_a / max(F_b, ε), ε = 1/(2N ln 2) bits: the expected Gaussian information of one independent variable.
+def rank(
+    network: Network,
+    params: Params,
+    flows: Flows,
+    metric: str | Metric = "bias/acc",
+    method: str = "node",
+    *,
+    keep: str = "y",
+    remove: str = "z",
+    key: Array | None = None,
+    most: int | None = None,
+) -> Int[Array, "L W W"]:
+    """Rank of every edge of a network under a metric: pruning at ``level`` takes the edges of rank below it.
 
-    Finite, and 0/0 = 0.
-    """
-    return numerator / jnp.maximum(denominator, 1 / (2 * samples * math.log(2)))
-
-
-def flow_scores(method: str, numerator: Flows, denominator: Flows, weights: Kernels, samples: int) -> Scores:
-    """F_a/F_b of every node, or |w|·F_a/F_b of every edge with its source node's flows; ties to the larger numerator.
+    An edge has the rank of its source node (``node``: a pruned node loses all edges that leave it), its own (``edge``),
+    or that of the first path through it (``path``: a path is as wide as its smallest edge score, eq. 9 of Venkatesh et
+    al. 2021). Equal scores go by the metric's tie value, then by index.
 
     Args:
-        method: ``node``, ``edge`` or ``path`` (whose scores are those of its edges).
-        numerator: F_a of the nodes of every layer but the output.
-        denominator: F_b of the same nodes.
-        weights: kernels ``[n, m]``, source → target.
-        samples: N of the flows' estimate.
+        network: the network.
+        params: of one network; ``map_networks`` or ``jax.vmap`` take many.
+        flows: what ``network_flows`` gave, from the first analysed layer on.
+        metric: a name in ``jaxflow.metrics.METRICS``, or a function ``Shown → Scores``.
+        method: ``node``, ``edge`` or ``path``.
+        keep: the message whose flow shall stay.
+        remove: the message whose flow shall go.
+        key: for the random metric, of this network alone.
+        most: paths to rank; by default all of them, or the 100 widest where there are more.
+
+    Returns:
+        Ranks int32 ``[L, W, W]`` of the L weight layers from the first analysed one on, W the widest layer. What is not
+        ranked (edges on no ranked path) has rank 2³¹ − 1; what is no edge has any.
+
+    Raises:
+        InputError: an unknown metric, method or message, flows that do not fit the network, a metric without scores of
+            what is to be ranked, or without the key that it needs.
+
+    Example:
+        >>> from jaxflow import mlp
+        >>> network = mlp(hidden=(), outputs=1)
+        >>> params = {"layer_0": {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}
+        >>> flows = Flows({"y": {0: jnp.array([0.5, 0.5])}, "z": {0: jnp.array([0.1, 0.4])}}, samples=100)
+        >>> rank(network, params, flows)[0, :, 0].tolist()  # the second node is the first to be pruned
+        [1, 0]
     """
-    ratios = [flow_ratio(a, b, samples) for a, b in zip(numerator, denominator, strict=True)]
-    if method == "node":
-        return _padded(ratios, numerator, weights)
-    weighted = [
-        [jnp.abs(w) * v[:, None] for w, v in zip(weights, values, strict=True)] for values in (ratios, numerator)
-    ]
-    return _padded(weighted[0], weighted[1], weights)
+    weights = network.weights(params)
+    own = weights[_first_layer(flows, (keep, remove), weights) :]
+    choice("method", method, METHODS)
+    paths = math.prod((own[0].shape[0], *(w.shape[1] for w in own)))
+    count = (
+        min(paths, MOST_PATHS) if most is None else whole("most, the paths to rank,", most, 1, min(paths, MOST_LEVEL))
+    )
+    return strategy_ranks(own, flows, (Strategy(metric, method, count),), keep=keep, remove=remove, key=key)[0]
 
 
-def random_scores(key: Array, method: str, weights: Kernels) -> Scores:
-    """The control: i.i.d. uniform scores, one draw for each method; random paths are the widest under theirs."""
-    key = jax.random.fold_in(key, METHODS.index(method))
-    shapes = [w.shape[:1] if method == "node" else w.shape for w in weights]
-    scores = [jax.random.uniform(jax.random.fold_in(key, layer), shape) for layer, shape in enumerate(shapes)]
-    return _padded(scores, scores, weights)
+def _first_layer(flows: Flows, messages: Sequence[str], weights: Sequence[Array]) -> int:
+    """The first analysed layer, after a look at whether the flows are of this network."""
+    for name in messages:
+        if name not in flows.node:
+            raise InputError(
+                f"there are no flows about {shown(name)}; they are about {', '.join(flows.node) or 'none'}"
+            )
+        own = flows.node[name]
+        layers = range(min(own, default=len(weights)), len(weights))
+        sizes = [jnp.shape(own[layer]) for layer in layers if layer in own]
+        if not sizes or sizes != [w.shape[:1] for w in weights[layers.start :]]:
+            raise InputError(
+                f"the flows about {name} are not of one network's layers as they lie between these weights"
+            )
+    return min(flows.node[messages[0]])
 
 
-def magnitude_scores(method: str, weights: Kernels) -> Scores:
-    """The control that knows no flow: |w| of every edge, Σ|w| over the edges out of every node."""
-    sizes = [jnp.abs(w) for w in weights]
-    scores = [jnp.sum(size, axis=1) for size in sizes] if method == "node" else sizes
-    return _padded(scores, scores, weights)
+def strategy_ranks(
+    weights: Sequence[Float[Array, "_ _"]],
+    flows: Flows,
+    strategies: Sequence[Strategy],
+    *,
+    keep: str = "y",
+    remove: str = "z",
+    key: Array | None = None,
+) -> Int[Array, "K L W W"]:
+    """Ranks of the edges under many strategies, those of one metric and method from one ranking.
+
+    Args:
+        weights: of one network, from the first analysed layer on.
+        flows: of the same layers.
+        strategies: what to rank by; the highest level of a method says how many paths are ranked.
+        keep: the message whose flow shall stay.
+        remove: the message whose flow shall go.
+        key: for the random metric.
+
+    Raises:
+        InputError: a metric that is unknown, that has no scores of what is to be ranked or needs a key.
+    """
+    layers = sorted(flows.node[remove])[: len(weights)]
+    about = {name: [flows.node[name][layer] for layer in layers] for name in (keep, remove)}
+    ranks = {}
+    for method in dict.fromkeys(strategy.method for strategy in strategies):
+        show = Shown(about[keep], about[remove], list(weights), key, flows.samples, method)
+        metrics = list(dict.fromkeys(strategy.metric for strategy in strategies if strategy.method == method))
+        most = max(strategy.level for strategy in strategies if strategy.method == method)
+        scores = [padded_scores(metric, show) for metric in metrics]
+        stacked = jax.tree.map(lambda *fields: jnp.stack(fields), *scores)
+        ranked = jax.vmap(partial(edge_ranks, method, inputs=weights[0].shape[0], most=most))(stacked)
+        ranks |= {(metric, method): own for metric, own in zip(metrics, ranked, strict=True)}
+    return jnp.stack([ranks[strategy.metric, strategy.method] for strategy in strategies])
 
 
-def _padded(scores: Sequence[Array], ties: Sequence[Array], weights: Kernels) -> Scores:
-    """All layers in one array as wide as the widest of them."""
-    width = max(max(w.shape) for w in weights)
+def padded_scores(metric: str | Metric, show: Shown) -> Padded:
+    """A metric's scores of all layers in one array as wide as the widest of them.
+
+    Raises:
+        InputError: an unknown metric, or scores that are not there or not one for every node or edge.
+    """
+    scores = checked_metric(metric)(show)
+    of_nodes = show.method == "node"
+    own, ties = (scores.node, scores.node_tie) if of_nodes else (scores.edge, scores.edge_tie)
+    expected = [w.shape[:1] if of_nodes else w.shape for w in show.weights]
+    for values in (own, own if ties is None else ties):
+        if values is None or [jnp.shape(value) for value in values] != expected:
+            what = "node" if of_nodes else "edge"
+            raise InputError(f"the metric {shown(metric)} must score every {what}: a list of arrays {expected}")
+    width = max(max(w.shape) for w in show.weights)
 
     def stacked(arrays: Sequence[Array]) -> Array:
         padded = (jnp.pad(a, [(0, width - n) for n in a.shape], constant_values=-jnp.inf) for a in arrays)
         return jnp.stack(list(padded))
 
-    return Scores(stacked(scores), stacked(ties))
+    return Padded(stacked(own), stacked(own if ties is None else ties))
 
 
-def edge_ranks(method: str, scores: Scores, inputs: int, most: int) -> Int[Array, "L W W"]:
+def edge_ranks(method: str, scores: Padded, inputs: int, most: int) -> Int[Array, "L W W"]:
     """Rank of every edge under a method: the top ``level`` of it are the edges whose rank is below ``level``.
 
     An edge has the rank of its source node (``node``), its own (``edge``), or that of the first path through it
@@ -140,7 +227,7 @@ def edge_ranks(method: str, scores: Scores, inputs: int, most: int) -> Int[Array
     if method == "path":
         paths = widest_paths(scores.score, inputs, most)
         layers = jnp.arange(paths.shape[1] - 1)
-        ranks = jnp.full(scores.score.shape, most)
+        ranks = jnp.full(scores.score.shape, UNRANKED)
         return ranks.at[layers, paths[:, :-1], paths[:, 1:]].min(jnp.arange(most)[:, None])
     order = jnp.lexsort((-scores.tie.ravel(), -scores.score.ravel()))
     ranks = jnp.zeros_like(order).at[order].set(jnp.arange(order.size)).reshape(scores.score.shape)
@@ -149,79 +236,53 @@ def edge_ranks(method: str, scores: Scores, inputs: int, most: int) -> Int[Array
     return jnp.broadcast_to(ranks[:, :, None], (*ranks.shape, ranks.shape[1]))
 
 
-def widest_paths(edge: Float[Array, "L W W"], inputs: int, count: int) -> Int[Array, "count nodes"]:
-    """The ``count`` widest paths from input to output, each as its nodes, layer by layer.
+def select(network: Network, params: Params, ranks: Int[Array, "L W W"], level: int | Array) -> Params:
+    """The selection: a pytree of masks like ``params``, true for the parameters of the edges of rank below ``level``.
 
-    A path is as wide as its smallest edge score (Venkatesh et al. 2021, eq. 9); ties, which every shared bottleneck
-    makes, go to the larger second smallest, and so on; what is equal throughout to the lower nodes, read from the
-    output. Appending an edge preserves this order of the ascending scores, so keeping the ``count`` best paths into
-    every node is exact.
+    Biases, embeddings and whatever else is no edge's are never selected.
 
     Args:
-        edge: scores of the edges, −∞ where there is none.
-        inputs: nodes of the first layer.
-        count: at most the number of paths.
+        network: the network.
+        params: of one network; only their shapes matter.
+        ranks: what ``rank`` gave, of the last L weight layers.
+        level: how many nodes, edges or paths.
+
+    Returns:
+        Booleans like ``params``.
+
+    Raises:
+        InputError: ranks that do not fit the network.
+
+    Example:
+        >>> from jaxflow import mlp
+        >>> params = {"layer_0": {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}
+        >>> ranks = jnp.array([[[1, 9], [0, 9]]])
+        >>> select(mlp(hidden=(), outputs=1), params, ranks, 1)["layer_0"]["kernel"].tolist()
+        [[False], [True]]
     """
-    layers, width, _ = edge.shape
-    # paths into every node: ascending scores, padded with +∞ on the right, and nodes; before layer 0 one path each
-    scores = jnp.full((width, count, layers), jnp.inf, edge.dtype)
-    real = (jnp.arange(width)[:, None] < inputs) & (jnp.arange(count)[None] == 0)
-    scores = scores.at[:, :, 0].set(jnp.where(real, jnp.inf, -jnp.inf))
-    nodes = jnp.zeros((width, count, layers + 1), jnp.int32).at[:, :, 0].set(jnp.arange(width)[:, None])
-
-    def extend(paths: tuple[Array, Array], layer: Array) -> tuple[tuple[Array, Array], None]:
-        scores, nodes = paths
-
-        def into(target: Array) -> tuple[Array, Array]:
-            last = jnp.broadcast_to(edge[layer, :, target][:, None, None], (width, count, 1))
-            candidates = jnp.sort(jnp.concatenate([scores, last], axis=-1), axis=-1)[:, :, :layers].reshape(-1, layers)
-            chosen = _lexicographically_largest(candidates, count)
-            return candidates[chosen], nodes.reshape(-1, layers + 1)[chosen].at[:, layer + 1].set(target)
-
-        return jax.vmap(into)(jnp.arange(width)), None
-
-    (scores, nodes), _ = jax.lax.scan(extend, (scores, nodes), jnp.arange(layers))
-    best = _lexicographically_largest(scores.reshape(-1, layers), count)
-    return nodes.reshape(-1, layers + 1)[best]
-
-
-def _lexicographically_largest(rows: Float[Array, "rows columns"], count: int) -> Int[Array, " count"]:
-    """Indices of the ``count`` largest rows, compared column by column; among equals the first.
-
-    One by one, by narrowing the rows still alive: for a few paths that is twice as fast as a lexicographic sort.
-    """
-
-    def narrowed(alive: Array, column: Array) -> tuple[Array, None]:
-        return alive & (column == jnp.max(column, where=alive, initial=-jnp.inf)), None
-
-    def take(left: Array, _: None) -> tuple[Array, Array]:
-        best = jnp.argmax(jax.lax.scan(narrowed, left, rows.T)[0])
-        return left.at[best].set(False), best
-
-    left = jnp.ones(len(rows), bool)
-    return jax.lax.scan(take, left, None, length=count)[1]
-
-
-def select(params: Params, ranks: Int[Array, "L W W"], level: int | Array) -> Params:
-    """The selection: a mask pytree like ``params``, true for the kernel entries of rank below ``level``.
-
-    Biases and embeddings are never selected.
-    """
-    selection = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), params)
-    for layer, kernel in enumerate(kernels(params)):
-        n, m = kernel.shape
-        selection[f"layer_{layer}"]["kernel"] = ranks[layer, :n, :m] < level
-    return selection
+    weights = network.weights(params)
+    before = len(weights) - len(ranks)
+    widest = max(max(w.shape) for w in weights[max(before, 0) :])
+    if before < 0 or min(ranks.shape[1:]) < widest:
+        raise InputError(
+            f"ranks {list(ranks.shape)} are not of a network of {len(weights)} weight layers up to {widest}"
+        )
+    chosen = [
+        ranks[layer - before, : w.shape[0], : w.shape[1]] < level if layer >= before else jnp.zeros(w.shape, bool)
+        for layer, w in enumerate(weights)
+    ]
+    return network.spread(params, chosen)
 
 
 def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
     """Multiply the selected weights of a network by a factor: soft pruning of Venkatesh et al. 2021, §3.2.
 
     w → factor · w where selected: 1 leaves the weights, 0 removes them, negative factors turn them round. ``params``
-    stays as it is. Pure, so that it maps over factors, selections or networks with ``jax.vmap``.
+    stays as it is. Pure, so that it maps over factors, selections or networks with ``jax.vmap``. Leaves that are no
+    floating arrays (counters, random keys, functions) are left alone, whatever the selection holds there.
 
     Args:
-        params: parameters of one network.
+        params: any pytree, parameters of one network.
         selection: a pytree of masks like ``params``, booleans of the same shapes; ``select`` makes one.
         factor: one number.
 
@@ -241,10 +302,13 @@ def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
     number = as_finite_array("factor", factor)
     if number.ndim:
         raise InputError(f"the factor must be one number, got shape {number.shape}; jax.vmap over prune takes many")
-    for w, chosen in zip(jax.tree.leaves(params), jax.tree.leaves(selection), strict=True):
+
+    def pruned(w: Any, chosen: Any) -> Any:
+        if not is_floating(w):
+            return w
         shape, mask = as_real_array("parameters", w).shape, as_real_array("selection", chosen)
         if mask.dtype != bool or mask.shape != shape:
             raise InputError(f"the selection must be bool {shape} like the parameters, not {mask.dtype} {mask.shape}")
-    return jax.tree.map(
-        lambda w, chosen: jnp.where(chosen, number.astype(jnp.result_type(w)) * w, w), params, selection
-    )
+        return jnp.where(chosen, number.astype(jnp.result_type(w)) * w, w)
+
+    return jax.tree.map(pruned, params, selection)

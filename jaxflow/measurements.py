@@ -1,154 +1,128 @@
-"""What is measured on a chunk of trained networks as they are, as arrays: information, flows and outputs.
+"""What is measured on a stack of trained networks as they are, as arrays: information, flows and outputs.
 
 Everything is one network's computation mapped over the networks, compiled once. An estimator that cannot run under
 ``jit`` gets activations as arrays, so that it may choose folds from the messages or leave JAX altogether.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
-from jaxflow.flows import edge_flows, node_flows, null95_of_flows
-from jaxflow.information import Advance, Estimate, Estimates, ExactFlows, LayerBits, subset_members
+from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.flows import LISTED_NODES, Flows, edge_flows, node_flows, null95_of_flows
+from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
 from jaxflow.information.estimates import ignore
-from jaxflow.information.exact import layers_together
-from jaxflow.networks import MLP, Params, forward, kernels
-from jaxflow.outputs import Outputs, decision_measures, outputs_of
-from jaxflow.tables import LISTED_NODES, Values
+from jaxflow.information.exact import layers_together, widest_exact
+from jaxflow.information.search import search_flows
+from jaxflow.messages import Message
+from jaxflow.networks import Params
+from jaxflow.outputs import Roles, counted_measures, outputs_of
+from jaxflow.study import Messages, Study
 
-PERMUTATIONS = 20  # of the message, for the noise floor
 BLOCK_BYTES = 2**28  # of information values that are held at once
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
-
-class Fits(NamedTuple):
-    """Fits behind every network's estimates about y and z, and how many of them did not converge, ``[S, 2]``."""
-
-    total: np.ndarray
-    unconverged: np.ndarray
+Fits: TypeAlias = dict[str, tuple[Any, Any]]
+"""Fits behind every network's estimates about each message, and how many of them did not converge, ``[S]``."""
 
 
 class LayerFlows(NamedTuple):
-    """Information and flows of one layer of networks ``[S]`` about both messages (axis of 2: y, z).
+    """Information and flows of one layer about one message, of networks ``[S]`` or of one.
 
     Attributes:
-        bits: ``[S, 2, 2**n]``, or ``[S, 2, 0]`` of a layer too wide to list.
-        node: ``[S, 2, n]``.
-        witness: ``[S, 2, n]`` bitmasks.
-        null95: ``[S, 2]``, NaN where the messages come without permutations.
+        bits: ``[..., 2**n]``, or ``[..., 0]`` of a layer too wide to list.
+        node: ``[..., n]``.
+        witness: ``[..., n]`` bitmasks.
+        null95: ``[...]``, NaN where the message comes without permutations.
+        whole: I(M; X) of all nodes ``[...]``.
     """
 
     bits: Any
     node: Any
     witness: Any
     null95: Any
+    whole: Any
 
 
-class Flows(NamedTuple):
+class Measured(NamedTuple):
     """What is measured on unpruned networks ``[S]``.
 
     Attributes:
-        layers: information and node flows by layer.
-        edge: edge flows ``[S, 2, n, m]`` by layer, of all but the output.
-        outputs: fields ``[S]``.
-        start: activations of the first analysed layer ``[S, N, n]``, where interventions begin.
-        draws: hyperparameters chosen for the output ``[S, 2, 5]``; None without a search.
+        flows: arrays with a leading axis S.
+        null95: noise floors, message → layer → ``[S]``.
+        outputs: by measure ``[S]``.
+        start: what interventions begin with, see ``Network.start``.
+        draws: hyperparameters chosen for the output, message → ``[S, G, 5]``; None without a search.
         fits: of all layers.
     """
 
-    layers: dict[int, LayerFlows]
-    edge: dict[int, Array]
-    outputs: Outputs
+    flows: Flows
+    null95: dict[str, dict[int, Any]]
+    outputs: dict[str, Any]
     start: Any
-    draws: Any
+    draws: dict[str, Any] | None
     fits: Fits
 
 
-def permuted_within(key: Array, messages: Int[Array, "K N"], groups: Any) -> Int[Array, "P K N"]:
-    """The messages, and permutations of each for the noise floor, the same for all networks.
-
-    Args:
-        key: of the permutations.
-        messages: 0/1.
-        groups: ``[K, N]``, rows change places only within their group (within a fold, so that folds and ranks serve
-            all permutations); None for no permutations.
-    """
-    if groups is None:
-        return messages[None]
-    return _permuted(key, messages, jnp.asarray(groups))
-
-
-@partial(jax.jit, compiler_options=BRIEF)
-def _permuted(key: Array, messages: Int[Array, "K N"], groups: Int[Array, "K N"]) -> Int[Array, "P K N"]:
-    """``permuted_within``."""
-    keys = jax.random.split(key, (PERMUTATIONS, len(messages)))
-
-    def permuted(key: Array, message: Array, group: Array) -> Array:
-        shuffled = jnp.lexsort((jax.random.bits(key, message.shape), group))
-        return jnp.zeros_like(message).at[jnp.argsort(group, stable=True)].set(message[shuffled])
-
-    each = jax.vmap(jax.vmap(permuted), (0, None, None))(keys, messages, groups)
-    return jnp.concatenate([messages[None], each])
-
-
 def measure_flows(
-    params: Params,
-    x: Float[Array, "N d"],
-    messages: Int[Array, "P 2 N"],
-    network: MLP,
-    first_layer: int,
-    estimate: Estimate,
-    advance: Advance = ignore,
-    exact: Callable[..., ExactFlows] | None = None,
-    layer_bits: LayerBits | None = None,
-) -> Flows:
+    study: Study, params: Params, x: Float[Array, "N *d"], messages: Messages, advance: Advance = ignore
+) -> Measured:
     """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
 
     An estimator that runs under ``jit`` is compiled together with the networks, from inputs to node flows. The others
-    get arrays; of networks without embeddings the input layer is then the same for all and estimated once.
+    get arrays; a layer that is the same for all networks, such as an input without embeddings, is estimated once.
 
     Args:
-        params: stacked parameters of ``network``.
+        study: how to measure.
+        params: stacked parameters.
         x: inputs.
-        messages: y and z, and permutations of them.
-        network: architecture.
-        first_layer: where the analysis begins.
-        estimate: of information.
+        messages: by name, with their permutations: label and attributes, and those that information is measured about.
         advance: told how many (network, message, subset) are done.
-        exact: flows of layers too wide to list, see ``EstimatorSpec``.
-        layer_bits: the estimator under ``jit``, if it can, see ``EstimatorSpec``.
     """
-    values = messages.astype(x.dtype)
-    show = partial(_shown, x=x, messages=messages, network=network, first_layer=first_layer, layer_bits=layer_bits)
-    kept, layers, measured = on_all_cores(show, params)
+    shown = on_all_cores(partial(_shown, x=x, messages=dict(messages), study=study), params)
+    start, kept, layers, outputs, counted = shown
     for own in layers.values():
-        advance(own.bits[0].size * len(own.bits))
+        advance(sum(found.bits.size for found in own.values()))
     fits, draws = [], None
-    for layer in sorted(set(kept) - set(layers)) if layer_bits else sorted(kept):
-        own = kept[layer][:1] if layer == 0 and not network.categories else kept[layer]
-        found, draws, spent = _layer_flows(own, values, estimate, advance, exact)
-        layers[layer], *shared = jax.tree.map(partial(_for_all, len(kept[layer])), (found, spent))
-        fits += shared
-    if layer_bits is None:
-        measured = outputs_of(jnp.asarray(layers[max(layers)].bits[..., -1]), measured, messages[0])
-    weights = {layer: kernel for layer, kernel in enumerate(kernels(params)) if layer in layers}
-    edge = _edge_flows({layer: layers[layer].node for layer in weights}, weights)
-    none = Fits(*np.zeros((2, len(kept[first_layer]), 2), int))
-    total = jax.tree.map(lambda *n: sum(n), none, *fits)
-    return Flows({layer: layers[layer] for layer in sorted(layers)}, edge, measured, kept[first_layer], draws, total)
+    for layer in sorted(kept):
+        networks = len(kept[layer])
+        own = kept[layer][:1] if _all_the_same(kept[layer]) else kept[layer]
+        found, draws, spent = _layer_flows(study, layer, own, study.estimated(messages), advance)
+        layers[layer], spent = jax.tree.map(partial(_for_all, networks), (found, spent))
+        fits.append(spent)
+    if not outputs:
+        whole = {name: jnp.asarray(own.whole) for name, own in layers[max(layers)].items()}
+        outputs = stack_outputs(whole, counted, first_of(messages), study.roles)
+    flows, null95 = _by_message({layer: layers[layer] for layer in sorted(layers)}, study, params, len(x))
+    return Measured(flows, null95, outputs, start, draws, sum_of_fits(fits, study, len(jax.tree.leaves(params)[0])))
 
 
-@jax.jit
-def _edge_flows(node: dict[int, Any], weights: dict[int, Any]) -> dict[int, Array]:
-    """Edge flows of every network about both messages, layer → ``[S, 2, n, m]``."""
-    each = jax.vmap(jax.vmap(edge_flows, (0, None)))
-    return {layer: each(node[layer], kernel) for layer, kernel in weights.items()}
+def first_of(messages: Messages) -> dict[str, Message]:
+    """The messages without their permutations."""
+    return {name: replace(own, values=own.values[0]) for name, own in messages.items()}
+
+
+def sum_of_fits(fits: list[Fits], study: Study, networks: int) -> Fits:
+    """Fits of several stages together, 0 where nothing was fitted."""
+    none = {name: (np.zeros(networks, int), np.zeros(networks, int)) for name in study.roles.measured_names}
+    return jax.tree.map(lambda *counts: sum(counts), none, *filter(None, fits))
+
+
+@partial(jax.jit, static_argnames=("roles",))
+def stack_outputs(bits: dict[str, Array], counted: dict[str, Array], messages: dict, roles: Roles) -> dict[str, Array]:
+    """``outputs_of`` for any leading axes."""
+    return outputs_of(bits, counted, messages, roles)
+
+
+def _all_the_same(layer: Any) -> bool:
+    """Whether a layer's activations are the same in all networks."""
+    return len(layer) > 1 and bool(np.all(np.asarray(layer[1:]) == np.asarray(layer[:1])))
 
 
 def _for_all(networks: int, values: Any) -> Any:
@@ -156,117 +130,186 @@ def _for_all(networks: int, values: Any) -> Any:
     return np.broadcast_to(values, (networks, *values.shape[1:])) if len(values) != networks else values
 
 
-@partial(jax.jit, static_argnames=("network", "first_layer", "layer_bits"), compiler_options=ALONE)
-def _shown(
-    params: Params,
-    x: Float[Array, "N d"],
-    messages: Int[Array, "P 2 N"],
-    network: MLP,
-    first_layer: int,
-    layer_bits: LayerBits | None,
-) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
-    """Activations, flows and outputs of every network.
+def _by_message(
+    layers: dict[int, dict[str, LayerFlows]], study: Study, params: Params, samples: int
+) -> tuple[Flows, dict[str, dict[int, Any]]]:
+    """Flows and noise floors, message → layer → array, from layer → message."""
+    names = study.roles.measured_names  # dictionaries leave jit in alphabetical order
 
-    With ``layer_bits``: activations of the first analysed layer and of those too wide to list, flows of the others, and
-    outputs. Without: activations of all analysed layers, no flows, and the measures of the decisions.
+    def field(name: str) -> dict[str, dict[int, Any]]:
+        return {message: {layer: getattr(own[message], name) for layer, own in layers.items()} for message in names}
+
+    node = field("node")
+    edge = _edge_flows(params, node, study)
+    edge = {name: dict(sorted(edge[name].items())) for name in names}
+    return Flows(node, field("witness"), edge, field("bits"), samples), field("null95")
+
+
+@partial(jax.jit, static_argnames=("study",))
+def _edge_flows(params: Params, node: dict[str, dict[int, Any]], study: Study) -> dict[str, dict[int, Array]]:
+    """Edge flows of every network, message → layer → ``[S, n, m]``."""
+    weights = dict(enumerate(jax.vmap(study.network.weights)(params)))
+    return {
+        name: {layer: jax.vmap(edge_flows)(own[layer], weights[layer]) for layer in own if layer in weights}
+        for name, own in node.items()
+    }
+
+
+@partial(jax.jit, static_argnames=("study",), compiler_options=ALONE)
+def _shown(params: Params, x: Array, messages: dict[str, Message], study: Study) -> Any:
+    """What interventions begin with, activations, flows, outputs and counted measures of every network.
+
+    With ``layer_bits`` activations of layers too wide to list, flows of the others, and outputs if the output is among
+    them. Without: activations of all analysed layers, and no flows and outputs.
     """
 
-    def one(params: Params, x: Array, messages: Array) -> tuple[dict[int, Array], dict[int, LayerFlows], Any]:
-        activations = dict(enumerate(forward(network, params, x)))
-        analysed = {layer: own for layer, own in activations.items() if layer >= first_layer}
-        logits = activations[len(activations) - 1]
-        if layer_bits is None:
-            return analysed, {}, decision_measures(logits, messages[0])
-        listed = {layer: own for layer, own in analysed.items() if own.shape[1] <= LISTED_NODES}
-        kept = {layer: own for layer, own in analysed.items() if layer == first_layer or layer not in listed}
-        flows = _listed_flows(listed, messages, layer_bits)
-        whole = flows[len(activations) - 1].bits[:, -1]
-        return kept, flows, outputs_of(whole, decision_measures(logits, messages[0]), messages[0])
+    def one(params: Params, x: Array, messages: dict[str, Message]) -> Any:
+        layers = dict(enumerate(study.network.activations(params, x)))
+        start = study.network.start(params, x, study.first_layer)
+        last, logits = len(layers) - 1, layers[len(layers) - 1]
+        counted = counted_measures(logits, first_of(messages), study.roles)
+        kept = {layer: own for layer, own in layers.items() if layer >= study.first_layer}
+        if study.spec.layer_bits is None:
+            return start, kept, {}, {}, counted
+        listed = {layer: own for layer, own in kept.items() if _nodes(study, layer, own) <= LISTED_NODES}
+        flows = _listed_flows(study, listed, study.estimated(messages))
+        outputs = {}
+        if last in listed:
+            whole = {name: own.whole for name, own in flows[last].items()}
+            outputs = outputs_of(whole, counted, first_of(messages), study.roles)
+        return start, {layer: own for layer, own in kept.items() if layer not in listed}, flows, outputs, counted
 
-    listed = [width for width in network.widths if width <= LISTED_NODES]
-    item_bytes = 8 * x.shape[0] * sum(network.widths) + 16 * messages[..., 0].size * sum(2**n for n in listed)
+    shapes = jax.eval_shape(study.network.activations, jax.tree.map(lambda leaf: leaf[0], params), x)
+    listed = [a.shape[1] for a in shapes[1:] if a.shape[1] <= LISTED_NODES]
+    held = sum(own.values.shape[0] for own in study.estimated(messages).values())
+    item_bytes = 8 * sum(a.size for a in shapes[1:]) + 16 * held * sum(2**n for n in listed)
     return batched_map(one, params, item_bytes, x, messages)
 
 
+def widest(spec: EstimatorSpec) -> int:
+    """Nodes of the widest layer whose subsets an estimator goes through, with the memory that is free now.
+
+    Wider layers are searched, with Gaussian information.
+    """
+    return spec.most if spec.flows is None else min(spec.most, widest_exact())
+
+
+def _nodes(study: Study, layer: int, activations: Any) -> int:
+    """Nodes of a layer."""
+    groups = study.groups(layer)
+    return activations.shape[-1] if groups is None else max(groups) + 1
+
+
 def _listed_flows(
-    layers: dict[int, Float[Array, "N _"]], messages: Int[Array, "P 2 N"], layer_bits: LayerBits
-) -> dict[int, LayerFlows]:
-    """Flows of one network's layers, fields without the axis S; layers of equal width share one trace.
+    study: Study, layers: dict[int, Float[Array, "N _"]], messages: Messages
+) -> dict[int, dict[str, LayerFlows]]:
+    """Flows of one network's layers about every message; layers of equal width share one trace.
 
     Layers of up to ``NARROW`` nodes count as equally wide: constant nodes are added to them, which carry nothing.
     """
-    groups: dict[int, list[int]] = {}
-    for layer, own in layers.items():
-        groups.setdefault(max(own.shape[1], NARROW), []).append(layer)
-    about = messages.reshape(-1, messages.shape[-1]).astype(jnp.float32)
+    estimate: Any = study.spec.layer_bits
+    together: dict[int, list[int]] = {}
     found = {}
-    for members in groups.values():
+    for layer, own in layers.items():
+        if (groups := study.groups(layer)) is not None:
+            bits = estimate(messages, own, groups)
+            found[layer] = {name: _flows_of(bits[name], max(groups) + 1) for name in messages}
+        else:
+            together.setdefault(max(own.shape[1], NARROW), []).append(layer)
+    for members in together.values():
         nodes = max(layers[layer].shape[1] for layer in members)
-        stacked = jnp.stack(
-            [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
-        )
-        bits = jax.vmap(partial(layer_bits, about))(stacked).reshape(len(members), *messages.shape[:2], -1)
-        found |= {layer: _layer_of(own, layers[layer].shape[1]) for layer, own in zip(members, bits, strict=True)}
+        padded = [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
+        bits = jax.vmap(partial(estimate, messages))(jnp.stack(padded))
+        for number, layer in enumerate(members):
+            found[layer] = {name: _flows_of(bits[name][number], layers[layer].shape[1]) for name in messages}
     return found
 
 
-def _layer_of(bits: Float[Array, "P 2 T"], nodes: int) -> LayerFlows:
-    """Flows of a layer's own nodes from bits that list constant ones after them."""
+def _flows_of(bits: Float[Array, "P *S T"], nodes: int) -> LayerFlows:
+    """Flows of a layer's own nodes from the bits about a message and its permutations; constant nodes may follow."""
     flow, witness = node_flows(bits[..., : 2**nodes])
-    return LayerFlows(bits[0, :, : 2**nodes], flow[0], witness[0], _null95(flow[1:]))
+    kept = bits[0, ..., : 2**nodes] if nodes <= LISTED_NODES else bits[0, ..., :0]
+    return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]), bits[0, ..., 2**nodes - 1])
 
 
-def _layer_flows(
-    layer: Float[Values, "S N n"],
-    messages: Float[Array, "P 2 N"],
-    estimate: Estimate,
-    advance: Advance,
-    exact: Callable[..., ExactFlows] | None = None,
-) -> tuple[LayerFlows, Any, Fits]:
-    """Flows in one layer, the draws of the whole layer and the fits, in blocks of networks."""
-    if exact is not None and layer.shape[-1] > LISTED_NODES:
-        return _exact_layer_flows(layer, messages, exact, advance), None, Fits(*np.zeros((2, len(layer), 2), int))
-    members = subset_members(layer.shape[-1])
-    width = max(1, BLOCK_BYTES // (8 * messages[..., 0].size * len(members)))
-    found = []
-    for start in range(0, len(layer), width):
-        estimates = estimate(jnp.asarray(layer[start : start + width]), messages, members, advance=advance)
-        own = _node_flows(jnp.asarray(estimates.bits, layer.dtype))
-        whole = None if estimates.draws is None else estimates.draws[:, :, -1]
-        found.append((own, whole, fits_of(estimates)))
-    return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
-
-
-def _exact_layer_flows(
-    layer: Float[Values, "S N n"], messages: Float[Array, "P 2 N"], exact: Callable[..., ExactFlows], advance: Advance
-) -> LayerFlows:
-    """Flows in one wide layer, as many networks at a time as there are cores and memory."""
-    nodes, found = layer.shape[-1], []
-    width = layers_together(nodes)
-    for start in range(0, len(layer), width):
-        flows = on_all_cores(partial(exact, messages=messages), layer[start : start + width])
-        found.append(jax.tree.map(np.asarray, flows))
-        advance(len(flows.flow) * messages.shape[1] * 2**nodes)
-    flow, witness, _ = jax.tree.map(lambda *blocks: jnp.concatenate(blocks), *found)
-    nothing = np.zeros((*flow.shape[::2], 0), flow.dtype)
-    return LayerFlows(nothing, flow[:, 0], witness[:, 0], _null95(jnp.swapaxes(flow[:, 1:], 0, 1)))
-
-
-@jax.jit
-def _node_flows(bits: Float[Array, "P S 2 T"]) -> LayerFlows:
-    """Node flows and noise floor from the bits about the messages and their permutations."""
-    flow, witness = node_flows(bits)
-    kept = bits[0] if bits.shape[-1] <= 2**LISTED_NODES else bits[0, ..., :0]
-    return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]))
-
-
-def _null95(flow: Float[Array, "permutations *S 2 n"]) -> Float[Array, "*S 2"]:
+def _null95(flow: Float[Array, "permutations *S n"]) -> Float[Array, "*S"]:
     """Noise floor, NaN without permutations."""
     return null95_of_flows(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
 
 
-def fits_of(estimates: Estimates) -> Fits:
+_stack_flows = jax.jit(_flows_of, static_argnames=("nodes",))
+
+
+def _layer_flows(
+    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+) -> tuple[dict[str, LayerFlows], Any, Fits]:
+    """Flows in one layer of many networks, the draws of the whole layer and the fits, in blocks of networks."""
+    nodes = _nodes(study, layer, activations)
+    if nodes > widest(study.spec):
+        return _searched_layer_flows(study, layer, activations, messages, advance), None, {}
+    if study.spec.flows is not None and nodes > LISTED_NODES:
+        return _exact_layer_flows(study, layer, activations, messages, advance), None, {}
+    members = subset_members(nodes)
+    held = max(own.values.shape[0] for own in messages.values()) * len(messages)
+    width = max(1, BLOCK_BYTES // (8 * held * len(members)))
+    found = []
+    for begin in range(0, len(activations), width):
+        block = jnp.asarray(activations[begin : begin + width])
+        estimates = study.estimate(block, messages, members, groups=study.groups(layer), advance=advance)
+        own = {name: _stack_flows(jnp.asarray(estimates[name].bits, block.dtype), nodes=nodes) for name in messages}
+        searched = all(estimates[name].draws is not None for name in messages)
+        whole = {name: estimates[name].draws[:, -1] for name in messages} if searched else None
+        found.append((own, whole, fits_of(estimates, len(block))))
+    return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
+
+
+def _exact_layer_flows(
+    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+) -> dict[str, LayerFlows]:
+    """Flows in one wide layer, as many networks at a time as there are cores and memory."""
+    exact: Any = study.spec.flows
+    nodes = _nodes(study, layer, activations)
+    width = layers_together(nodes)
+    found = {}
+    for name, message in messages.items():
+        about = partial(exact, message=message, groups=study.groups(layer))
+        parts = []
+        for begin in range(0, len(activations), width):
+            block = activations[begin : begin + width]
+            parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
+            advance(len(block) * 2**nodes)
+        own = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
+        found[name] = _unlisted(own.flow, own.witness, own.whole[:, 0])
+    return found
+
+
+def _searched_layer_flows(
+    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+) -> dict[str, LayerFlows]:
+    """Lower bounds on the flows in a layer too wide to list, by Gaussian search, one network after the other."""
+    groups, found = study.groups(layer), {}
+    for name, message in messages.items():
+        parts = []
+        for own in activations:
+            parts.append(jax.tree.map(np.asarray, search_flows(message, own, groups=groups)))
+            advance(1)
+        flow, witness = jax.tree.map(lambda *each: np.stack(each), *parts)
+        found[name] = _unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype))
+    return found
+
+
+def _unlisted(flow: Any, witness: Any, whole: Any) -> LayerFlows:
+    """Flows ``[S, P, n]`` of a layer whose bits are not kept."""
+    nothing = np.zeros((len(flow), 0), flow.dtype)
+    return LayerFlows(nothing, flow[:, 0], witness[:, 0], _null95(jnp.swapaxes(flow[:, 1:], 0, 1)), whole)
+
+
+def fits_of(estimates: Mapping[str, Estimates], layers: int) -> Fits:
     """The fits behind estimates, summed over subsets; the empty one needs none."""
-    layers, messages, subsets = estimates.bits.shape[1:]
-    count = np.full((layers, messages), estimates.fits * max(1, subsets - 1))
-    return Fits(count, np.broadcast_to(estimates.unconverged, (layers, messages, subsets)).sum(axis=-1))
+
+    def of_message(own: Estimates) -> tuple[np.ndarray, np.ndarray]:
+        subsets = own.bits.shape[-1]
+        count = np.full(layers, own.fits * max(1, subsets - 1))
+        return count, np.broadcast_to(own.unconverged, (layers, subsets)).sum(axis=-1)
+
+    return {name: of_message(own) for name, own in estimates.items()}

@@ -6,7 +6,8 @@ regression. Estimators compute with the normal form ``Message``; whoever calls t
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,8 @@ class Message:
 
     Attributes:
         values: class numbers 0 … K − 1, int32 ``[..., N]``; or numbers ``[..., N, d]`` if continuous.
-        given: what it is conditioned on: numbers of strata, int32 ``[N]``; numbers ``[N, g]``; or None.
+        given: what it is conditioned on: numbers of strata, int32 ``[N]``, −1 for rows that are left out; numbers
+            ``[N, g]``; or None.
         classes: K; 0 for a continuous message.
         strata: G of discrete ``given``; 0 if it is continuous or None.
     """
@@ -43,6 +45,11 @@ class Message:
     def continuous(self) -> bool:
         """Whether the message is numbers, not classes."""
         return self.classes == 0
+
+
+def unpermuted(messages: Mapping[str, Message]) -> dict[str, Message]:
+    """Messages ``[N]`` with the axis of permutations ``[1, N]`` that estimators ask for, themselves alone on it."""
+    return {name: replace(message, values=message.values[None]) for name, message in messages.items()}
 
 
 def as_message(message: Any, given: Any = None, *, samples: int | None = None, classes: int | None = None) -> Message:
@@ -83,15 +90,17 @@ def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> 
         return numbers if vectors else numbers[..., None], 0
     if traced:
         return array.astype(jnp.int32), classes or 2
-    whole = np.asarray(array).astype(np.int64)
+    whole = np.asarray(array)
+    plain = whole.dtype == np.int32  # neither to be copied nor to be moved to the host and back
+    whole = whole if plain else whole.astype(np.int64)
     if whole.size and not 0 <= whole.min() <= whole.max() < MOST_CLASSES:
         raise InputError(f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}; make numbers floating")
-    return jnp.asarray(whole, jnp.int32), classes or max(2, int(whole.max(initial=0)) + 1)
+    return whole.astype(np.int32), classes or max(2, int(whole.max(initial=0)) + 1)
 
 
-def frequencies(numbers: Int[Array, "*batch N"], count: int) -> Float[Array, "*batch count"]:
+def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Float[Array, "*batch count"]:
     """Relative frequency of every class."""
-    return jnp.mean(numbers[..., None] == jnp.arange(count), axis=-2, dtype=jnp.float32)
+    return jnp.mean(jax.nn.one_hot(numbers, count, dtype=jnp.float32), axis=-2)
 
 
 def entropy(probabilities: Float[Array, "*batch K"]) -> Float[Array, "*batch"]:
@@ -109,7 +118,9 @@ def joint_frequencies(message: Message) -> Float[Array, "*batch G K"]:
     if not message.strata:
         return frequencies(message.values, message.classes)[..., None, :]
     cell = message.given * message.classes + message.values
+    cell = jnp.where(message.given < 0, -1, cell)
     joint = frequencies(cell, message.strata * message.classes)
+    joint = joint / jnp.sum(joint, axis=-1, keepdims=True)
     return joint.reshape(*joint.shape[:-1], message.strata, message.classes)
 
 

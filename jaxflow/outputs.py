@@ -1,9 +1,11 @@
-"""What an output shows about label and attribute, in per cent: information, decisions, and the best threshold.
+"""What an output shows about label and attributes, in per cent: information, decisions, and the best threshold.
 
 Everything is a function of one network's logits and compiles into whatever maps it over networks and interventions.
+Measures have names (``measure_names``); what is about one of several attributes carries that attribute's name.
 """
 
-from functools import partial
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -11,137 +13,230 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.information.estimates import Estimator, LayerBits
-from jaxflow.information.ranks import sums_before
-from jaxflow.messages import information_to_accuracy
+from jaxflow.messages import Message, read_out
+from jaxflow.sums import sums_before
 
 THRESHOLDS = 256  # equal steps from the smallest to the largest score
 HIGHEST = jax.lax.Precision.HIGHEST
+NOTIONS = ("parity", "odds", "opportunity")  # demographic parity, equalised odds, equal opportunity
+MOST_CELLS = 64  # values of all messages together that share one histogram
 
 
-class Outputs(NamedTuple):
-    """What an output layer shows, in per cent, for any leading axes.
+class Roles(NamedTuple):
+    """Which message is the label, and which are the attributes, by their names in a dict of messages.
+
+    The messages of a measurement need not be those: with ``notion`` odds, information about ``z`` is measured as that
+    about ``z|y``, while decisions are counted by ``y`` and ``z``.
 
     Attributes:
-        accuracy: information accuracy, the accuracy with which Fano's inequality pairs I(Y; Ŷ), Ŷ both logits
-            (Venkatesh et al. 2021, def. 2). Not the accuracy of any decision: see ``threshold_accuracy``.
-        bias: the same of I(Z; Ŷ) (def. 3).
-        argmax_accuracy: of the network's own decision Ŷ = argmax.
-        parity_gap: P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0) of the decision.
-        odds_gap: max_y |P(Ŷ=1|Z=1,Y=y) − P(Ŷ=1|Z=0,Y=y)| of the decision. A cell without samples adds no gap.
-        threshold_accuracy: accuracy about Y attained by the best threshold on the difference of the logits, chosen
-            on one half of the rows and counted on the other, see ``threshold_accuracies``.
-        threshold_bias: the same about Z.
+        label: the message that the network was trained to tell.
+        attributes: the protected ones.
+        notion: ``parity``, ``odds`` or ``opportunity``: what information about an attribute is conditioned on.
     """
 
-    accuracy: Array | np.ndarray
-    bias: Array | np.ndarray
-    argmax_accuracy: Array | np.ndarray
-    parity_gap: Array | np.ndarray
-    odds_gap: Array | np.ndarray
-    threshold_accuracy: Array | np.ndarray
-    threshold_bias: Array | np.ndarray
+    label: str = "y"
+    attributes: tuple[str, ...] = ("z",)
+    notion: str = "parity"
+
+    def measured(self, name: str) -> str:
+        """The name of the message that stands for the label or an attribute in flows, ``z`` or ``z|y``."""
+        if name == self.label or self.notion == "parity":
+            return name
+        return f"{name}|{self.label}" if self.notion == "odds" else f"{name}|{self.label}=1"
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """Names of the messages that information is measured about, label first."""
+        return tuple(map(self.measured, (self.label, *self.attributes)))
+
+    def suffix(self, attribute: str) -> str:
+        """What a measure's name has at its end, if it is about one of several attributes."""
+        return f"_{attribute}" if len(self.attributes) > 1 else ""
 
 
-def measure_outputs(
-    logits: Float[Array, "*batch N 2"], y: Int[Array, " N"], z: Int[Array, " N"], estimator: Estimator
-) -> Outputs:
-    """All measures of an output layer by an estimator of information, in per cent.
+PAPER = Roles()
+"""The paper's: y and z."""
 
-    The accuracies that I(Y; Ŷ) and I(Z; Ŷ) stand for can hide damage to the network's own decision, because their
-    probe is fitted again: the decision's measures stand beside them.
 
-    Args:
-        logits: of any number of networks, ``[..., N, 2]``.
-        y: label 0/1.
-        z: protected attribute 0/1.
-        estimator: ``(message, activations) → bits [..., 2**n]``.
+def measure_names(roles: Roles) -> tuple[str, ...]:
+    """Names of all output measures, in the order of the tables' columns.
 
-    Returns:
-        Fields with the leading axes of the logits.
+    ``accuracy`` and ``bias``: information about label and attribute as per cent (``messages.read_out``; Venkatesh et
+    al. 2021, defs. 2 and 3). ``argmax_accuracy``, ``parity_gap``, ``odds_gap``: of the network's own decision, see
+    ``decision_measures``. ``threshold_accuracy``, ``threshold_bias``: what the best threshold on the logits attains
+    about them, chosen on one half of the rows and counted on the other.
     """
-    messages = jnp.stack([y, z])
-    bits = estimator(messages.astype(logits.dtype), logits[..., None, :, :])[..., -1]
-    decisions = jnp.vectorize(partial(decision_measures, messages=messages), signature="(s,c)->(k)")(logits)
-    return outputs_of(bits, decisions, messages)
+
+    def about(measure: str) -> list[str]:
+        return [f"{measure}{roles.suffix(attribute)}" for attribute in roles.attributes]
+
+    return (
+        *("accuracy", *about("bias"), "argmax_accuracy", *about("parity_gap"), *about("odds_gap")),
+        *("threshold_accuracy", *about("threshold_bias")),
+    )
 
 
-@jax.jit
 def outputs_of(
-    bits: Float[Array, "*batch 2"], decisions: Float[Array, "*batch 5"], messages: Int[Array, "2 N"]
-) -> Outputs:
-    """``Outputs`` from the information in the logits about y and z, in bits, and ``decision_measures``."""
-    probabilities = messages.astype(bits.dtype).mean(axis=-1)
-    accuracies = information_to_accuracy(bits, jnp.broadcast_to(probabilities, bits.shape))
-    return Outputs(*jnp.moveaxis(100 * jnp.concatenate([accuracies, decisions], axis=-1), -1, 0))
+    bits: Mapping[str, Float[Array, "*batch"]],
+    counted: Mapping[str, Float[Array, "*batch"]],
+    messages: Mapping[str, Message],
+    roles: Roles,
+) -> dict[str, Float[Array, "*batch"]]:
+    """All measures in per cent, from the information in the logits by message and from ``counted_measures``."""
+    told = {"accuracy": roles.label} | {f"bias{roles.suffix(name)}": name for name in roles.attributes}
+    information = {
+        measure: 100 * read_out(bits[roles.measured(name)], messages[roles.measured(name)])
+        for measure, name in told.items()
+    }
+    found = information | {measure: 100 * fraction for measure, fraction in counted.items()}
+    return {measure: found[measure] for measure in measure_names(roles)}
 
 
-def traced_outputs(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"], layer_bits: LayerBits) -> Outputs:
-    """``measure_outputs`` of one network by an estimator that runs under ``jit``."""
-    bits = layer_bits(messages.astype(logits.dtype), logits)[:, -1]
-    return outputs_of(bits, decision_measures(logits, messages), messages)
-
-
-@jax.jit
-def decision_measures(logits: Float[Array, "N 2"], messages: Int[Array, "2 N"]) -> Float[Array, "5"]:
-    """Fractions that are counted on the logits: the fields of ``Outputs`` from ``argmax_accuracy`` on.
-
-    All come from how many rows of each cell (y, z) lie above a threshold on the score, the difference of the logits:
-    0 for the argmax. The counts are products with the cells' indicators, which on a CPU are several times as fast as
-    masked sums.
-    """
-    score = logits[:, 1] - logits[:, 0]
-    cells = _cells(messages, logits.dtype)
-    above = jnp.matmul((score > 0).astype(logits.dtype), cells, precision=HIGHEST).reshape(2, 2)
-    total = jnp.sum(cells, axis=0).reshape(2, 2)
-    right = (above[1].sum() + total[0].sum() - above[0].sum()) / len(score)
-    parity = _gap(above.sum(axis=0), total.sum(axis=0))
-    odds = jnp.max(jnp.abs(jax.vmap(_gap)(above, total)))
-    return jnp.concatenate([jnp.stack([right, parity, odds]), threshold_accuracies(score, messages)])
-
-
-def _cells(messages: Int[Array, "2 N"], dtype: jnp.dtype) -> Float[Array, "N 4"]:
-    """Indicators of the cells (y, z), y-major."""
-    return jax.nn.one_hot(2 * messages[0] + messages[1], 4, dtype=dtype)
-
-
-def _gap(above: Float[Array, "2"], total: Float[Array, "2"]) -> Float[Array, ""]:
-    """Difference of the rates of Z = 1 and Z = 0 from counts by z; 0 where one of them has no rows."""
-    rates = above / jnp.maximum(total, 1)
-    return jnp.where(jnp.min(total) > 0, rates[1] - rates[0], 0)
-
-
-def threshold_accuracies(score: Float[Array, " N"], messages: Int[Array, "K N"]) -> Float[Array, " K"]:
-    """Held-out accuracy of the best threshold on a score about every binary message, as a fraction.
-
-    The rule is M = 1 at and above a threshold, or M = 1 below it. Threshold and direction are the best on the rows
-    with even numbers and are judged on the odd ones, and the other way round: no row that chooses is counted. The
-    candidates are 256 equal steps from the smallest to the largest score, so that counting needs a histogram and no
-    sort, which on a CPU would take longer than all else that is measured on a pruned network.
+def counted_measures(
+    logits: Float[Array, "N c"], messages: Mapping[str, Message], roles: Roles
+) -> dict[str, Float[Array, ""]]:
+    """Fractions that are counted on the logits: every measure but the information; NaN where nothing can be counted.
 
     Args:
-        score: one number per row.
-        messages: 0/1, ``[K, N]``.
+        logits: of one network.
+        messages: label and attributes, ``values [N]``.
+        roles: which is which.
     """
-    count = len(messages)
-    counts = _histogram(score, messages)
-    is_one = jnp.asarray(np.arange(2**count)[:, None] >> np.arange(count) & 1, score.dtype)
-    ones, zeros = (jnp.matmul(counts, own, precision=HIGHEST) for own in (is_one, 1 - is_one))  # [step, half, K]
-    gain = jnp.moveaxis(ones - zeros, 0, -1)  # rows told right less rows told wrong, where 1 is said of a step
+    return decision_measures(logits, messages, roles) | threshold_measures(logits, messages, roles)
+
+
+def decision_measures(
+    logits: Float[Array, "N c"], messages: Mapping[str, Message], roles: Roles
+) -> dict[str, Float[Array, ""]]:
+    """What the decision Ŷ = argmax of the logits amounts to, as fractions.
+
+    - ``argmax_accuracy``: P(Ŷ = Y).
+    - ``parity_gap``: demographic-parity difference, the largest difference between two groups of P(Ŷ = d | Z) over
+      decisions d; for two decisions and two groups signed, P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0).
+    - ``odds_gap``: equalized-odds difference, the same of P(Ŷ = d | Z, Y = y), the largest over y.
+
+    A cell without rows adds no gap. A continuous attribute has no groups: its gaps are NaN.
+    """
+    label, choices = messages[roles.label], logits.shape[1]
+    chosen = jax.nn.one_hot(jnp.argmax(logits, axis=1), choices, dtype=logits.dtype)
+    nothing = jnp.full((), jnp.nan, logits.dtype)
+    measures = {"argmax_accuracy": jnp.mean(jnp.argmax(logits, axis=1) == label.values, dtype=logits.dtype)}
+    for name in roles.attributes:
+        attribute, suffix = messages[name], roles.suffix(name)
+        if attribute.continuous:
+            measures |= dict.fromkeys((f"parity_gap{suffix}", f"odds_gap{suffix}"), nothing)
+            continue
+        cells = _cells(label, attribute, logits.dtype)
+        shape = label.classes, attribute.classes
+        # Sums of products with the cells' indicators: on a CPU several times as fast as masked sums. Of two decisions
+        # the second suffices: the rates of the first differ by as much.
+        taken = jnp.matmul(chosen[:, choices == 2 :].T, cells, precision=HIGHEST)
+        taken, total = taken.reshape(-1, *shape), jnp.sum(cells, axis=0).reshape(shape)
+        parity = _gaps(taken.sum(axis=1), total.sum(axis=0))
+        odds = jnp.max(jnp.abs(jax.vmap(_gaps, (1, 0))(taken, total)))
+        signed = parity.size == 1 and attribute.classes == 2
+        measures |= {
+            f"parity_gap{suffix}": parity[0] if signed else jnp.max(jnp.abs(parity)),
+            f"odds_gap{suffix}": odds,
+        }
+    return measures
+
+
+def _cells(label: Message, attribute: Message, dtype: jnp.dtype) -> Float[Array, "N cells"]:
+    """Indicators of the cells (label, attribute), label-major."""
+    cell = attribute.classes * label.values + attribute.values
+    return jax.nn.one_hot(cell, label.classes * attribute.classes, dtype=dtype)
+
+
+def _gaps(taken: Float[Array, "d g"], total: Float[Array, " g"]) -> Float[Array, " d"]:
+    """Largest difference of two groups' rates of every decision; of two groups the second's less the first's."""
+    rates, real = taken / jnp.maximum(total, 1)[None], total > 0
+    if len(total) == 2:
+        return jnp.where(jnp.all(real), rates[:, 1] - rates[:, 0], 0)
+    high = jnp.max(rates, axis=1, initial=-jnp.inf, where=real[None])
+    low = jnp.min(rates, axis=1, initial=jnp.inf, where=real[None])
+    return jnp.where(jnp.sum(real) > 1, high - low, 0)
+
+
+def threshold_measures(
+    logits: Float[Array, "N c"], messages: Mapping[str, Message], roles: Roles
+) -> dict[str, Float[Array, ""]]:
+    """``threshold_accuracy`` about the label and ``threshold_bias`` about every attribute, see ``best_threshold``.
+
+    The score is the difference of two logits; of more, that of one logit and the logarithm of the others' sum of
+    exponentials, for the best of them. NaN for a continuous attribute.
+    """
+    names = {"threshold_accuracy": roles.label}
+    names |= {f"threshold_bias{roles.suffix(name)}": name for name in roles.attributes}
+    classes = {measure: messages[name] for measure, name in names.items() if not messages[name].continuous}
+    scores = _scores(logits)
+    counts = jax.vmap(lambda score: _class_counts(score, list(classes.values())))(scores)
+    found = {measure: best_threshold(own) / len(logits) for measure, own in zip(classes, counts, strict=True)}
+    return {measure: found.get(measure, jnp.full((), jnp.nan, logits.dtype)) for measure in names}
+
+
+def _scores(logits: Float[Array, "N c"]) -> Float[Array, "s N"]:
+    """Numbers that a threshold can be put on."""
+    if logits.shape[1] == 2:
+        return (logits[:, 1] - logits[:, 0])[None]
+    others = jnp.where(jnp.eye(logits.shape[1], dtype=bool)[:, None], -jnp.inf, logits[None])
+    return logits.T - jax.nn.logsumexp(others, axis=2)
+
+
+def best_threshold(counts: Float[Array, "s steps 2 K"]) -> Float[Array, ""]:
+    """Rows on which the best threshold rule is right about a message, counted on rows that did not choose it.
+
+    The rule says one class below a threshold and another one at and above it. Score, threshold and classes are the best
+    on the rows with even numbers and are judged on the odd ones, and the other way round.
+
+    Args:
+        counts: rows by score, step of the score, even or odd number, and class.
+    """
+    classes = counts.shape[-1]
+    if classes == 2:
+        right = _two_class_rules(counts)
+    else:
+        below = jnp.cumsum(counts, axis=1) - counts
+        above = jnp.sum(counts, axis=1, keepdims=True) - below
+        pairs = below[..., :, None] + above[..., None, :]  # class said below, class said above
+        right = jnp.moveaxis(pairs, 2, 0).reshape(2, -1)
+    best = jnp.argmax(right, axis=-1)
+    return jnp.sum(jnp.take_along_axis(right[::-1], best[:, None], axis=-1))
+
+
+def _two_class_rules(counts: Float[Array, "s steps 2 2"]) -> Float[Array, "2 rules"]:
+    """Rows of every half on which each rule is right: 1 at and above a threshold, then 1 below it."""
+    zeros, ones = jnp.moveaxis(counts, -1, 0)
+    gain = jnp.swapaxes(ones - zeros, 1, 2)  # rows told right less rows told wrong, where 1 is said of a step
     below = sums_before(gain.reshape(-1, THRESHOLDS)).reshape(gain.shape)
     above = jnp.sum(gain, axis=-1, keepdims=True) - below
-    right = jnp.concatenate([zeros.sum(axis=0)[..., None] + own for own in (above, below)], axis=-1)  # [half, K, rule]
-    best = jnp.argmax(right, axis=-1)
-    return jnp.sum(jnp.take_along_axis(right[::-1], best[..., None], axis=-1), axis=(0, 2)) / len(score)
+    start = jnp.sum(zeros, axis=1)[..., None]
+    rules = jnp.concatenate([start + above, start + below], axis=-1)  # [s, half, rule]
+    return jnp.swapaxes(rules, 0, 1).reshape(2, -1)
 
 
-def _histogram(score: Float[Array, " N"], messages: Int[Array, "K N"]) -> Float[Array, "steps 2 2**K"]:
-    """Rows by step of the score, even or odd number, and values of all messages (bit k is message k)."""
-    count = len(messages)
+def _class_counts(score: Float[Array, " N"], messages: Sequence[Message]) -> list[Float[Array, "steps 2 K"]]:
+    """Rows by step of the score, even or odd number, and class, for every message.
+
+    Counting needs a histogram of the score and no sort, which on a CPU would take longer than all else that is measured
+    on a pruned network; messages of few classes share one, over all their combinations.
+    """
+    sizes = [message.classes for message in messages]
+    if math.prod(sizes) > MOST_CELLS and len(sizes) > 1:
+        return [_class_counts(score, [message])[0] for message in messages]
+    strides = np.cumprod([1, *sizes[:-1]])
+    cell = sum((message.values * int(s) for message, s in zip(messages, strides, strict=True)), jnp.zeros((), int))
+    counts = _histogram(score, cell.astype(jnp.int32), math.prod(sizes))
+    parts = counts.reshape(THRESHOLDS, 2, *sizes[::-1])
+    last = len(sizes) + 1
+    return [jnp.sum(parts, axis=tuple(a for a in range(2, last + 1) if a != last - k)) for k in range(len(sizes))]
+
+
+def _histogram(score: Float[Array, " N"], cell: Int[Array, " N"], cells: int) -> Float[Array, "steps 2 cells"]:
+    """Rows by step of the score, even or odd number, and cell; steps are equal from the least to the largest score."""
     low, high = jnp.min(score), jnp.max(score)
     width = jnp.where(high > low, (high - low) / THRESHOLDS, 1)
     step = jnp.clip((score - low) / width, 0, THRESHOLDS - 1).astype(jnp.int32)
-    values = jnp.sum(messages << jnp.arange(count)[:, None], axis=0)
-    place = (2 * step + jnp.arange(len(score)) % 2) * 2**count + values
-    counts = jnp.zeros(THRESHOLDS * 2 * 2**count, score.dtype).at[place].add(1, mode="promise_in_bounds")
-    return counts.reshape(THRESHOLDS, 2, 2**count)
+    place = (2 * step + jnp.arange(len(score)) % 2) * cells + cell
+    counts = jnp.zeros(THRESHOLDS * 2 * cells, score.dtype).at[place].add(1, mode="promise_in_bounds")
+    return counts.reshape(THRESHOLDS, 2, cells)

@@ -1,20 +1,24 @@
-"""Arrays as tidy tables: networks, information, flows, tradeoff and dependence."""
+"""Arrays as tidy tables: networks, training, information, flows, tradeoff and dependence.
+
+What is by message comes as a dict by name, what is by layer as a dict by number, and both in the order of the rows.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from jaxflow.interventions import Strategy
-from jaxflow.outputs import Outputs
+from jaxflow.flows import LISTED_NODES
+from jaxflow.outputs import Roles, measure_names
 
 Values: TypeAlias = Array | np.ndarray
 ByLayer: TypeAlias = Mapping[int, Values]
-MESSAGES = ("y", "z")
+ByMessage: TypeAlias = Mapping[str, ByLayer]
+Outputs: TypeAlias = Mapping[str, Values]
 ROUNDING = 1e-4  # percentage points; smaller effects are float32 rounding and count as 0
-LISTED_NODES = 10  # layers wider than this are left out of the information table
 
 
 def tidy(**columns: object) -> pd.DataFrame:
@@ -28,11 +32,22 @@ def _network_major(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables).sort_values("network", kind="stable", ignore_index=True)
 
 
-def networks_table(networks: np.ndarray, outputs: Outputs) -> pd.DataFrame:
-    """Unpruned networks, per cent: the fields of ``Outputs``; accuracy and bias as output_accuracy and output_bias."""
-    fields = outputs._asdict()
-    argmax_accuracy, accuracy, bias = (fields.pop(name) for name in ("argmax_accuracy", "accuracy", "bias"))
-    return tidy(network=networks, argmax_accuracy=argmax_accuracy, output_accuracy=accuracy, output_bias=bias, **fields)
+def _by_message(values: ByMessage, layer: int) -> np.ndarray:
+    """Values of a layer, messages on the last axis."""
+    return np.stack([np.asarray(own[layer]) for own in values.values()], axis=-1)
+
+
+def _names(values: Mapping[str, Any]) -> np.ndarray:
+    """Names of the messages, to be broadcast against the last axis."""
+    return np.array(list(values), object)
+
+
+def networks_table(networks: np.ndarray, outputs: Outputs, roles: Roles) -> pd.DataFrame:
+    """Unpruned networks, per cent: every output measure, accuracy and a single bias as ``output_…``."""
+    names = [name for name in measure_names(roles) if name != "argmax_accuracy"]
+    renamed = {"accuracy": "output_accuracy", "bias": "output_bias"}
+    columns = {renamed.get(name, name): outputs[name] for name in names}
+    return tidy(network=networks, argmax_accuracy=outputs["argmax_accuracy"], **columns)
 
 
 def training_table(networks: np.ndarray, loss: Values, learning_rate: Values) -> pd.DataFrame:
@@ -41,18 +56,18 @@ def training_table(networks: np.ndarray, loss: Values, learning_rate: Values) ->
     return tidy(network=networks[:, None], epoch=epochs, loss=loss, learning_rate=learning_rate)
 
 
-def information_table(networks: np.ndarray, bits: ByLayer) -> pd.DataFrame:
-    """I(M; X_T) in bits, from layer → ``[S, 2, 2**n]``, for layers of up to 10 nodes."""
+def information_table(networks: np.ndarray, bits: ByMessage) -> pd.DataFrame:
+    """I(M; X_T) in bits, from message → layer → ``[S, 2**n]``, for layers of up to 10 nodes."""
     return _network_major(
         [
             tidy(
                 network=networks[:, None, None],
                 layer=layer,
                 subset=np.arange(values.shape[-1])[None, :, None],
-                message=np.array(MESSAGES, object)[None, None, :],
-                bits=np.swapaxes(values, 1, 2),
+                message=_names(bits)[None, None, :],
+                bits=_by_message(bits, layer),
             )
-            for layer, values in bits.items()
+            for layer, values in next(iter(bits.values())).items()
             if 0 < values.shape[-1] <= 2**LISTED_NODES
         ]
     )
@@ -60,25 +75,37 @@ def information_table(networks: np.ndarray, bits: ByLayer) -> pd.DataFrame:
 
 def node_flows_table(
     networks: np.ndarray,
-    flows: ByLayer,
-    witnesses: ByLayer,
-    null95: ByLayer,
+    flows: ByMessage,
+    witnesses: ByMessage,
+    null95: ByMessage,
 ) -> pd.DataFrame:
-    """Node flows in bits with their witnesses, from layer → ``[S, 2, n]``, and noise floors, layer → ``[S, 2]``."""
+    """Node flows in bits with witnesses, message → layer → ``[S, n]``, and noise floors, message → layer → ``[S]``."""
     return _network_major(
         [
             tidy(
                 network=networks[:, None, None],
                 layer=layer,
                 node=np.arange(values.shape[-1])[None, :, None],
-                message=np.array(MESSAGES, object)[None, None, :],
-                flow=np.swapaxes(values, 1, 2),
-                witness=np.swapaxes(_node_lists(witnesses[layer]), 1, 2),
-                null95=null95[layer][:, None, :],
+                message=_names(flows)[None, None, :],
+                flow=_by_message(flows, layer),
+                witness=_witnesses(witnesses, layer),
+                null95=_by_message(null95, layer)[:, None, :],
             )
-            for layer, values in flows.items()
+            for layer, values in next(iter(flows.values())).items()
         ]
     )
+
+
+def _witnesses(witnesses: ByMessage, layer: int) -> np.ndarray:
+    """Witnesses of a layer as node indices joined by ``+``, messages on the last axis.
+
+    Those of listed layers are bitmasks ``[S, n]``, those of searched ones rows of booleans ``[S, n, n]``.
+    """
+    if _by_message(witnesses, layer).dtype != bool:
+        return _node_lists(_by_message(witnesses, layer))
+    masks = np.stack([np.asarray(own[layer]) for own in witnesses.values()], axis=2)
+    lists = ["+".join(map(str, np.flatnonzero(row))) for row in masks.reshape(-1, masks.shape[-1])]
+    return np.array(lists, object).reshape(masks.shape[:-1])
 
 
 def _node_lists(masks: Values) -> np.ndarray:
@@ -88,76 +115,99 @@ def _node_lists(masks: Values) -> np.ndarray:
     return np.array(names, object)[inverse].reshape(masks.shape)
 
 
-def edge_flows_table(networks: np.ndarray, flows: ByLayer, weights: ByLayer) -> pd.DataFrame:
-    """Edge flows in bits, from layer → ``[S, 2, n, m]`` and kernels, layer → ``[S, n, m]``."""
+def edge_flows_table(networks: np.ndarray, flows: ByMessage, weights: ByLayer) -> pd.DataFrame:
+    """Edge flows in bits, from message → layer → ``[S, n, m]`` and weights, layer → ``[S, n, m]``."""
     return _network_major(
         [
             tidy(
                 network=networks[:, None, None, None],
                 layer=layer,
-                source=np.arange(values.shape[2])[None, :, None, None],
-                target=np.arange(values.shape[3])[None, None, :, None],
-                weight=weights[layer][..., None],
-                message=np.array(MESSAGES, object),
-                flow=np.moveaxis(np.asarray(values), 1, -1),
+                source=np.arange(weight.shape[1])[None, :, None, None],
+                target=np.arange(weight.shape[2])[None, None, :, None],
+                weight=np.asarray(weight)[..., None],
+                message=_names(flows),
+                flow=_by_message(flows, layer),
             )
-            for layer, values in flows.items()
+            for layer, weight in weights.items()
         ]
     )
 
 
 def tradeoff_table(
-    networks: np.ndarray, strategies: Sequence[Strategy], factors: Sequence[float], outputs: Outputs
+    networks: np.ndarray, aims: Sequence[tuple[Any, str]], factors: Sequence[float], outputs: Outputs, roles: Roles
 ) -> pd.DataFrame:
-    """Outputs after every intervention, per cent, from fields ``[S, strategies, factors]``."""
-    metric, method, level = (np.array(column, object)[None, :, None] for column in zip(*strategies, strict=True))
+    """Outputs after every intervention, per cent, from measure → ``[S, aims, factors]``.
+
+    Args:
+        networks: numbers ``[S]``.
+        aims: strategy, and the attribute that it aims at; the attribute is a column where there are several.
+        factors: what the chosen weights were multiplied by.
+        outputs: by measure.
+        roles: label and attributes.
+    """
+    strategies = [(metric_name(strategy[0]), *strategy[1:], attribute) for strategy, attribute in aims]
+    metric, method, level, attribute = (
+        np.array(column, object)[None, :, None] for column in zip(*strategies, strict=True)
+    )
+    aimed = {"attribute": attribute} if len(roles.attributes) > 1 else {}
     return tidy(
         network=networks[:, None, None],
         metric=metric,
         method=method,
         level=level,
+        **aimed,
         factor=np.array(factors)[None, None, :],
-        **outputs._asdict(),
+        **{name: outputs[name] for name in measure_names(roles)},
     )
 
 
-def fits_table(networks: np.ndarray, fits: Mapping[str, tuple[Values, Values]]) -> pd.DataFrame:
-    """Fits behind a network's estimates and those that did not converge, from stage → two arrays ``[S, 2]``."""
+def metric_name(metric: Any) -> str:
+    """A metric's name in tables: of a user's own function the function's."""
+    named = metric.func if isinstance(metric, partial) else metric
+    return metric if isinstance(metric, str) else getattr(named, "__name__", type(named).__name__)
+
+
+def fits_table(networks: np.ndarray, fits: Mapping[str, Mapping[str, tuple[Values, Values]]]) -> pd.DataFrame:
+    """Fits behind a network's estimates and those that did not converge, from stage → message → two arrays ``[S]``."""
     return _network_major(
         [
             tidy(
                 network=networks[:, None],
                 stage=stage,
-                message=np.array(MESSAGES, object)[None, :],
-                fits=total,
-                unconverged=unconverged,
+                message=_names(of_stage)[None, :],
+                fits=np.stack([np.asarray(own[0]) for own in of_stage.values()], axis=-1),
+                unconverged=np.stack([np.asarray(own[1]) for own in of_stage.values()], axis=-1),
             )
-            for stage, (total, unconverged) in fits.items()
+            for stage, of_stage in fits.items()
         ]
     )
 
 
 def edge_list(weights: ByLayer) -> np.ndarray:
-    """All edges (layer, source, target) as rows ``[E, 3]``, from layer → kernel ``[..., n, m]``."""
+    """All edges (layer, source, target) as rows ``[E, 3]``, from layer → weights ``[..., n, m]``."""
     return np.concatenate(
-        [[(layer, *edge) for edge in np.ndindex(*kernel.shape[-2:])] for layer, kernel in weights.items()]
+        [[(layer, *edge) for edge in np.ndindex(*weight.shape[-2:])] for layer, weight in weights.items()]
     )
 
 
 def dependence_table(
-    networks: np.ndarray, edges: np.ndarray, flows: ByLayer, unpruned: Outputs, removed: Outputs
+    networks: np.ndarray, edges: np.ndarray, flows: ByMessage, unpruned: Outputs, removed: Outputs, roles: Roles
 ) -> pd.DataFrame:
-    """Edge flow against effect: the change of output accuracy (y) or bias (z) in percentage points, new − old.
+    """Edge flow against effect: the change of a message's output measure in percentage points, new − old.
+
+    That is ``accuracy`` for the label and ``bias`` for an attribute.
 
     Args:
         networks: numbers ``[S]``.
         edges: (layer, source, target) ``[E, 3]``.
-        flows: layer → ``[S, 2, n, m]``.
-        unpruned: fields ``[S]``.
-        removed: with each edge alone removed, fields ``[S, E]``.
+        flows: message → layer → ``[S, n, m]``.
+        unpruned: by measure ``[S]``.
+        removed: with each edge alone removed, by measure ``[S, E]``.
+        roles: label and attributes.
     """
-    flow = np.stack([flows[layer][:, :, source, target] for layer, source, target in edges], axis=1)
-    effects = [after - before[:, None] for after, before in zip(removed[:2], unpruned[:2], strict=True)]
+    flow = np.stack([_by_message(flows, layer)[:, source, target] for layer, source, target in edges.tolist()], axis=1)
+    measures = ["accuracy", *(f"bias{roles.suffix(name)}" for name in roles.attributes)]
+    effects = [np.asarray(removed[name]) - np.asarray(unpruned[name])[:, None] for name in measures]
     effects = [np.where(np.abs(effect) < ROUNDING, 0, effect) for effect in effects]
     layer, source, target = edges.T[:, None, :, None]
     return tidy(
@@ -165,7 +215,7 @@ def dependence_table(
         layer=layer,
         source=source,
         target=target,
-        message=np.array(MESSAGES, object),
+        message=_names(flows),
         flow=flow,
         effect=np.stack(effects, axis=-1),
     )

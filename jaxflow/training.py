@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
-from jaxflow.batching import batched_map
+from jaxflow.batching import batched_map, is_traced, on_all_cores
 from jaxflow.errors import InputError
-from jaxflow.networks import MLP, Params, folded_forward, initial_folded, is_run, unfolded
-from jaxflow.values import FLOAT32, real, whole
+from jaxflow.networks.contract import Network, Params
+from jaxflow.networks.leaves import floating_leaves
+from jaxflow.values import FLOAT32, MOST_NETWORKS, real, whole
 
-WIDE = 2**10  # weights of a layer
 MOST = 10**6  # epochs, and rows of a batch
 SMALLEST_RATE, LARGEST_MOMENTUM = 1.2e-38, 1 - 1e-7
 
@@ -36,6 +37,10 @@ class Training:
 
     Raises:
         InputError: a value of another type, not finite, or that trains nothing.
+
+    Example:
+        >>> Training(epochs=10).learning_rate
+        0.003
     """
 
     learning_rate: float = 3e-3
@@ -62,9 +67,9 @@ class Trained(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a step carries on."""
+    """What a step carries on: the floating leaves of the packed parameters, and their momentum."""
 
-    params: Params
+    params: list[Array]
     momentum: optax.OptState
 
 
@@ -88,30 +93,31 @@ def shuffled(key: Array, size: int) -> Int[Array, " size"]:
     return (jnp.sort(packed) & jnp.uint32(2**index_bits - 1)).astype(jnp.int32)
 
 
-def train(key: Array, x: Float[Array, "N d"], y: Int[Array, " N"], network: MLP, config: Training) -> Trained:
+def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Network, config: Training) -> Trained:
     """Train one network on x and y: ``config.epochs`` epochs, each over its own shuffle.
 
-    Rows beyond a multiple of the batch size sit out an epoch, other ones in every epoch.
+    Rows beyond a multiple of the batch size sit out an epoch, other ones in every epoch. Parameters that are no
+    floating arrays stay as ``network.init`` makes them.
 
     Args:
         key: of this network; the initialisation and every epoch's shuffle are folded out of it.
         x: features.
-        y: labels 0/1.
+        y: labels 0 … K − 1, for a network of K outputs.
         network: its architecture.
         config: how to train it.
 
     Raises:
-        InputError: fewer rows than one batch.
+        InputError: fewer rows than one batch, a network without ``init``.
     """
     if len(x) < config.batch_size:
         raise InputError(f"{len(x)} rows cannot fill one batch of {config.batch_size}")
     init_key, shuffle_key = jax.random.split(key)
-    params = _turned(initial_folded(init_key, network, x))
+    params, rebuild = floating_leaves(network.packed(network.init(init_key, x)))
     momentum = optax.trace(config.momentum)
     plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=config.patience, rtol=1e-4)
 
-    def loss(turned: Params, rows: Array) -> Array:
-        return cross_entropy(folded_forward(network, _turned(turned), x[rows])[-1], y[rows])
+    def loss(leaves: list[Array], rows: Array) -> Array:
+        return cross_entropy(network.packed_activations(rebuild(leaves), x[rows])[-1], y[rows])
 
     run_epoch = partial(_epoch, loss=loss, momentum=momentum, config=config, size=len(x))
 
@@ -126,20 +132,7 @@ def train(key: Array, x: Float[Array, "N d"], y: Int[Array, " N"], network: MLP,
     start = (State(params, momentum.init(params)), plateau.init(params))
     keys = jax.random.split(shuffle_key, config.epochs)
     (state, _), (losses, rates) = jax.lax.scan(next_epoch, start, keys)
-    return Trained(unfolded(_turned(state.params)), losses, rates)
-
-
-def _turned(params: Params) -> Params:
-    """Wide layers transposed, and back: with the inputs last, gradient and update run along memory.
-
-    A step of the mnist networks takes half as long on a CPU; narrow layers gain nothing, nor do runs of 64 nodes.
-    """
-
-    def turned(leaves: Params) -> Params:
-        wide = "kernel" in leaves and leaves["kernel"].size >= WIDE and not is_run(leaves)
-        return leaves | {"kernel": leaves["kernel"].T} if wide else leaves
-
-    return {name: turned(leaves) for name, leaves in params.items()}
+    return Trained(network.unpacked(rebuild(state.params)), losses, rates)
 
 
 def _epoch(
@@ -165,25 +158,62 @@ def _epoch(
     return state, jnp.mean(losses)
 
 
-@partial(jax.jit, static_argnames=("network", "config"))
 def train_many(
     key: Array,
-    networks: Int[Array, " S"],
-    x: Float[Array, "N d"],
-    y: Int[Array, " N"],
-    network: MLP,
-    config: Training,
+    count: int | Int[Array, " S"],
+    network: Network,
+    x: ArrayLike,
+    y: ArrayLike,
+    training: Training = Training(),  # frozen
 ) -> Trained:
-    """Train networks number ``networks`` on the same rows, each from ``fold_in(key, number)``.
+    """Train many networks on the same rows, side by side in one compiled program.
 
-    Network k is the same network alone, among 10 or among 1,000.
+    Network k is trained from ``fold_in(key, k)``: it is the same network alone, among 10 or among 1,000. Stochastic
+    gradient descent on the softmax cross-entropy (Venkatesh et al. 2021, App. C.1).
+
+    Args:
+        key: of all networks.
+        count: how many networks; or an array of their numbers, for some of them.
+        network: their architecture.
+        x: features ``[N, ...]``.
+        y: labels 0 … K − 1 ``[N]``, for a network of K outputs.
+        training: learning rate, epochs and the like.
 
     Returns:
-        ``Trained`` with a leading axis S.
+        ``Trained`` with a leading axis of the networks: parameters, and loss and learning rate of every epoch.
+
+    Raises:
+        InputError: a network without ``init``, fewer rows than one batch.
+
+    Example:
+        >>> from jaxflow import mlp
+        >>> x, y = jnp.eye(4), jnp.array([0, 1, 1, 0])
+        >>> trained = train_many(jax.random.key(0), 3, mlp(hidden=(5,)), x, y, Training(epochs=2, batch_size=2))
+        >>> trained.loss.shape
+        (3, 2)
     """
+    run = partial(train_numbers, key, x=jnp.asarray(x), y=jnp.asarray(y), network=network, training=training)
+    if not isinstance(count, int):
+        return run(count)
+    numbers = jnp.arange(whole("the number of networks", count, 1, MOST_NETWORKS))
+    if is_traced((key, x, y)):
+        return run(numbers)
+    return jax.tree.map(jnp.asarray, on_all_cores(run, numbers))
+
+
+@partial(jax.jit, static_argnames=("network", "training"))
+def train_numbers(
+    key: Array,
+    numbers: Int[Array, " S"],
+    x: Float[Array, "N ..."],
+    y: Int[Array, " N"],
+    network: Network,
+    training: Training,
+) -> Trained:
+    """``train_many`` of the networks with these numbers."""
 
     def one(number: Array, key: Array, x: Array, y: Array) -> Trained:
-        return train(jax.random.fold_in(key, number), x, y, network, config)
+        return train(jax.random.fold_in(key, number), x, y, network, training)
 
-    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, networks[0], key, x, y).params))
-    return batched_map(one, networks, 2 * size, key, x, y)  # a sixth of what it holds: many lanes outweigh cache misses
+    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, numbers[0], key, x, y).params))
+    return batched_map(one, numbers, 2 * size, key, x, y)  # a sixth of what it holds: many lanes outweigh cache misses

@@ -46,6 +46,18 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(CACHE["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+MAPPINGS = 30_000  # of memory by one process: Linux allows 65,530, and every compiled program takes some
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_mappings() -> Iterator[None]:
+    """Programs of earlier files go before there are too many to map into memory; XLA would abort."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MAPPINGS:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def reads_only() -> dict[str, str]:
     """The environment of a command that is killed: it uses what others have compiled, and keeps nothing."""

@@ -14,9 +14,10 @@ from splits import half as split_of
 
 from jaxflow import Dataset, pipeline
 from jaxflow.pipeline import Config, strategy_grid
-from jaxflow.running import experiment, files
+from jaxflow.running import experiment, files, plan
 from jaxflow.running.chunks import write_chunk
 from jaxflow.running.hosts import Hosts
+from jaxflow.running.progress import silent
 
 RNG = np.random.default_rng(0)
 DATA = Dataset("mine", *(split_of(RNG.normal(size=(60, 2)), *RNG.integers(0, 2, (2, 60))) for _ in range(2)))
@@ -27,6 +28,13 @@ TABLES = ("networks", "dependence", "node_flows", "edge_flows", "correlations", 
 def tables_of(seed: int, start: int, stop: int) -> dict[str, pd.DataFrame]:
     networks = np.arange(start, stop)
     return {name: pd.DataFrame({"network": networks, name: networks + 100.0 * seed}) for name in TABLES[:4]}
+
+
+def plan_of(config: Config, out: Path, overwrite: bool = False) -> experiment.Plan:
+    """What ``pipeline.run`` makes of a config and a folder."""
+    network = config.network(DATA)
+    widths = (DATA.train.x.shape[1], *network.widths)
+    return experiment.Plan(config, DATA, network, widths, None, out, overwrite, None, Hosts(), silent)
 
 
 class FakeFigure:
@@ -59,7 +67,7 @@ class Fake:
         self.computed: list[tuple[int, int]] = []
         self.lines: list[str] = []
         monkeypatch.setattr(experiment, "_run_chunks", self._run_chunks)
-        monkeypatch.setattr(experiment, "PACKAGES", ())
+        monkeypatch.setattr(plan, "PACKAGES", ())
         monkeypatch.setattr(files, "ThreadPoolExecutor", OneAfterTheOther)
         monkeypatch.setattr(os, "fsync", lambda _: None)
         monkeypatch.setattr(experiment, "correlations", lambda table: table.head(1))
@@ -73,8 +81,8 @@ class Fake:
         config, report = dataclasses.replace(CONFIG, **changes), lambda line, *_: self.lines.append(line)
         return pipeline.run(config, DATA, out=out, overwrite=overwrite, hosts=hosts, report=report)
 
-    def _run_chunks(self, inputs, results, manifest, hosts, *_) -> None:
-        seed = inputs.config.seed
+    def _run_chunks(self, inputs, plan, results, manifest, _) -> None:
+        seed, hosts = inputs.config.seed, plan.hosts
         for start, stop in manifest["pending"][hosts.process :: hosts.processes]:
             self.computed.append((start, stop))
             params = {"layer_0": {"kernel": np.arange(start, stop) + 100.0 * seed}}
@@ -83,8 +91,9 @@ class Fake:
                 results.write_manifest(manifest)
 
     @staticmethod
-    def _draw_all(results, config, _):
-        yield "training", FakeFigure(f"{config.seed} {len(results.table('networks'))}")
+    def _draw_all(table, title, *_):
+        rows = table("networks")
+        yield "training", FakeFigure(f"{title} {rows['networks'].sum()} {len(rows)}")
 
     @property
     def said(self) -> list[str]:

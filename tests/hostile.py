@@ -24,7 +24,7 @@ from unittest import mock
 
 from splits import half as split_of
 
-HANGS = 20  # seconds
+HANGS = 60  # seconds
 LONGEST = 2_000  # characters of a message, some of which name a path
 
 
@@ -667,15 +667,17 @@ STRINGS = (
 
 def command():  # noqa: C901 - tables, one after the other
     """Every option of both commands with every string; what would compute is taken out."""
+    from jaxflow import arguments as command_line
     from jaxflow import cli, pipeline
     from jaxflow.reproduction import reproduce
     from jaxflow.running import experiment as running
     from jaxflow.running import summary
 
-    def run(config, **how):
+    def run(config, dataset=None, **how):
         running._checked(
             config,
-            *(how.get(name) for name in ("dataset", "out", "data_dir")),
+            dataset,
+            *(how.get(name) for name in ("out", "data_dir")),
             how["overwrite"],
             *(how.get(name) for name in ("devices", "hosts")),
             how["report"],
@@ -697,7 +699,7 @@ def command():  # noqa: C901 - tables, one after the other
         return lines[0][:200] if lines else "0"
 
     def options(name):
-        sub = next(dict(a.choices)[name] for a in cli.parser()._actions if a.choices and name in a.choices)
+        sub = next(dict(a.choices)[name] for a in command_line.parser()._actions if a.choices and name in a.choices)
         return [(action.option_strings[0], action.nargs) for action in sub._actions if action.option_strings]
 
     with contextlib.ExitStack() as patches:
@@ -725,6 +727,16 @@ def command():  # noqa: C901 - tables, one after the other
                 if option in ("--docs", "--results") and text in ("~", "..", "."):
                     continue  # folders that there are
                 yield f"reproduce {option} {text[:30]!r}", lambda given=given: invoke("reproduce", "--quiet", *given)
+        table = "people.csv"
+        with open(table, "w") as file:
+            file.write("age,sex,hired\n" + "".join(f"{20 + k % 37},{'mf'[k % 2]},{k // 2 % 2}\n" for k in range(400)))
+        chosen = ("--label", "hired", "--attribute", "sex")
+        for text in STRINGS:
+            asked = ("run", table, "--quiet", *chosen)
+            for option in ("--label", "--attribute", "--drop", "--category", "--learning-rate", "--epochs"):
+                yield f"table {option} {text[:30]!r}", lambda o=option, text=text, asked=asked: invoke(*asked, o, text)
+            for name in (text, f"{text}.csv", f"{text}.parquet", f"openml:{text}@1@"):
+                yield f"table {name[:30]!r}", lambda name=name: invoke("run", name, "--quiet", *chosen)
         for text in STRINGS:
             if text not in ("--",):
                 yield f"experiment {text[:30]!r}", lambda text=text: invoke("run", "--quiet", text)
@@ -733,9 +745,12 @@ def command():  # noqa: C901 - tables, one after the other
                     f"more {text[:30]!r}",
                     lambda text=text: invoke("run", "synthetic", "--quiet", "--seeds", "1", text),
                 )
-        for combination in itertools.product(cli.EXPERIMENTS, cli.ESTIMATORS, cli.BACKENDS, cli.TUNE, (False, True)):
-            experiment, estimator, backend, tune, alpha = combination
-            arguments = ("run", experiment, "--quiet", "--estimator", estimator, "--backend", backend, "--tune", tune)
+        for combination in itertools.product(
+            *(getattr(command_line, name) for name in ("EXPERIMENTS", "ESTIMATORS", "BACKENDS", "TUNE")),
+            (False, True),
+        ):
+            name, estimator, backend, tune, alpha = combination
+            arguments = ("run", name, "--quiet", "--estimator", estimator, "--backend", backend, "--tune", tune)
             more = ("--published-alpha",) if alpha else ()
             yield f"combination {combination}", lambda arguments=arguments, more=more: invoke(*arguments, *more)
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from jaxflow.cli import main, widths
@@ -102,7 +104,14 @@ def test_a_full_disk_is_one_line(tmp_path, reads_only):
 
 
 BAD = {
-    ("run", "adult"): "invalid choice: 'adult'",
+    ("run", "adult"): "unknown experiment 'adult'; choose from synthetic, adult-small, adult-large, mnist, or a .csv",
+    ("run", "people.csv"): "a table of yours needs --label COLUMN",
+    ("run", "people.csv", "--label", "hired"): "a table of yours needs --attribute COLUMN",
+    ("run", "people.csv", "--label", "hired", "--attribute", "sex"): "people.csv",
+    ("run", "synthetic", "--label", "y"): "--label is for a table of yours; synthetic has its own",
+    ("run", "synthetic", "--keep-attributes"): "--keep-attributes is for a table of yours",
+    ("run", "synthetic", "--learning-rate", "0"): "--learning-rate is for a table of yours",
+    ("run", "synthetic", "--notion", "fairness"): "invalid choice: 'fairness'",
     ("run", "synthetic", "--estimator", "magic"): "invalid choice: 'magic'",
     ("run", "synthetic", "--seeds", "0"): "seeds must be between 1 and 1000000, not 0",
     ("run", "synthetic", "--seeds", "-5"): "between 1 and 1000000, not -5",
@@ -147,6 +156,33 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch,
     assert not (tmp_path / "results").exists()
 
 
+def write_people(path):
+    """A table of 300 rows with a label, two attributes, and a product of them worth asking for."""
+    rng = np.random.default_rng(0)
+    sex, race, hired = rng.choice(["f", "m"], 300), rng.choice(["a", "b", "c"], 300), rng.integers(0, 2, 300)
+    frame = pd.DataFrame({"age": rng.normal(40, 9, 300) + 9 * hired, "hours": rng.normal(size=300) + (sex == "f")})
+    frame.assign(sex=sex, race=race, hired=np.where(hired, "yes", "no")).to_csv(path, index=False)
+
+
+def test_a_table_of_the_users_is_described_and_run(tmp_path):
+    """The description goes to stderr, the summary names both attributes, and the same command goes on."""
+    write_people(tmp_path / "people.csv")
+    options = ("--label", "hired", "--attribute", "sex", "--attribute", "race", "--seeds", "2", "--epochs", "2")
+    command = (tmp_path / "people.csv", *options, "--out", tmp_path / "out")
+    process = jaxflow(*command)
+    assert process.returncode == 0, process.stderr
+    assert "hired" in process.stderr
+    assert process.stdout.startswith("people: 2 networks")
+    assert process.stdout.index("bias sex") < process.stdout.index("bias race")
+    before = tables(tmp_path / "out")
+    again = jaxflow(*command, "--quiet")
+    assert (again.returncode, again.stderr, again.stdout) == (0, "", process.stdout)
+    assert tables(tmp_path / "out") == before
+    other = jaxflow(*command, "--quiet", "--notion", "odds")
+    assert other.returncode == 2
+    assert "another notion" in other.stderr
+
+
 @pytest.mark.parametrize("arguments", [("run", "adult"), ("run", "synthetic", "--seeds", "0")], ids=" ".join)
 def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
     command = [sys.executable, "-m", "jaxflow.cli", *arguments]
@@ -168,10 +204,11 @@ def test_help_and_version(arguments, says):
 
 
 def test_choices_of_the_command_are_those_of_the_library():
-    from jaxflow import cli
+    from jaxflow import arguments, outputs
     from jaxflow.datasets import DATASETS
     from jaxflow.information import ESTIMATORS
     from jaxflow.running.presets import PRESETS
 
-    assert cli.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
-    assert tuple(ESTIMATORS) == cli.ESTIMATORS
+    assert arguments.NOTIONS == outputs.NOTIONS
+    assert arguments.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
+    assert tuple(ESTIMATORS) == arguments.ESTIMATORS

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxflow import edge_flows, node_flows, prune
+from jaxflow import Flows, edge_flows, node_flows, prune, rank, select
+from jaxflow.analysis import measure_outputs
 from jaxflow.information import gaussian
-from jaxflow.interventions import edge_ranks, flow_scores, select
-from jaxflow.networks import MLP, forward, kernels
-from jaxflow.outputs import measure_outputs
+from jaxflow.networks import MLP
 
 N = 20_000
 
@@ -24,15 +23,18 @@ def test_flow_without_effect(rng):
         "layer_1": {"kernel": jnp.array([[0.0, 0.0], [-1.0, 1.0]]), "bias": jnp.zeros(2)},
     }
     network = MLP((2, 2))
-    hidden = forward(network, params, x)[1]
-    flows = [[node_flows(gaussian(m, a))[0] for a in (x, hidden)] for m in (z, y)]
-    assert float(flows[0][1][0]) > 0.9
-    assert float(edge_flows(flows[0][1], kernels(params)[1])[0].max()) == 0
-    ranks = edge_ranks("node", flow_scores("node", flows[0], flows[1], kernels(params), N), 2, 2)
-    chosen = select(params, ranks, 2)
+    hidden = network.activations(params, x)[1]
+    layers = dict(enumerate((x, hidden)))
+    flows = {
+        name: {layer: node_flows(gaussian(message, a))[0] for layer, a in layers.items()}
+        for name, message in (("y", y), ("z", z))
+    }
+    assert float(flows["z"][1][0]) > 0.9
+    assert float(edge_flows(flows["z"][1], network.weights(params)[1])[0].max()) == 0
+    chosen = select(network, params, rank(network, params, Flows(flows, samples=N)), 2)
     assert bool(chosen["layer_1"]["kernel"][0].all())
     only_hidden = {**chosen, "layer_0": jax.tree.map(jnp.zeros_like, chosen["layer_0"])}
-    before, after = (forward(network, p, x)[-1] for p in (params, prune(params, only_hidden, 0.0)))
+    before, after = (network.activations(p, x)[-1] for p in (params, prune(params, only_hidden, 0.0)))
     np.testing.assert_array_equal(before, after)
 
 
@@ -50,9 +52,8 @@ def test_effect_without_flow(rng):
     assert float(bits[0b10]) < 0.001  # W alone
     selection = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), params)
     selection["layer_0"]["kernel"] = jnp.array([[False], [True]])
-    logits = [forward(network, p, x)[-1] for p in (params, prune(params, selection, 0.0))]
-    y = jnp.asarray(m, jnp.int32)
-    gated, open_ = (float(measure_outputs(o, y, y, gaussian).bias) for o in logits)
+    both = params, prune(params, selection, 0.0)
+    gated, open_ = (float(measure_outputs(network, p, x, {"y": m, "z": m})["bias"]) for p in both)
     assert gated < 90
     assert open_ == pytest.approx(100)
 

@@ -9,7 +9,7 @@ import pytest
 from splits import half as split_of
 
 from jaxflow import Dataset, InputError, load_dataset
-from jaxflow.datasets import adult, mnist, sources, synthetic
+from jaxflow.datasets import adult, description, mnist, sources, synthetic
 from jaxflow.datasets.draws import skewed_halves
 
 MNIST_FILES = tuple(mnist.FILES)
@@ -317,3 +317,46 @@ def test_category_codes_out_of_range_are_refused(rng, code):
     x[0, 0] = code
     with pytest.raises(InputError, match="category codes 0 to 3"):
         Dataset("mine", train=split_of(x, y, z), test=good, categories=(4,))
+
+
+def test_notes_and_class_names_are_kept_beside_the_arrays(rng):
+    halves = {"train": balanced(rng), "test": balanced(rng)}
+    plain = Dataset("mine", **halves)
+    dataset = Dataset("mine", **halves, notes=("two rows left out",), values={"z": ("f", "m")})
+    assert dataset.notes == ("two rows left out",)
+    assert dataset.values == {"z": ("f", "m")}
+    assert dataset.fingerprint() == plain.fingerprint()
+    assert (plain.notes, plain.values) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"values": {"z": ("f", "m", "x")}}, "3 class names for the 2 of z"),
+        ({"values": {"q": ("f", "m")}}, "2 class names for the 0 of q"),
+    ],
+)
+def test_class_names_must_fit_the_classes(rng, words, says):
+    with pytest.raises(InputError, match=f"mine: {says}"):
+        Dataset("mine", train=balanced(rng), test=balanced(rng), **words)
+
+
+def test_description_has_rows_features_cells_and_notes(rng):
+    half = balanced(rng)
+    half.x[:, 0] = np.arange(40) % 4
+    dataset = Dataset(
+        "mine", half, half, categories=(4,), features=("a", "b", "c"), notes=("ok",), values={"z": ("f", "m")}
+    )
+    assert description(dataset).splitlines() == [
+        "mine: 80 rows, 40 to train and 40 to analyse",
+        "numeric features (2): b, c",
+        "embedded categories (1): a (4 values)",
+        "label y: 2 classes, 0, 1",
+        "attribute z: 2 classes, f, m",
+        " y z  train  test  total",
+        " 0 f     10    10     20",
+        " 0 m     10    10     20",
+        " 1 f     10    10     20",
+        " 1 m     10    10     20",
+        "note: ok",
+    ]

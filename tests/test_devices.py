@@ -205,14 +205,15 @@ import numpy as np
 from searches import three_draws
 from jaxflow.batching import local_mesh, spread_over
 from jaxflow.information import ESTIMATORS
+from jaxflow.messages import as_message, unpermuted
 rng = np.random.default_rng(0)
-messages = rng.integers(0, 2, (1, 2, 60)).astype(np.float32)
-layers = (rng.normal(size=(4, 60, 2)) + messages[0, 0][None, :, None]).astype(np.float32)
+messages = unpermuted({name: as_message(rng.integers(0, 2, 60)) for name in "yz"})
+layers = (rng.normal(size=(4, 60, 2)) + messages["y"].values[0][None, :, None]).astype(np.float32)
 for estimator in ("quadratic", "linear-svm"):
     found = []
     for devices in (1, 3):
         with spread_over(local_mesh(devices)), three_draws():
-            found.append(ESTIMATORS[estimator].estimate(layers, messages, np.ones((1, 2), bool)).bits)
+            found.append(ESTIMATORS[estimator].estimate(layers, messages, np.ones((1, 2), bool))["y"].bits)
     np.testing.assert_allclose(*found, atol=1e-6, err_msg=estimator)
     assert found[0].max() > 0.1
 """

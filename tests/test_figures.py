@@ -1,5 +1,7 @@
 """Figures show what the tables say."""
 
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from scipy.stats import linregress
 
 from jaxflow import figures
 from jaxflow.interventions import PAPER_METRICS
+from jaxflow.outputs import Roles
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_edge_width_grows_with_flow_and_faint_nodes_are_dotted():
         {"network": 0, "layer": 0, "source": [0, 1], "target": 0, "message": "y", "flow": [0.6, 0.0005]}
     )
     _, grid = figures.new_figure(3, 3)
-    figures.flow_panel(grid[0, 0], nodes, edges, "y", "#0072B2", ("a", "b"))
+    figures.flow_panel(grid[0, 0], nodes, edges, ("y", "$Y$"), "#0072B2", ("a", "b"))
     strong, weak, _ = grid[0, 0].collections
     assert [len(own.get_segments()) for own in (strong, weak)] == [1, 1]
     assert strong.get_linewidth()[0] > 10 * weak.get_linewidth()[0]
@@ -106,3 +109,56 @@ def test_one_network_has_no_error_bars_and_no_nan(tradeoffs, networks):
     figure = figures.tradeoff(tradeoffs.query("network == 0"), networks.head(1), "title")
     segments = figure.axes[0].containers[0].lines[2][0].get_segments()
     assert np.isfinite(np.concatenate(segments)).all()
+
+
+# Several attributes, and metrics of the user's
+
+TWO = Roles("hired", ("sex", "zip$"))
+
+
+@pytest.fixture
+def aimed(rng):
+    """Tradeoffs that aim at one of two attributes."""
+    rows = [
+        (network, metric, "edge", level, attribute, factor, *rng.random(3))
+        for network in range(3)
+        for attribute in TWO.attributes
+        for metric in ("bias/acc", "mine")
+        for level in (2, 6, 9)
+        for factor in (1.0, 0.0)
+    ]
+    biases = [f"bias{TWO.suffix(name)}" for name in TWO.attributes]
+    columns = ["network", "metric", "method", "level", "attribute", "factor", "accuracy", *biases]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_every_attribute_has_its_row_with_its_bias(aimed):
+    networks = pd.DataFrame({"output_accuracy": [0.5, 0.7], "bias_sex": [0.1, 0.2], "bias_zip$": [0.3, 0.5]})
+    figure = figures.tradeoff(aimed, networks, "title", TWO)
+    for axes, name, unpruned in zip(figure.axes, TWO.attributes, (0.15, 0.4), strict=True):
+        rows = aimed.query("metric == 'mine' and level == 6 and attribute == @name")
+        means = rows.groupby("factor")[[f"bias_{name}", "accuracy"]].mean().loc[[1.0, 0.0]]
+        np.testing.assert_allclose(axes.containers[1].lines[0].get_xydata(), means.to_numpy())
+        star = next(line for line in axes.lines if line.get_marker() == "*")
+        np.testing.assert_allclose(star.get_xydata()[0], [unpruned, 0.6])
+        assert figures.plain_text(name) in axes.get_xlabel()
+    levels = figures.tradeoff_levels(aimed, networks, "title", TWO)
+    assert [len(axes.containers) for axes in levels.axes] == [3] * 4
+    for drawn in (figure, levels):
+        drawn.savefig(io.BytesIO(), format="svg")
+
+
+@pytest.mark.parametrize("notion", ["parity", "odds"])
+def test_every_message_has_its_panel(rng, notion):
+    """Titles are names as they are, not mathematics; messages are those that are measured."""
+    roles = TWO._replace(notion=notion)
+    titles = figures.message_titles(roles)
+    assert list(titles) == list(roles.measured_names)
+    assert list(titles.values()) == ["accuracy", "bias (sex)", r"bias (zip\$)"]
+    rows = [(message, 0, flow, flow * (number + 1))
+            for number, message in enumerate(titles) for flow in rng.random(9)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["message", "layer", "flow", "effect"])
+    figure = figures.dependence(table, "title", roles)
+    for axes, message in zip(figure.axes, titles, strict=True):
+        own = table[table["message"] == message]
+        np.testing.assert_allclose(axes.collections[0].get_offsets(), own[["flow", "effect"]])

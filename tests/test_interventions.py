@@ -8,41 +8,37 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import InputError, prune
-from jaxflow.interventions import (
-    Scores,
-    Strategy,
-    check_strategies,
-    edge_ranks,
-    flow_ratio,
-    flow_scores,
-    magnitude_scores,
-    random_scores,
-    select,
-    widest_paths,
-)
-from jaxflow.networks import MLP, forward, initial_params, kernels
+from jaxflow import Flows, InputError, Scores, Shown, mlp, prune, rank, select
+from jaxflow.interventions import UNRANKED, Padded, Strategy, check_strategies, edge_ranks
+from jaxflow.metrics import METRICS, flow_ratio
+from jaxflow.paths import widest_paths
 
 X = jnp.asarray(np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32))
-NETWORK = MLP((4, 2))
+NETWORK = mlp((4,))
 
 
 @pytest.fixture
 def params():
-    return jax.jit(initial_params, static_argnums=1)(jax.random.key(0), NETWORK, X)
+    return jax.jit(NETWORK.init)(jax.random.key(0), X)
 
 
 @pytest.fixture
 def selection(params):
-    ranks = edge_ranks("edge", random_scores(jax.random.key(3), "edge", kernels(params)), 3, 5)
-    return select(params, ranks, 5)
+    return select(NETWORK, params, ranked(params, "random", "edge", key=jax.random.key(3)), 5)
+
+
+def ranked(params, metric, method, flow_z=None, flow_y=None, samples=5000, **options):
+    """Ranks under a metric, from flows of the inputs and the hidden nodes; by default there are none."""
+    none = [jnp.zeros(3), jnp.zeros(4)]
+    node = {name: dict(enumerate(own or none)) for name, own in (("y", flow_y), ("z", flow_z))}
+    return rank(NETWORK, params, Flows(node, samples=samples), metric, method, **options)
 
 
 def chosen_edges(params, ranks, level):
-    mask = select(params, ranks, level)
+    mask = select(NETWORK, params, ranks, level)
     return {
         (layer, *map(int, edge))
-        for layer, kernel in enumerate(kernels(mask))
+        for layer, kernel in enumerate(NETWORK.weights(mask))
         for edge in zip(*np.nonzero(np.asarray(kernel)), strict=True)
     }
 
@@ -61,7 +57,7 @@ def test_factor_one_is_the_identity(params, selection):
 
 
 def test_factor_zero_equals_deleting_the_edges(params, selection):
-    pruned = forward(NETWORK, prune(params, selection, 0.0), X)
+    pruned = NETWORK.activations(prune(params, selection, 0.0), X)
     by_hand = jax.tree.map(np.array, params)
     for layer in ("layer_0", "layer_1"):
         by_hand[layer]["kernel"][np.asarray(selection[layer]["kernel"])] = 0
@@ -98,7 +94,7 @@ def test_ratio_is_finite_and_zero_over_zero_is_zero():
 def test_node_selection_takes_all_outgoing_weights(params):
     flow_z = [jnp.array([0.1, 0.3, 0.2]), jnp.array([0.5, 0.0, 0.1, 0.2])]
     flow_y = [jnp.array([0.2, 0.1, 0.2]), jnp.array([0.5, 0.3, 0.4, 0.1])]  # ratios ½ 3 1 | 1 0 ¼ 2
-    ranks = edge_ranks("node", flow_scores("node", flow_z, flow_y, kernels(params), 5000), 3, 3)
+    ranks = ranked(params, "bias/acc", "node", flow_z, flow_y)
     node_1 = {(0, 1, target) for target in range(4)}
     hidden_3 = {(1, 3, target) for target in range(2)}
     assert chosen_edges(params, ranks, 1) == node_1
@@ -108,7 +104,7 @@ def test_node_selection_takes_all_outgoing_weights(params):
 
 
 def test_edge_scores_weigh_the_ratio_of_the_source(params):
-    weights = kernels(params)
+    weights = NETWORK.weights(params)
     flow_z = [jnp.array([0.1, 0.3, 0.2]), jnp.array([0.5, 0.01, 0.1, 0.2])]
     flow_y = [jnp.array([0.2, 0.1, 0.2]), jnp.array([0.5, 0.3, 0.4, 0.1])]
     scores = {
@@ -117,7 +113,7 @@ def test_edge_scores_weigh_the_ratio_of_the_source(params):
         for i, j in np.ndindex(*weights[layer].shape)
     }
     order = sorted(scores, key=lambda edge: -scores[edge])
-    ranks = edge_ranks("edge", flow_scores("edge", flow_z, flow_y, weights, 5000), 3, 9)
+    ranks = ranked(params, "bias/acc", "edge", flow_z, flow_y)
     for level in (1, 2, 6, 9, 20):
         assert chosen_edges(params, ranks, level) == set(order[:level])
 
@@ -125,13 +121,13 @@ def test_edge_scores_weigh_the_ratio_of_the_source(params):
 def test_nothing_over_nothing_sorts_last(params):
     flow_z = [jnp.array([0.0, 0.3, 0.2]), jnp.array([0.5, 0.01, 0.1, 0.2])]
     flow_y = [jnp.array([0.0, 0.1, 0.2]), jnp.array([0.5, 0.3, 0.4, 0.1])]
-    ranks = edge_ranks("node", flow_scores("node", flow_z, flow_y, kernels(params), 5000), 3, 6)
+    ranks = ranked(params, "bias/acc", "node", flow_z, flow_y)
     assert not chosen_edges(params, ranks, 6) & {(0, 0, target) for target in range(4)}
 
 
 def test_equal_scores_go_by_index(params):
     ones = [jnp.ones(3), jnp.ones(4)]
-    ranks = edge_ranks("node", flow_scores("node", ones, ones, kernels(params), 100), 3, 2)
+    ranks = ranked(params, "bias/acc", "node", ones, ones)
     assert {edge[:2] for edge in chosen_edges(params, ranks, 2)} == {(0, 0), (0, 1)}
 
 
@@ -156,16 +152,16 @@ def test_all_paths_can_be_asked_for():
 
 def test_path_selection_shares_edges_once(params):
     """Two paths through one bottleneck: five edges, not six, and pruned once."""
-    weights = kernels(params)
+    weights = NETWORK.weights(params)
     scores = padded([np.asarray(jnp.abs(w)) for w in weights])
-    ranks = edge_ranks("path", Scores(scores, scores), 3, 4)
+    ranks = edge_ranks("path", Padded(scores, scores), 3, 4)
     paths = oracles.widest_paths([np.asarray(jnp.abs(w)) for w in weights], 4)
     for level in range(1, 5):
         expected = {(layer, path[layer], path[layer + 1]) for path in paths[:level] for layer in (0, 1)}
         assert chosen_edges(params, ranks, level) == expected
-    pruned = prune(params, select(params, ranks, 4), 0.5)
-    ratios = {float(r) for k, w in zip(kernels(pruned), weights, strict=True) for r in np.unique(np.asarray(k / w))}
-    assert {round(ratio, 6) for ratio in ratios} == {0.5, 1.0}
+    pruned = prune(params, select(NETWORK, params, ranks, 4), 0.5)
+    ratios = np.concatenate([np.ravel(k / w) for k, w in zip(NETWORK.weights(pruned), weights, strict=True)])
+    assert {round(float(ratio), 6) for ratio in ratios} == {0.5, 1.0}
 
 
 def test_twenty_layers_of_width_thirty_two():
@@ -185,31 +181,45 @@ def test_twenty_layers_of_width_thirty_two():
 
 
 def test_random_control_is_uniform_and_one_draw_per_method(params):
-    weights = kernels(params)
+    weights = NETWORK.weights(params)
     keys = jax.random.split(jax.random.key(0), 3000)
-    first = jax.vmap(lambda key: edge_ranks("edge", random_scores(key, "edge", weights), 3, 1).ravel().argmin())(keys)
+    first = jax.vmap(lambda key: ranked(params, "random", "edge", key=key).ravel().argmin())(keys)
     counts = np.bincount(np.asarray(first), minlength=32)
     counts = counts[counts > 0]
     assert len(counts) == 20  # 3·4 + 4·2 edges, none outside
     assert ((counts - 150) ** 2 / 150).sum() < 43.8  # 99.9 % point for 19 degrees of freedom
-    drawn = [random_scores(keys[0], method, weights).score for method in ("edge", "path")]
+    drawn = [
+        METRICS["random"](Shown([], [], weights, key=keys[0], method=method)).edge[0] for method in ("edge", "path")
+    ]
     assert not np.array_equal(*map(np.asarray, drawn))
-    np.testing.assert_array_equal(drawn[0], random_scores(keys[0], "edge", weights).score)
+
+
+def test_random_draws_are_folded_by_method_and_layer(params):
+    """The same draws in every version: networks of a former run are extended by the same control."""
+    key, weights = jax.random.key(5), NETWORK.weights(params)
+    for number, method in enumerate(("node", "edge", "path")):
+        scores = METRICS["random"](Shown([], [], weights, key=key, method=method))
+        for layer, w in enumerate(weights):
+            own = jax.random.fold_in(jax.random.fold_in(key, number), layer)
+            if method == "node":
+                np.testing.assert_array_equal(scores.node[layer], jax.random.uniform(own, w.shape[:1]))
+            else:
+                np.testing.assert_array_equal(scores.edge[layer], jax.random.uniform(own, w.shape))
 
 
 def test_magnitude_control_takes_the_largest_weights(params):
     """Without a look at any flow: the largest |w|, the nodes with the largest sum of them, the widest paths."""
-    weights = [np.abs(np.asarray(w)) for w in kernels(params)]
+    weights = [np.abs(np.asarray(w)) for w in NETWORK.weights(params)]
     edges = {(layer, *edge): w[edge] for layer, w in enumerate(weights) for edge in np.ndindex(*w.shape)}
     largest = sorted(edges, key=edges.__getitem__, reverse=True)
-    ranks = edge_ranks("edge", magnitude_scores("edge", kernels(params)), 3, 5)
+    ranks = ranked(params, "magnitude", "edge")
     assert chosen_edges(params, ranks, 5) == set(largest[:5])
     nodes = {(layer, node): w[node].sum() for layer, w in enumerate(weights) for node in range(len(w))}
     layer, node = max(nodes, key=nodes.__getitem__)
-    ranks = edge_ranks("node", magnitude_scores("node", kernels(params)), 3, 1)
+    ranks = ranked(params, "magnitude", "node")
     assert chosen_edges(params, ranks, 1) == {(layer, node, target) for target in range(weights[layer].shape[1])}
     width = {path: min(weights[0][path[:2]], weights[1][path[1:]]) for path in np.ndindex(3, 4, 2)}
-    ranks = edge_ranks("path", magnitude_scores("path", kernels(params)), 3, 1)
+    ranks = ranked(params, "magnitude", "path")
     ((_, a, b), (_, c, d)) = sorted(chosen_edges(params, ranks, 1))
     assert b == c
     assert width[a, b, d] == max(width.values())
@@ -217,7 +227,7 @@ def test_magnitude_control_takes_the_largest_weights(params):
 
 def test_levels_are_nested(params):
     for method in ("node", "edge", "path"):
-        ranks = edge_ranks(method, random_scores(jax.random.key(8), method, kernels(params)), 3, 6)
+        ranks = ranked(params, "random", method, key=jax.random.key(8))
         sets = [chosen_edges(params, ranks, level) for level in range(1, 7)]
         assert all(a < b or (method == "path" and a <= b) for a, b in itertools.pairwise(sets))
 
@@ -230,9 +240,82 @@ def test_levels_are_nested(params):
         (Strategy("random", "path", 25), "has 24"),
         (Strategy("bias/acc", "node", 0), "between 1 and"),
         (Strategy("bias", "node", 1), "metrics"),
+        (Strategy(METRICS["magnitude"], "node", 8), "has 7"),
+        (Strategy(7, "node", 1), "metrics"),
         (Strategy("random", "nodes", 1), "methods"),
     ],
 )
 def test_more_than_there_is_cannot_be_pruned(strategy, says):
     with pytest.raises(InputError, match=says):
         check_strategies([strategy], (3, 4, 2))
+
+
+def test_a_metric_of_ones_own_goes_wherever_a_name_does(params):
+    """One line; and one that scores edges alone is refused for nodes only."""
+    flow_z = [jnp.array([0.1, 0.3, 0.2]), jnp.array([0.5, 0.0, 0.1, 0.2])]
+    by_flow = lambda shown: Scores(node=shown.remove)  # noqa: E731
+    order = [(1, 0), (0, 1), (0, 2), (1, 3)]  # 0.2 twice: the lower index
+    for level in range(1, 5):
+        chosen = chosen_edges(params, ranked(params, by_flow, "node", flow_z), level)
+        assert {edge[:2] for edge in chosen} == set(order[:level])
+    wrapped, named = (
+        ranked(params, metric, "path", flow_z) for metric in (lambda shown: METRICS["bias/acc"](shown), "bias/acc")
+    )
+    np.testing.assert_array_equal(wrapped, named)
+    check_strategies([Strategy(by_flow, "node", 2)], (3, 4, 2))
+    with pytest.raises(InputError, match="score every edge"):
+        ranked(params, by_flow, "edge", flow_z)
+
+
+def test_ties_are_the_metrics_to_break(params):
+    def first_by_index(shown):
+        return Scores(node=[jnp.ones_like(f) for f in shown.remove])
+
+    def last_by_index(shown):
+        ties = [jnp.arange(float(len(f))) + 0.5 * layer for layer, f in enumerate(shown.remove)]
+        return Scores(first_by_index(shown).node, node_tie=ties)
+
+    assert {edge[:2] for edge in chosen_edges(params, ranked(params, first_by_index, "node"), 2)} == {(0, 0), (0, 1)}
+    assert {edge[:2] for edge in chosen_edges(params, ranked(params, last_by_index, "node"), 2)} == {(1, 3), (1, 2)}
+
+
+def test_messages_change_roles(params):
+    flow = [jnp.array([0.1, 0.3, 0.2]), jnp.array([0.5, 0.01, 0.1, 0.2])]
+    other = [jnp.array([0.2, 0.1, 0.2]), jnp.array([0.5, 0.3, 0.4, 0.1])]
+    changed = ranked(params, "bias/acc", "edge", flow, other, keep="z", remove="y")
+    np.testing.assert_array_equal(changed, ranked(params, "acc/bias", "edge", flow, other))
+
+
+def test_ranks_from_a_later_layer_on_select_nothing_before_it(params):
+    """As where the input layer is left out of the analysis."""
+    node = {name: {1: jnp.array([0.5, 0.0, 0.1, 0.2]), 2: jnp.zeros(2)} for name in "yz"}
+    ranks = rank(NETWORK, params, Flows(node, samples=100), "magnitude", "edge")
+    assert ranks.shape == (1, 4, 4)
+    assert {edge[0] for edge in chosen_edges(params, ranks, 8)} == {1}
+    assert len(chosen_edges(params, ranks, 8)) == 8
+    assert chosen_edges(params, ranks, 100) == chosen_edges(params, ranks, 8)
+
+
+def test_only_the_paths_that_are_ranked_are_selected(params):
+    """Three of 24 paths; a higher level selects no more."""
+    ranks = ranked(params, "magnitude", "path", most=3)
+    assert chosen_edges(params, ranks, 3) == chosen_edges(params, ranks, 24) != set()
+    assert int(ranks.max()) == UNRANKED
+    np.testing.assert_array_equal(ranked(params, "magnitude", "path"), ranked(params, "magnitude", "path", most=24))
+
+
+def test_what_does_not_fit_is_refused(params):
+    flows = Flows({name: {0: jnp.zeros(3), 1: jnp.zeros(4)} for name in "yz"}, samples=100)
+    one_layer = Flows({name: {0: jnp.zeros(3)} for name in "yz"})
+    for says, arguments, options in [
+        ("about 'w'; they are about y, z", (flows,), {"remove": "w"}),
+        ("unknown metric", (flows, "bias"), {}),
+        ("unknown method", (flows, "random", "nodes"), {}),
+        ("needs a key", (flows, "random"), {}),
+        ("not of one network's layers", (one_layer,), {}),
+        ("between 1 and 24", (flows, "magnitude", "path"), {"most": 25}),
+    ]:
+        with pytest.raises(InputError, match=says):
+            rank(NETWORK, params, *arguments, **options)
+    with pytest.raises(InputError, match=r"ranks \[1, 2, 2\]"):
+        select(NETWORK, params, jnp.zeros((1, 2, 2), int), 1)

@@ -72,7 +72,7 @@ def test_a_fold_is_told_as_by_an_exact_solver_in_scikit_learns_map(rng, name):
     x, message = awkward_layers(rng)[name]
     message = np.asarray(message).astype(int)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
-    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     rows = folds.inner_train[0], folds.inner_test[0], folds.inner_landmarks[0]
     ours, failed = fold_accuracies(jnp.asarray(x.T), signs, *rows, jnp.asarray(EXTREMES, jnp.float32))
     assert not np.asarray(failed).any()
@@ -143,7 +143,7 @@ def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
     x, message = ring(rng, 300)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
-    ours = search_layers(jnp.asarray(x.T)[None], jnp.asarray(2 * message - 1, jnp.float32), folds, draws)
+    ours = search_layers(jnp.asarray(x.T)[None], jnp.asarray(2 * message[None] - 1, jnp.float32), folds, draws)
     theirs = [search_task(Task(partial(kernel_pipeline, s), NAMES, x.astype(float), message))[0] for s in range(2)]
     assert float(ours.accuracy.mean()) == pytest.approx(np.mean(theirs), abs=0.03)
     assert int(ours.unconverged[0]) == 0
@@ -180,7 +180,7 @@ def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
     x, message = ring(rng, 200)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
-    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     searched = search_layers(jnp.asarray(x.T)[None], signs, folds, draws)
     kept = search_layers(jnp.asarray(x.T)[None], signs, folds, draws, searched.chosen)
     np.testing.assert_allclose(kept.accuracy, searched.accuracy, atol=1e-6)

@@ -125,7 +125,7 @@ def test_many_fits_at_once_equal_one_by_one(layer, message):
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     c = jnp.asarray(hyperparameter_draws(*C), jnp.float32)
     layers = jnp.stack([jnp.asarray(x.T) for x in (layer, layer[:, ::-1], layer * [1, 0, 1])])
-    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     together = search_layers(layers, signs, folds, c)
     kept = search_layers(layers, signs, folds, c, together.chosen)
     for b in range(3):
@@ -138,7 +138,7 @@ def test_many_fits_at_once_equal_one_by_one(layer, message):
 def test_backends_choose_the_same_c_and_agree_in_every_fold(layer, message):
     c = hyperparameter_draws(*C)
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
-    signs = jnp.asarray(2 * message - 1, jnp.float32)
+    signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     search = search_layers(jnp.asarray(layer.T)[None], signs, folds, jnp.asarray(c, jnp.float32))
     for k, (rows, held_out) in enumerate(outer_splitter().split(layer, message)):
         theirs = random_search(linear_pipeline(), C).fit(layer[rows], message[rows])

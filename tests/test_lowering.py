@@ -17,12 +17,17 @@ import pytest
 from jax import export
 
 import jaxflow
+from jaxflow.flows import Flows
+from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import layer_bits
 from jaxflow.information.ranks import ranking
-from jaxflow.networks import MLP, initial_params
+from jaxflow.measurements import Study
+from jaxflow.messages import Message
+from jaxflow.networks import MLP
+from jaxflow.outputs import PAPER, measure_names
 from jaxflow.running.config import strategy_grid
-from jaxflow.sweeps import Interventions
+from jaxflow.sweeps import Interventions, Stack
 from jaxflow.training import Training
 
 NETWORKS, NODES, DEPTH = 500, 24, 21  # a run of equal layers, and more subsets than any device takes at once
@@ -30,8 +35,9 @@ SAMPLES = 211  # of no other test, which might have traced these shapes with a C
 MESSAGE = np.arange(SAMPLES) % 2
 NETWORK = MLP((NODES,) * (DEPTH - 1) + (2,))
 LISTED = MLP((6,) * (DEPTH - 1) + (2,))  # all subsets of its hidden layers are listed
-SEEN = {"network": NETWORK, "layer_bits": layer_bits}
-SHOWN = {"network": LISTED, "layer_bits": layer_bits, "first_layer": 0}
+GAUSSIAN = ESTIMATORS["gaussian"]
+COUNTED = measure_names(PAPER)[2:]
+STUDY = Study(NETWORK, PAPER, GAUSSIAN)
 STRATEGIES = strategy_grid(nodes=(1,), edges=(1,), paths=(1,))
 
 
@@ -53,7 +59,7 @@ def shapes(tree: Any) -> Any:
 
 def params(network: MLP = NETWORK) -> Any:
     x = jnp.zeros((1, NODES))
-    many = jax.vmap(partial(initial_params, network=network, x=x))
+    many = jax.vmap(partial(network.init, x=x))
     return jax.eval_shape(many, jax.random.split(jax.random.key(0), NETWORKS))
 
 
@@ -63,28 +69,44 @@ MESSAGES, VALUES = integers(2, SAMPLES), floats(2, SAMPLES)
 
 def of_svm(hyperparameters: int, nodes: int) -> tuple:
     folds = shapes(nested_folds(MESSAGE))
-    return floats(NETWORKS, nodes, SAMPLES), floats(SAMPLES), folds, floats(25, hyperparameters)
+    return floats(NETWORKS, nodes, SAMPLES), floats(1, SAMPLES), folds, floats(25, hyperparameters)
 
 
 def of_quadratic() -> tuple:
     among = shapes(ranking(np.ones((10, SAMPLES), bool)))
-    return LAYERS, floats(10, 1, SAMPLES), among, integers(10, 64), jax.ShapeDtypeStruct((2**NODES, NODES), bool)
+    return LAYERS, (integers(10, 1, SAMPLES),), among, integers(10, 64), jax.ShapeDtypeStruct((2**NODES, NODES), bool)
 
 
-def of_sweep() -> tuple:
-    items = params(), LAYERS, integers(NETWORKS, 6, DEPTH, NODES, NODES)
-    return items, Interventions(integers(6), integers(6), floats(6), integers(6, 3)), MESSAGES
+def of_sweep(ranked: bool = True) -> Stack:
+    ranks = integers(NETWORKS, 6, DEPTH, NODES, NODES) if ranked else None
+    return Stack(params(), LAYERS, ranks, X, about())
 
 
-def of_edges() -> tuple:
-    layers = range(DEPTH - 1)
-    nodes, weights = floats(NETWORKS, 2, NODES), floats(NETWORKS, NODES, NODES)
-    return dict.fromkeys(layers, nodes), dict.fromkeys(layers, weights)
+def of_interventions() -> Interventions:
+    return Interventions(integers(6), integers(6), floats(6), integers(6, 3))
 
 
-def of_strategies() -> tuple:
+def about(*permutations: int) -> dict[str, Message]:
+    return {name: Message(integers(*permutations, SAMPLES)) for name in "yz"}
+
+
+def of_nodes() -> dict[str, dict[int, jax.ShapeDtypeStruct]]:
     widths = enumerate((NODES, *NETWORK.widths))
-    return keys(NETWORKS), params(), {layer: floats(NETWORKS, 2, width) for layer, width in widths}
+    flows = {layer: floats(NETWORKS, width) for layer, width in widths}
+    return dict.fromkeys("yz", flows)
+
+
+def of_message(count: int, classes: int) -> Message:
+    return Message(integers(count, SAMPLES), None, classes)
+
+
+def of_messages() -> dict[str, Message]:
+    """Two classes, three within strata, and numbers."""
+    return {
+        "z": of_message(3, 2),
+        "k": Message(integers(3, SAMPLES), integers(SAMPLES), 3, 2),
+        "c": Message(floats(3, SAMPLES, 1), floats(SAMPLES, 1), 0),
+    }
 
 
 class Entry(NamedTuple):
@@ -96,26 +118,39 @@ class Entry(NamedTuple):
 
 
 ENTRIES = {
-    "training.train_many": Entry(
-        5, lambda: (keys(), integers(NETWORKS), X, Y), {"network": NETWORK, "config": Training(epochs=3)}
+    "batching._compiled_map": Entry(1, lambda: ((params(),),), {"function": partial(jax.tree.map, jnp.sum)}),
+    "training.train_numbers": Entry(
+        5, lambda: (keys(), integers(NETWORKS), X, Y), {"network": NETWORK, "training": Training(epochs=3)}
     ),
-    "measurements._shown": Entry(16, lambda: (params(LISTED), X, integers(21, 2, SAMPLES)), SHOWN),
-    "measurements._edge_flows": Entry(0, of_edges),
-    "measurements._node_flows": Entry(2, lambda: (floats(21, NETWORKS, 2, 2**10),)),
-    "measurements._permuted": Entry(0, lambda: (keys(), MESSAGES, MESSAGES)),
-    "sweeps._pruned": Entry(6, of_sweep, SEEN),
-    "sweeps._removed": Entry(8, lambda: ((params(), LAYERS), integers(6, 3), MESSAGES), SEEN),
-    "sweeps.strategy_ranks": Entry(5, of_strategies, {"strategies": STRATEGIES, "samples": SAMPLES, "first_layer": 0}),
-    "outputs.outputs_of": Entry(1, lambda: (floats(NETWORKS, 2), floats(NETWORKS, 5), MESSAGES)),
-    "outputs.decision_measures": Entry(1, lambda: (floats(SAMPLES, 2), MESSAGES)),
-    "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20}),
+    "measurements._shown": Entry(16, lambda: (params(LISTED), X, about(21)), {"study": Study(LISTED, PAPER, GAUSSIAN)}),
+    "measurements._edge_flows": Entry(0, lambda: (params(), of_nodes()), {"study": STUDY}),
+    "measurements._stack_flows": Entry(2, lambda: (floats(21, NETWORKS, 2**10),), {"nodes": 10}),
+    "study._permuted_orders": Entry(0, lambda: (keys(), integers(2, SAMPLES))),
+    "measurements.stack_outputs": Entry(
+        2,
+        lambda: (dict.fromkeys("yz", floats(NETWORKS)), dict.fromkeys(COUNTED, floats(NETWORKS)), about()),
+        {"roles": PAPER},
+    ),
+    "sweeps._pruned": Entry(8, lambda: (of_sweep(), of_interventions()), {"study": STUDY}),
+    "sweeps._removed": Entry(8, lambda: (of_sweep(ranked=False), integers(6, 3)), {"study": STUDY}),
+    "sweeps.strategy_ranks": Entry(
+        5,
+        lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)),
+        {"study": STUDY, "strategies": STRATEGIES},
+    ),
+    "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20, "rows": 2**30}),
     "information.search._all_layers": Entry(
-        7, lambda: (LAYERS, floats(NETWORKS, 2, SAMPLES), keys()), {"beam": 4, "restarts": 2, "depth": 6}
+        7, lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES)), keys()), {"beam": 4, "restarts": 2, "depth": 6}
     ),
-    "information.gaussian._all_gaussian": Entry(13, lambda: (VALUES, floats(1, SAMPLES, NODES))),
-    "information.gaussian._all_layers": Entry(14, lambda: (LAYERS, floats(3, 2, SAMPLES))),
-    "information.exact._all_flows": Entry(17, lambda: (floats(1, 2, SAMPLES), floats(NETWORKS, 1, SAMPLES, NODES))),
-    "information.quadratic.all_held_out": Entry(5, of_quadratic, {"bound": "fano"}),
+    "information.gaussian.about_layers": Entry(30, lambda: (of_message(1, 2), floats(1, SAMPLES, NODES))),
+    "information.gaussian._all_layers": Entry(70, lambda: (LAYERS, of_messages()), {"layer_bits": layer_bits}),
+    "information.copula._within_strata": Entry(
+        9, lambda: (floats(NETWORKS, SAMPLES, NODES), integers(SAMPLES)), {"strata": 3}
+    ),
+    "information.exact._all_flows": Entry(
+        30, lambda: (Message(integers(1, 2, SAMPLES)), floats(NETWORKS, 1, SAMPLES, NODES))
+    ),
+    "information.quadratic.all_held_out": Entry(5, of_quadratic, {"classes": (2,), "bound": "fano"}),
     "information.linear.search_layers": Entry(4, partial(of_svm, 1, NODES)),
     "information.nystrom.search_layers": Entry(13, partial(of_svm, 2, 6)),
     "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),

@@ -5,16 +5,16 @@ import itertools
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
-from fake_runs import CONFIG, DATA, Fake, contents
+from fake_runs import CONFIG, Fake, contents, plan_of
 
 from jaxflow import InputError
 from jaxflow.reproduction import reproduce
 from jaxflow.running import experiment
-from jaxflow.running.hosts import Hosts
 from jaxflow.running.manifest import FIELDS, fault, planned_chunks
-from jaxflow.running.progress import silent
+from jaxflow.running.plan import identity_of
 from jaxflow.running.results import Results, open_results
 from jaxflow.running.summary import summary
 
@@ -61,7 +61,7 @@ JUNK = (
 )
 TYPES = {"experiment": str, "seeds": int, "identity": dict, "chunks": list, "finished": bool, "versions": dict,
          "seconds": dict, "run": str, "pending": list, "assembled": int, "device": str, "files": dict,
-         "clearing": bool}  # fmt: skip
+         "clearing": bool, "label": str, "attributes": list, "searched": list}  # fmt: skip
 
 
 @pytest.fixture
@@ -77,22 +77,25 @@ def out(tmp_path, fake):
 
 
 def identity():
-    own = {**CONFIG.as_json(), "data": DATA.fingerprint()}
-    return {name: value for name, value in own.items() if name != "seeds"}
+    return identity_of(plan_of(CONFIG, Path()))
+
+
+def opened(out, config):
+    return experiment._opened(plan_of(config, out), config)
 
 
 def resume(out):
-    with experiment._opened(out, CONFIG, identity(), False, Hosts(), silent):
+    with opened(out, CONFIG):
         pass
 
 
 def extend(out):
-    with experiment._opened(out, dataclasses.replace(CONFIG, seeds=7), identity(), False, Hosts(), silent):
+    with opened(out, dataclasses.replace(CONFIG, seeds=7)):
         pass
 
 
 def go_back(out):
-    with experiment._opened(out, dataclasses.replace(CONFIG, seeds=1), identity(), False, Hosts(), silent):
+    with opened(out, dataclasses.replace(CONFIG, seeds=1)):
         pass
 
 
@@ -206,8 +209,9 @@ def interrupt(fake, out, monkeypatch, chunks, **changes):
     """A larger run that is ended after some of its chunks."""
     run_chunks, write = fake._run_chunks, experiment.Results.write_manifest
 
-    def some(inputs, results, manifest, *others):
-        run_chunks(inputs, results, {**manifest, "pending": [manifest["pending"][index] for index in chunks]}, *others)
+    def some(inputs, plan, results, manifest, devices):
+        pending = [manifest["pending"][index] for index in chunks]
+        run_chunks(inputs, plan, results, {**manifest, "pending": pending}, devices)
         write(results, manifest)
         raise KeyboardInterrupt
 

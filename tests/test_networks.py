@@ -6,13 +6,14 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import networks
-from jaxflow.networks import MLP, REPEATED, folded, forward, kernels, tail_network, tail_params, unfolded
+from jaxflow import InputError, mlp
+from jaxflow.networks import MLP
+from jaxflow.networks.layouts import WIDE, folded, unfolded
+from jaxflow.networks.perceptron import REPEATED
 
-initial_folded, initial_params = (
-    jax.jit(function, static_argnums=1) for function in (networks.initial_folded, networks.initial_params)
-)  # operation by operation they compile forty programs for every network
-compiled_forward = jax.jit(forward, static_argnums=0)
+# operation by operation they compile forty programs for every network
+initial_params = jax.jit(lambda key, network, x: network.init(key, x), static_argnums=1)
+forward = jax.jit(lambda network, params, x: network.activations(params, x), static_argnums=0)
 
 DEEP = MLP((4, *(5,) * 36, 3, 2), categories=(7,), linear=(20,))
 
@@ -23,7 +24,7 @@ def test_forward_equals_numpy(rng, samples):
     x = jnp.asarray(rng.normal(size=(samples, 5)).astype(np.float32))
     network = MLP((4, 3, 2))
     params = initial_params(jax.random.key(1), network, x)
-    for ours, theirs in zip(compiled_forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
+    for ours, theirs in zip(forward(network, params, x), oracles.forward(params, np.asarray(x)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -66,16 +67,16 @@ def test_a_linear_layer_passes_negative_values_unchanged(rng):
 
 
 @pytest.mark.parametrize("linear", [(), (1,), (2,)])
-@pytest.mark.parametrize("start", [0, 1, 2])
-def test_tail_continues_from_a_layers_activations(rng, start, linear):
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_resuming_continues_from_a_layers_activations(rng, layer, linear):
     network = MLP((4, 3, 2), categories=(7,), linear=linear)
     x = jnp.asarray(np.column_stack([rng.integers(0, 7, 20), rng.normal(size=(20, 2))]).astype(np.float32))
     params = initial_params(jax.random.key(2), network, x)
-    whole = forward(network, params, x)
-    tail = forward(tail_network(network, start), tail_params(params, start), whole[start])
-    for ours, theirs in zip(tail, whole[start:], strict=True):
+    whole = network.activations(params, x)
+    for ours, theirs in zip(
+        network.resume(params, x, network.start(params, x, layer), layer), whole[layer:], strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
-    assert [k.shape for k in kernels(tail_params(params, start))] == [(3, 4), (4, 3), (3, 2)][start:]
 
 
 def deep_input(rng):
@@ -92,7 +93,7 @@ def test_equal_layers_run_together():
 def test_a_deep_network_equals_numpy(rng):
     x = deep_input(rng)
     params = initial_params(jax.random.key(4), DEEP, x)
-    ours = compiled_forward(DEEP, params, x)
+    ours = forward(DEEP, params, x)
     layers = {name: leaves for name, leaves in params.items() if name.startswith("layer_")}
     for layer, (mine, theirs) in enumerate(
         zip(ours, oracles.forward(layers, np.asarray(ours[0]), DEEP.linear), strict=True)
@@ -105,13 +106,40 @@ def test_unfolding_undoes_folding(rng):
     x = deep_input(rng)
     params = initial_params(jax.random.key(4), DEEP, x)
     assert set(params) == {"embedding_0", *(f"layer_{layer}" for layer in range(39))}
-    together = folded(DEEP, params)
-    jax.tree.map(np.testing.assert_array_equal, together, initial_folded(jax.random.key(4), DEEP, x))
+    together = folded(params, DEEP.runs(3))
     jax.tree.map(np.testing.assert_array_equal, unfolded(together), params)
     assert together["layer_2"]["kernel"].shape == (17, 5, 5)
     for layer, kernel in enumerate(together["layer_20"]["kernel"]):
         np.testing.assert_array_equal(kernel, params[f"layer_{20 + layer}"]["kernel"])
-    run = np.stack(kernels(params)[2:19])
+    run = np.stack(DEEP.weights(params)[2:19])
     assert len(np.unique(run)) == run.size
     assert abs(run).max() <= 5**-0.5
     assert np.std(run) == pytest.approx(5**-0.5 / 3**0.5, rel=0.15)
+
+
+def test_packing_is_undone_and_changes_no_activation(rng):
+    """Runs of equal layers, embeddings, and a wide layer, which is transposed."""
+    network = MLP((40, 40, *(5,) * REPEATED, 5, 2), categories=(7,))
+    x = deep_input(rng)
+    params = initial_params(jax.random.key(4), network, x)
+    packed = network.packed(params)
+    assert packed["layer_1"]["kernel"].size >= WIDE
+    np.testing.assert_array_equal(packed["layer_1"]["kernel"], params["layer_1"]["kernel"].T)
+    jax.tree.map(np.testing.assert_array_equal, network.unpacked(packed), params)
+    together = jax.jit(network.packed_activations)(packed, x)
+    jax.tree.map(np.testing.assert_array_equal, together, forward(network, params, x))
+
+
+def test_equal_arguments_make_equal_networks():
+    """Whatever kind of integers and sequences they are; a function compiled for one is not traced for the other."""
+    a, b = mlp((4, 3)), mlp([np.int64(4), 3], outputs=2, categories=np.array([], int), linear=())
+    assert a == b
+    assert hash(a) == hash(b)
+    assert a != mlp((4, 3), outputs=3)
+    assert mlp((), outputs=5).widths == (5,)
+
+
+@pytest.mark.parametrize("bad", [{"hidden": (0,)}, {"hidden": (1.5,)}, {"hidden": (3,), "outputs": 0}])
+def test_senseless_widths_are_refused(bad):
+    with pytest.raises(InputError):
+        mlp(**bad)

@@ -1,15 +1,30 @@
-"""Held-out thresholds on the logits against trying them all; one program gives what the estimator on arrays gives."""
+"""What logits show: thresholds against trying them all, gaps against fairlearn, any classes and attributes."""
 
-from functools import partial
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
+from given_logits import IDENTITY, one_by_one, outputs_of_logits
 
+from jaxflow import InputError
+from jaxflow.analysis import measure_outputs
 from jaxflow.information import gaussian
-from jaxflow.information.gaussian import layer_bits
-from jaxflow.outputs import THRESHOLDS, measure_outputs, threshold_accuracies, traced_outputs
+from jaxflow.messages import Message, as_message, read_out
+from jaxflow.outputs import PAPER, THRESHOLDS, Roles, counted_measures, measure_names, threshold_measures
+
+
+def threshold_fractions(score, *messages):
+    """Of every message the fraction told by the best held-out threshold on the difference of two logits."""
+    logits = jnp.stack([jnp.zeros(len(score)), jnp.asarray(score, jnp.float32)], axis=1)
+    names = [f"m{k}" for k in range(len(messages))]
+    own = {name: as_message(np.asarray(message)) for name, message in zip(names, messages, strict=True)}
+    if len(own) == 1:
+        own["m1"] = own["m0"]
+    measured = threshold_measures(logits, own, Roles("m0", tuple(own)[1:]))
+    return [float(value) for value in measured.values()][: len(messages)]
 
 
 def rules(score, message, candidates):
@@ -19,11 +34,11 @@ def rules(score, message, candidates):
             yield ((score >= threshold) == direction) == (message == 1)
 
 
-def held_out(score, message, candidates):
-    """Every rule tried on the rows with even numbers and counted on the odd ones, and the other way round."""
-    right = np.array(list(rules(score, message, candidates)))
+def halves_of(right):
+    """The best rule on the rows with even numbers counted on the odd ones, and the other way round, as a fraction."""
+    right = np.array(right)
     best = [right[:, half::2].sum(axis=1).argmax() for half in (0, 1)]
-    return (right[best[0], 1::2].sum() + right[best[1], 0::2].sum()) / len(score)
+    return (right[best[0], 1::2].sum() + right[best[1], 0::2].sum()) / right.shape[1]
 
 
 @pytest.mark.parametrize("rows", [600, 601])
@@ -32,57 +47,219 @@ def test_thresholds_are_those_of_trying_all(rng, rows):
     messages = rng.integers(0, 2, (2, rows)).astype(np.int32)
     score = np.clip(rng.integers(0, 200, rows) + 40 * messages[0] - 30 * messages[1], 0, 256)
     score[:2] = 0, 256
-    accuracies = threshold_accuracies(jnp.asarray(score, jnp.float32), jnp.asarray(messages))
-    for ours, message in zip(accuracies, messages, strict=True):
-        assert float(ours) == pytest.approx(held_out(np.minimum(score, 255), message, range(THRESHOLDS)), abs=1e-6)
+    for ours, message in zip(threshold_fractions(score, *messages), messages, strict=True):
+        theirs = halves_of(list(rules(np.minimum(score, 255), message, range(THRESHOLDS))))
+        assert ours == pytest.approx(theirs, abs=1e-6)
 
 
 def test_steps_cost_no_more_than_the_rows_of_one(rng):
     """Every row twice, so that both halves are the same: at most the best of all thresholds, and hardly less."""
     message = rng.integers(0, 2, 1000)
     score = rng.standard_t(3, 1000) + message
-    doubled = threshold_accuracies(
-        jnp.asarray(np.repeat(score, 2), jnp.float32), jnp.asarray(np.repeat(message, 2)[None], jnp.int32)
-    )
+    (doubled,) = threshold_fractions(np.repeat(score, 2), np.repeat(message, 2))
     best = max(np.mean(right) for right in rules(score, message, np.append(score, np.inf)))
     fullest = np.histogram(score, THRESHOLDS)[0].max() / 1000
-    assert best - fullest <= float(doubled[0]) <= best + 1e-6
+    assert best - fullest <= doubled <= best + 1e-6
 
 
 def test_a_choice_does_not_flatter(rng):
     """Messages that the score cannot know: on average chance, while the same choice judged on its own rows is above."""
     messages = rng.integers(0, 2, (300, 200))
     score = rng.normal(size=200)
-    run = jax.jit(lambda message: threshold_accuracies(jnp.asarray(score, jnp.float32), message[None])[0])
-    ours = np.array([run(jnp.asarray(message, jnp.int32)) for message in messages])
+    logits = jnp.stack([jnp.zeros(200), jnp.asarray(score, jnp.float32)], axis=1)
+
+    @jax.jit
+    def told(values):
+        both = {"y": Message(values), "z": Message(values)}
+        return threshold_measures(logits, both, PAPER)["threshold_accuracy"]
+
+    ours = np.array([told(jnp.asarray(message, jnp.int32)) for message in messages])
     flattered = [max(np.mean(right) for right in rules(score, message, score)) for message in messages]
     assert abs(ours.mean() - 0.5) < 4 * 0.5 / np.sqrt(300 * 200)
     assert np.mean(flattered) > 0.53
 
 
 def test_a_constant_score_tells_the_larger_class(rng):
-    message = (rng.random((1, 500)) < 0.3).astype(np.int32)
-    accuracy = threshold_accuracies(jnp.full(500, 7.0), jnp.asarray(message))
-    assert float(accuracy[0]) == pytest.approx(1 - message.mean(), abs=1e-6)
+    message = (rng.random(500) < 0.3).astype(np.int32)
+    (accuracy,) = threshold_fractions(np.full(500, 7.0), message)
+    assert accuracy == pytest.approx(1 - message.mean(), abs=1e-6)
 
 
 def test_information_accuracy_is_no_accuracy(rng):
     """Classes three deviations apart: no decision attains the accuracy that I(Y; Ŷ) stands for."""
     y = rng.integers(0, 2, 20_000).astype(np.int32)
     score = rng.normal(size=len(y)) + 3 * y
-    logits = jnp.asarray(np.stack([-score, score], 1), jnp.float32)
-    measured = measure_outputs(logits, jnp.asarray(y), jnp.asarray(y), gaussian)
+    measured = outputs_of_logits(np.stack([-score, score], 1), {"y": y, "z": y})
     bayes = 93.319  # Φ(1.5)
-    assert float(measured.threshold_accuracy) == pytest.approx(bayes, abs=1)
-    assert float(measured.accuracy) > bayes + 1
+    assert float(measured["threshold_accuracy"]) == pytest.approx(bayes, abs=1)
+    assert float(measured["accuracy"]) > bayes + 1
 
 
-def test_one_program_gives_what_arrays_give(rng):
-    y, z = messages = rng.integers(0, 2, (2, 400)).astype(np.int32)
-    logits = (rng.normal(size=(3, 400, 2)) + np.stack([-y, y + z], 1)).astype(np.float32)
-    traced = jax.vmap(partial(traced_outputs, messages=jnp.asarray(messages), layer_bits=layer_bits))(
-        jnp.asarray(logits)
-    )
-    by_arrays = measure_outputs(jnp.asarray(logits), jnp.asarray(y), jnp.asarray(z), gaussian)
-    for ours, theirs in zip(traced, by_arrays, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+def test_one_program_gives_what_networks_alone_give(rng):
+    y, z = rng.integers(0, 2, (2, 400)).astype(np.int32)
+    logits = jnp.asarray(rng.normal(size=(3, 400, 2)) + np.stack([-y, y + z], 1), jnp.float32)
+    messages = {"y": as_message(y), "z": as_message(z)}
+    together = jax.jit(jax.vmap(lambda own: measure_outputs(IDENTITY, jnp.eye(2), own, messages)))(logits)
+    for number, own in enumerate(logits):
+        for name, value in one_by_one(own, {"y": y, "z": z}).items():
+            assert together[name][number] == pytest.approx(float(value), abs=1e-4)
+
+
+# More classes
+
+
+def three_classes(rng, rows=900, groups=3):
+    """Logits of three classes, the label, an attribute that has left a trace in them, and one that has not."""
+    y, group, other = rng.integers(0, 3, rows), rng.integers(0, groups, rows), rng.integers(0, 2, rows)
+    logits = rng.normal(size=(rows, 3)) + 2 * np.eye(3)[y] + 0.7 * (group == 1)[:, None] * np.array([0, 1, -1])
+    return logits.astype(np.float32), {"y": y, "group": group, "other": other}
+
+
+def test_measures_of_three_logits_and_two_attributes(rng):
+    """Information about each message by itself, decisions by counting; every measure has its name."""
+    logits, messages = three_classes(rng)
+    measured = outputs_of_logits(logits, messages)
+    roles = Roles("y", ("group", "other"))
+    assert set(measured) == set(measure_names(roles))
+    for measure, name in (("accuracy", "y"), ("bias_group", "group"), ("bias_other", "other")):
+        bits = gaussian(messages[name], logits)[-1]
+        assert measured[measure] == pytest.approx(100 * float(read_out(bits, as_message(messages[name]))), abs=1e-3)
+    decided = logits.argmax(axis=1)
+    assert measured["argmax_accuracy"] == pytest.approx(100 * np.mean(decided == messages["y"]), abs=1e-3)
+    for name in roles.attributes:
+        alone = outputs_of_logits(logits, {"y": messages["y"], name: messages[name]})
+        for measure in ("bias", "parity_gap", "odds_gap", "threshold_bias"):
+            assert measured[f"{measure}_{name}"] == pytest.approx(float(alone[measure]), abs=1e-4)
+
+
+def rate_gaps(decided, group, rows):
+    """Largest difference between two groups' rates of every decision among some of the rows."""
+    rates = [[np.mean(decided[rows & (group == g)] == d) for g in np.unique(group[rows])] for d in np.unique(decided)]
+    return max(max(own) - min(own) for own in rates)
+
+
+def test_gaps_of_three_decisions_are_the_largest_over_decisions_and_labels(rng):
+    logits, messages = three_classes(rng)
+    decided, group, y = logits.argmax(axis=1), messages["group"], messages["y"]
+    measured = outputs_of_logits(logits, messages)
+    assert measured["parity_gap_group"] == pytest.approx(100 * rate_gaps(decided, group, y >= 0), abs=1e-3)
+    largest = max(rate_gaps(decided, group, y == own) for own in range(3))
+    assert measured["odds_gap_group"] == pytest.approx(100 * largest, abs=1e-3)
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_gaps_are_fairlearns(rng, groups):
+    """Two decisions; between two groups the parity gap has a sign, its amount is fairlearn's."""
+    metrics = pytest.importorskip("fairlearn.metrics")
+    y, z = rng.integers(0, 2, 700), rng.integers(0, groups, 700)
+    for slope in (-1.0, 1.0):
+        logits = rng.normal(size=(700, 2)) + np.outer(y + slope * (z == 1), [-1, 1])
+        measured, decided = outputs_of_logits(logits, {"y": y, "z": z}), logits.astype(np.float32).argmax(axis=1)
+        parity = 100 * metrics.demographic_parity_difference(y, decided, sensitive_features=z)
+        odds = 100 * metrics.equalized_odds_difference(y, decided, sensitive_features=z)
+        signed = np.sign(slope) if groups == 2 else 1
+        assert measured["parity_gap"] == pytest.approx(signed * parity, abs=1e-3)
+        assert measured["odds_gap"] == pytest.approx(odds, abs=1e-3)
+
+
+def test_a_group_without_rows_of_a_label_adds_no_gap(rng):
+    """Fairlearn's rates would have no meaning there; the other groups' gap stands."""
+    logits, messages = three_classes(rng)
+    y, group = messages["y"], messages["group"].copy()
+    group[(y == 0) & (group == 2)] = 0
+    measured = outputs_of_logits(logits, {"y": y, "z": group})
+    largest = max(rate_gaps(logits.argmax(axis=1), group, y == own) for own in range(3))
+    assert measured["odds_gap"] == pytest.approx(100 * largest, abs=1e-3)
+
+
+def class_rules(scores, classes, message):
+    """Rows told right by one class below a threshold and one at and above, for every score, in order of ties."""
+    for score in scores:
+        for threshold, below, above in itertools.product(range(THRESHOLDS), range(classes), range(classes)):
+            yield np.where(score < threshold, below, above) == message
+
+
+def test_thresholds_about_more_classes_are_those_of_trying_all(rng):
+    """A message of three classes told from whole scores, each a step of its own: two of the classes at a time."""
+    message = rng.integers(0, 3, 201)
+    score = np.clip(rng.integers(0, 120, 201) + 60 * message, 0, 256)
+    score[:2] = 0, 256
+    ours = threshold_fractions(score, message)
+    theirs = halves_of(list(class_rules([np.minimum(score, 255)], 3, message)))
+    assert ours == [pytest.approx(theirs, abs=1e-6)]
+
+
+def test_thresholds_on_three_logits_take_the_best_of_them(rng):
+    """A logit that knows the attribute, among two that know nothing: as good as the threshold on it alone."""
+    z = rng.integers(0, 2, 4000)
+    logits = 0.01 * rng.normal(size=(4000, 3))
+    logits[:, 2] += 3 * z + rng.normal(size=4000)
+    found = outputs_of_logits(logits, {"y": rng.integers(0, 3, 4000), "z": z})["threshold_bias"]
+    assert float(found) == pytest.approx(93.319, abs=1.5)  # Φ(1.5)
+
+
+def test_many_classes_together_are_counted_one_by_one(rng):
+    """Histograms of all cells would be too large; the numbers are those of each attribute alone."""
+    y, one, two = rng.integers(0, 10, (3, 800))
+    logits = rng.normal(size=(800, 10)) + np.eye(10)[y] + 0.5 * np.eye(10)[one]
+    together = outputs_of_logits(logits, {"y": y, "one": one, "two": two})
+    alone = outputs_of_logits(logits, {"y": y, "one": one})
+    assert together["threshold_accuracy"] == pytest.approx(float(alone["threshold_accuracy"]), abs=1e-4)
+    assert together["threshold_bias_one"] == pytest.approx(float(alone["threshold_bias"]), abs=1e-4)
+
+
+# Notions and continuous attributes
+
+
+def test_given_the_label_bias_is_the_information_within_its_classes(rng):
+    """The read-out of Σ_y P(y) I(Z; Ŷ | Y = y); what is counted does not change."""
+    logits, messages = three_classes(rng)
+    y, z = messages["y"], messages["other"]
+    y = (y > 0).astype(int)
+    logits = logits[:, :2] + np.outer(z * y, [0, 1]).astype(np.float32)
+    plain, odds = (one_by_one(logits, {"y": y, "z": z}, given=given) for given in (None, y))
+    bits = sum(np.mean(y == k) * oracles.gaussian_bits(z[y == k], logits[y == k])[-1] for k in (0, 1))
+    expected = 100 * float(read_out(jnp.float32(bits), as_message(z, y)))
+    assert odds["bias"] == pytest.approx(expected, abs=1e-2)
+    assert {name for name in plain if plain[name] != odds[name]} == {"bias"}
+    assert list(plain) == list(measure_names(PAPER))
+
+
+def test_a_continuous_attribute_has_a_share_of_variance_and_no_groups(rng):
+    age = rng.normal(size=900)
+    logits = np.stack([rng.normal(size=900), age + rng.normal(size=900)], axis=1)
+    measured = outputs_of_logits(logits, {"y": rng.integers(0, 2, 900), "age": age})
+    design = np.column_stack([np.ones(900), logits])
+    left = age - design @ np.linalg.lstsq(design, age, rcond=None)[0]
+    assert measured["bias"] == pytest.approx(100 * (1 - left.var() / age.var()), abs=0.01)
+    assert all(np.isnan(measured[name]) for name in ("parity_gap", "odds_gap", "threshold_bias"))
+    assert np.isfinite(measured["argmax_accuracy"])
+
+
+def test_order_and_names_of_messages_change_nothing(rng):
+    """'age' sorts before 'hired', which is the label because it is said to be."""
+    logits, messages = three_classes(rng)
+    renamed = {"age": messages["group"], "hired": messages["y"], "zip": messages["other"]}
+    ours = outputs_of_logits(logits, renamed, label="hired")
+    theirs = outputs_of_logits(logits, messages)
+    names = {"group": "age", "other": "zip"}
+    for measure, value in theirs.items():
+        head, _, tail = measure.rpartition("_")
+        assert ours[f"{head}_{names[tail]}" if tail in names else measure] == pytest.approx(float(value), abs=1e-4)
+
+
+def test_classes_may_be_renumbered(rng):
+    """The groups' numbers mean nothing to measures of three groups."""
+    logits, messages = three_classes(rng)
+    own = {name: as_message(value) for name, value in messages.items()}
+    relabelled = own | {"group": as_message(np.array([2, 0, 1])[messages["group"]])}
+    roles = Roles("y", ("group", "other"))
+    ours, theirs = (counted_measures(jnp.asarray(logits), these, roles) for these in (own, relabelled))
+    for name in ("parity_gap_group", "odds_gap_group", "threshold_bias_group"):
+        assert float(ours[name]) == pytest.approx(float(theirs[name]), abs=1e-6)
+
+
+@pytest.mark.parametrize("messages", [{"y": np.arange(20) % 2}, {"y": np.linspace(0.5, 1, 20), "z": np.arange(20) % 2}])
+def test_a_label_and_an_attribute_are_needed(rng, messages):
+    with pytest.raises(InputError, match="give a label of classes and at least one attribute"):
+        one_by_one(rng.normal(size=(20, 2)), messages)

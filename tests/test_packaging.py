@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -18,8 +20,11 @@ def test_the_package_is_a_command():
         assert process.stdout.startswith("usage: jaxflow ")
 
 
-def test_checkers_read_the_types():
-    assert (importlib.resources.files("jaxflow") / "py.typed").is_file()
+@pytest.mark.parametrize("name", ["py.typed", "reproduction/page.md"])
+def test_what_is_no_python_is_beside_the_code(name):
+    """Checkers read the types, the reproduction its template; hatch packs every file below ``jaxflow``."""
+    assert importlib.resources.files("jaxflow").joinpath(name).is_file()
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["jaxflow"]}
 
 
 def test_pypi_gets_no_links_into_the_repository():

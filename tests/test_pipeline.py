@@ -15,14 +15,16 @@ import pandas as pd
 import pytest
 from splits import half as split_of
 
-from jaxflow import Dataset, InputError, Split, edge_flows, measurements, node_flows, pipeline, sweeps
+from jaxflow import Dataset, InputError, Split, edge_flows, measurements, node_flows, pipeline, sweeps, training
 from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
-from jaxflow.networks import MLP, forward
+from jaxflow.information.search import search_flows
+from jaxflow.networks import MLP
 from jaxflow.pipeline import Config, preset, strategy_grid
-from jaxflow.running import experiment
+from jaxflow.running import chunk
 from jaxflow.running import results as results_module
-from jaxflow.training import Training, train_many
+from jaxflow.running.summary import summary
+from jaxflow.training import Training
 
 OF_CHUNKS = ("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence")
 TABLES = (*OF_CHUNKS, "correlations", "predictors")
@@ -107,7 +109,7 @@ def test_tables_agree_with_one_another_and_with_the_networks(finished):
     edges = finished.table("edge_flows")
     for number in (0, 4):
         own = jax.tree.map(lambda leaf, k=number: jnp.asarray(leaf[k]), params)
-        for layer, activations in enumerate(forward(network, own, jnp.asarray(data.x))):
+        for layer, activations in enumerate(network.activations(own, jnp.asarray(data.x))):
             for message, values in (("y", data.messages["y"]), ("z", data.messages["z"])):
                 bits = gaussian(values, activations)
                 rows = rows_of(information, number, layer, message)
@@ -192,7 +194,7 @@ def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
     own = jax.tree.map(lambda leaf: jnp.asarray(leaf[2]), finished.params())
     rng = np.random.default_rng(1)
     permuted = np.stack([rng.permutation(data.messages["y"]) for _ in range(200)])
-    for layer, activations in enumerate(forward(MLP((3, 2)), own, jnp.asarray(data.x))):
+    for layer, activations in enumerate(MLP((3, 2)).activations(own, jnp.asarray(data.x))):
         floor = rows_of(table, 2, layer, "y")["null95"]
         assert np.ptp(floor) == 0
         assert floor.iloc[0] == pytest.approx(
@@ -224,7 +226,7 @@ def test_uneven_chunks_share_one_trace(tmp_path):
     edges share.
     """
     functions = (
-        train_many,
+        training.train_numbers,
         measurements._shown,
         sweeps._pruned,
         sweeps.strategy_ranks,
@@ -303,7 +305,7 @@ def test_a_failing_disk_leaves_whole_files_and_a_run_to_resume(finished, tmp_pat
 
 @pytest.mark.usefixtures("plain_figures")
 def test_finished_chunks_are_not_computed_again(finished, monkeypatch):
-    monkeypatch.setattr(experiment, "train_many", None)
+    monkeypatch.setattr(chunk, "train_many", None)
     again = pipeline.run(CONFIG, own_dataset(), out=finished.path)
     assert tables(again.path) == tables(finished.path)
 
@@ -447,9 +449,25 @@ def test_more_nodes_than_there_are_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_layer_too_wide_to_list_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"layer 0 has 31 nodes, 2\*\*31 subsets"):
-        pipeline.run(CONFIG, own_dataset(width=31), out=tmp_path / "out")
+@pytest.mark.slow
+@pytest.mark.usefixtures("plain_figures")
+def test_a_layer_too_wide_to_list_is_searched(tmp_path):
+    """The manifest and the report say so; its flows are bounds from below and its witnesses lists of nodes."""
+    told = []
+    results = pipeline.run(
+        changed(seeds=1), own_dataset(width=31), out=tmp_path / "out", report=lambda line, *_: told.append(line)
+    )
+    assert any("are searched" in line for line in told)
+    assert results.manifest["searched"] == [0]
+    assert "Flows of layer 0 are lower bounds, found by Gaussian search" in summary(results)
+    wide = rows_of(results.table("node_flows"), 0, 0, "y")
+    assert len(wide) == 31
+    assert wide["flow"].max() > 0.1
+    assert set(results.table("information")["layer"]) == {1, 2}
+    flow, witness = search_flows(own_dataset(width=31).test.messages["y"], own_dataset(width=31).test.x)
+    np.testing.assert_allclose(wide["flow"], flow, atol=1e-5)
+    lists = ["+".join(map(str, np.flatnonzero(row))) for row in np.asarray(witness)]
+    assert wide["witness"].fillna("").astype(str).tolist() == lists
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from jaxflow import InputError, node_flows
 from jaxflow.information import quadratic
 from jaxflow.information.cross_validation import accuracy_to_information, outer_folds
 from jaxflow.information.ranks import normal_scores, ranking, stable_order
-from jaxflow.measurements import permuted_within
+from jaxflow.measurements import with_permutations
+from jaxflow.messages import as_message
 
 
 @pytest.fixture
@@ -164,7 +165,9 @@ def test_many_layers_and_messages_at_once_equal_one_by_one(layer, message):
 
 def test_permutations_keep_every_folds_classes(message):
     folds = np.stack([np.arange(600) % 5, np.zeros(600, int)])
-    permuted = np.asarray(permuted_within(jax.random.key(0), jnp.asarray(np.stack([message, message])), folds))
+    own = {"y": as_message(message), "z": as_message(message)}
+    moved = with_permutations(jax.random.key(0), own, dict(zip(own, folds, strict=True)))
+    permuted = np.stack([moved["y"].values, moved["z"].values], axis=1)
     np.testing.assert_array_equal(permuted[0], [message, message])
     assert len(np.unique(permuted[:, 1], axis=0)) == 21
     for fold in range(5):

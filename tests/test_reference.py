@@ -7,14 +7,18 @@ import oracles
 import pytest
 
 from jaxflow import load_dataset
-from jaxflow.information.gaussian import estimate
+from jaxflow.information import ESTIMATORS
 from jaxflow.interventions import Strategy
-from jaxflow.measurements import measure_flows, permuted_within
-from jaxflow.networks import MLP, kernels
-from jaxflow.sweeps import measure_interventions, measure_removals, strategy_ranks
+from jaxflow.measurements import measure_flows
+from jaxflow.messages import as_message, unpermuted
+from jaxflow.networks import MLP
+from jaxflow.outputs import PAPER
+from jaxflow.study import Study
+from jaxflow.sweeps import Stack, measure_interventions, measure_removals, strategy_ranks
 from jaxflow.tables import edge_list
 
 NETWORK = MLP((3, 2))
+STUDY = Study(NETWORK, PAPER, ESTIMATORS["gaussian"])
 METRICS = {"biasacc": "bias/acc", "accbias": "acc/bias"}
 CURVES = (
     *("biasacc-node-1", "biasacc-node-2", "biasacc-edge-3", "biasacc-path-1"),
@@ -32,37 +36,25 @@ def params(reference):
 
 @pytest.fixture(scope="module")
 def data(reference):
-    return (
-        jnp.asarray(reference["x"], jnp.float32),
-        jnp.asarray(reference["y"], jnp.int32),
-        jnp.asarray(reference["z"], jnp.int32),
-    )
+    messages = {name: as_message(reference[name].astype(np.int32)) for name in "yz"}
+    return jnp.asarray(reference["x"], jnp.float32), jax.tree.map(jnp.asarray, messages)
 
 
 @pytest.fixture(scope="module")
-def flows(params, data):
-    x, *messages = data
-    permuted = permuted_within(jax.random.key(0), jnp.stack(messages), np.zeros((2, len(x)), int))
-    return measure_flows(params, x, permuted, NETWORK, 0, estimate)
-
-
-def intervene(params, data, flows, ranks, levels, factors):
-    messages = jnp.stack(data[1:])
-    return measure_interventions(
-        params, flows.start, ranks, levels, factors, flows.outputs, messages, NETWORK, estimate
-    )[0]  # fmt: skip
+def measured(params, data):
+    x, messages = data
+    return measure_flows(STUDY, params, x, unpermuted(messages))
 
 
 @pytest.fixture(scope="module")
-def tradeoff(params, data, flows, reference):
+def tradeoff(params, data, measured, reference):
     parts = [name.split("-") for name in CURVES]
     strategies = tuple(Strategy(METRICS[metric], method, int(level)) for metric, method, level in parts)
     keys = jax.random.split(jax.random.key(0), 5)
-    ranks = strategy_ranks(
-        keys, params, {layer: own.node for layer, own in flows.layers.items()}, strategies, len(data[0]), 0
-    )
+    ranks = strategy_ranks(keys, params, measured.flows, STUDY, strategies)
     levels = [s.level for s in strategies]
-    return intervene(params, data, flows, ranks, levels, reference["factors"].tolist()), ranks
+    stack, factors = Stack(params, measured.start, ranks, *data), reference["factors"].tolist()
+    return measure_interventions(STUDY, stack, levels, factors, measured.outputs)[0], ranks
 
 
 def test_our_analysis_half_is_theirs(reference, data_dir):
@@ -74,29 +66,31 @@ def test_our_analysis_half_is_theirs(reference, data_dir):
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("message", ["y", "z"])
-def test_information_and_node_flows(flows, reference, layer, message):
-    index = "yz".index(message)
-    np.testing.assert_allclose(flows.layers[layer].bits[:, index], reference[f"bits_{message}_{layer}"], atol=1e-5)
-    np.testing.assert_allclose(flows.layers[layer].node[:, index], reference[f"flow_{message}_{layer}"], atol=1e-5)
+def test_information_and_node_flows(measured, reference, layer, message):
+    flows = measured.flows
+    np.testing.assert_allclose(flows.bits[message][layer], reference[f"bits_{message}_{layer}"], atol=1e-5)
+    np.testing.assert_allclose(flows.node[message][layer], reference[f"flow_{message}_{layer}"], atol=1e-5)
 
 
-def test_edge_flows(flows, reference):
-    for index, message in enumerate("yz"):
-        ours = np.stack([flows.edge[layer][:, index, i, j] for layer, i, j in reference["edges"]], axis=1)
+def test_edge_flows(measured, reference):
+    for message in "yz":
+        edges = reference["edges"].tolist()
+        ours = np.stack([measured.flows.edge[message][layer][:, i, j] for layer, i, j in edges], axis=1)
         np.testing.assert_allclose(ours, reference[f"edge_flow_{message}"], atol=1e-5)
 
 
-def test_outputs(flows, reference):
-    np.testing.assert_allclose(flows.outputs.accuracy, reference["output_accuracy"], atol=0.01)
-    np.testing.assert_allclose(flows.outputs.bias, reference["output_bias"], atol=0.01)
-    np.testing.assert_allclose(flows.outputs.argmax_accuracy, reference["argmax_accuracy"], atol=0.001)
+def test_outputs(measured, reference):
+    outputs = measured.outputs
+    np.testing.assert_allclose(outputs["accuracy"], reference["output_accuracy"], atol=0.01)
+    np.testing.assert_allclose(outputs["bias"], reference["output_bias"], atol=0.01)
+    np.testing.assert_allclose(outputs["argmax_accuracy"], reference["argmax_accuracy"], atol=0.001)
 
 
-def test_effects_of_single_edges(params, data, flows, reference):
-    edges = edge_list(dict(enumerate(kernels(params))))
-    removed, _ = measure_removals(params, flows.start, edges, jnp.stack(data[1:]), NETWORK, estimate)
-    for message, field in (("y", "accuracy"), ("z", "bias")):
-        effect = getattr(removed, field) - getattr(flows.outputs, field)[:, None]
+def test_effects_of_single_edges(params, data, measured, reference):
+    edges = edge_list(dict(enumerate(jax.vmap(NETWORK.weights)(params))))
+    removed, _ = measure_removals(STUDY, Stack(params, measured.start, None, *data), edges)
+    for message, measure in (("y", "accuracy"), ("z", "bias")):
+        effect = removed[measure] - np.asarray(measured.outputs[measure])[:, None]
         np.testing.assert_allclose(effect, reference[f"effect_{message}"], atol=0.01)
 
 
@@ -112,7 +106,7 @@ def test_tradeoff_curves(tradeoff, params, reference, name):
     singular = _singular(params, ranks[:, k], int(name[-1]), reference)
     assert singular.sum() == (1 if name == "biasacc-node-2" else 0)
     for field in ("accuracy", "bias"):
-        ours, theirs = np.asarray(getattr(outputs, field)[:, k]), reference[f"tradeoff_{name}_{field}"]
+        ours, theirs = np.asarray(outputs[field][:, k]), reference[f"tradeoff_{name}_{field}"]
         np.testing.assert_allclose(ours[~singular], theirs[~singular], atol=0.01)
         np.testing.assert_allclose(ours.mean(axis=0), theirs.mean(axis=0), atol=0.2)
         for network, factor in zip(*np.nonzero(singular), strict=True):
@@ -131,7 +125,7 @@ def _logits(params, network, ranks, level, factor, reference):
             * np.asarray(k[network], float),
             "bias": np.asarray(params[f"layer_{layer}"]["bias"][network], float),
         }
-        for layer, k in enumerate(kernels(params))
+        for layer, k in enumerate(jax.vmap(NETWORK.weights)(params))
     }
     return oracles.forward(pruned, reference["x"])[-1]
 

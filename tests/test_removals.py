@@ -1,5 +1,6 @@
 """Every edge alone removed: the same as pruning it from the whole network, at any depth; deep runs."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -9,12 +10,15 @@ import oracles
 import pytest
 from splits import half as split_of
 
-from jaxflow import Dataset, Split, networks, pipeline, sweeps
-from jaxflow.information.gaussian import estimate, layer_bits
-from jaxflow.networks import MLP, REPEATED, initial_params, kernels
-from jaxflow.outputs import Outputs
+from jaxflow import Dataset, Split, pipeline, sweeps
+from jaxflow.information import ESTIMATORS
+from jaxflow.messages import Message
+from jaxflow.networks import MLP, perceptron
+from jaxflow.networks.perceptron import REPEATED
+from jaxflow.outputs import PAPER, measure_names
 from jaxflow.running.config import Config, strategy_grid
-from jaxflow.sweeps import Interventions, measure_interventions, measure_removals
+from jaxflow.study import Study
+from jaxflow.sweeps import Interventions, Stack, measure_interventions, measure_removals
 from jaxflow.tables import edge_list
 from jaxflow.training import Training
 
@@ -26,15 +30,31 @@ RUN = MLP((5,) * 17 + (2,))  # sixteen equal layers, one run
 TOGETHER = 7  # edges in one call, which does not divide their number
 
 
+def study(network, spec=ESTIMATORS["gaussian"]):
+    """One whose estimator stands on arrays unless it is the package's own."""
+    return Study(network, PAPER, spec)
+
+
+BY_ARRAYS = dataclasses.replace(ESTIMATORS["gaussian"], layer_bits=None)
+
+
 def case(network):
-    """Networks whose signals neither die nor explode on their way, their inputs, y and z."""
+    """Networks whose signals neither die nor explode on their way, what removals begin with, inputs, y and z."""
     rng = np.random.default_rng(1)
     y, z = messages = rng.integers(0, 2, (2, SAMPLES))
-    x = jnp.asarray(rng.normal(size=(NETWORKS, SAMPLES, INPUTS)) + np.column_stack([y, -y, y + z, z]), jnp.float32)
+    x = jnp.asarray(rng.normal(size=(SAMPLES, INPUTS)) + np.column_stack([y, -y, y + z, z]), jnp.float32)
     keys = jax.random.split(jax.random.key(0), NETWORKS)
-    params = jax.jit(jax.vmap(partial(initial_params, network=network, x=x[0])))(keys)
+    params = jax.jit(jax.vmap(partial(network.init, x=x)))(keys)
     scaled = jax.tree.map(lambda w: w * np.float32(2.2 if w.ndim == 3 else 1), jax.device_get(params))
-    return jax.tree.map(jnp.asarray, scaled), x, jnp.asarray(messages)
+    params = jax.tree.map(jnp.asarray, scaled)
+    start = jax.vmap(lambda own: network.start(own, x, 0))(params)
+    about = {name: Message(jnp.asarray(own, jnp.int32)) for name, own in zip("yz", messages, strict=True)}
+    return Stack(params, start, None, x, about), jnp.asarray(messages)
+
+
+def weights_of(network, params):
+    """Weights of the stacked networks by layer."""
+    return dict(enumerate(jax.vmap(network.weights)(params)))
 
 
 def one_of(tree, number):
@@ -74,50 +94,52 @@ def rounding(network, params, x, messages):
     ids=["deep", "uneven", "alone", "run"],
 )
 def test_removals_are_interventions_with_factor_0(network):
-    params, x, messages = case(network)
-    edges = edge_list(dict(enumerate(kernels(params))))
+    stack, messages = case(network)
+    weights = weights_of(network, stack.params)
+    edges = edge_list(weights)
     edges = edges[:: len(edges) // 32 + 1]  # of all layers
-    removed, fits = measure_removals(params, x, edges, messages, network, estimate, width=TOGETHER)
-    width = max(max(kernel.shape[1:]) for kernel in kernels(params))
-    ranks = np.ones((NETWORKS, len(edges), len(kernels(params)), width, width), int)
+    arrays = study(network, BY_ARRAYS)
+    removed, fits = measure_removals(arrays, stack, edges, width=TOGETHER)
+    width = max(max(own.shape[1:]) for own in weights.values())
+    ranks = np.ones((NETWORKS, len(edges), len(weights), width, width), int)
     for row, edge in enumerate(edges):
         ranks[(slice(None), row, *edge)] = 0
-    unpruned = Outputs(*jnp.zeros((len(Outputs._fields), NETWORKS)))
-    pruned, expected = measure_interventions(
-        params, x, jnp.asarray(ranks), [1] * len(edges), [0.0], unpruned, messages, network, estimate
-    )
-    owns = [jax.tree.map(np.asarray, one_of(params, number)) for number in range(NETWORKS)]
+    ranked = stack._replace(ranks=jnp.asarray(ranks))
+    unpruned = {name: jnp.zeros(NETWORKS) for name in measure_names(PAPER)}
+    pruned, expected = measure_interventions(arrays, ranked, [1] * len(edges), [0.0], unpruned)
+    owns = [jax.tree.map(np.asarray, one_of(stack.params, number)) for number in range(NETWORKS)]
     allowed = np.array([
-        [rounding(network, without(own, edge), np.asarray(inputs), np.asarray(messages)) for edge in edges]
-        for own, inputs in zip(owns, x, strict=True)
+        [rounding(network, without(own, edge), np.asarray(stack.x), np.asarray(messages)) for edge in edges]
+        for own in owns
     ])  # fmt: skip
     assert np.median(allowed[..., 0]) < 0.05
     assert np.median(allowed[..., 1]) == 0
-    for field, ours, theirs in zip(Outputs._fields, removed, pruned, strict=True):
-        assert np.ptp(theirs) > 1
-        atol = allowed[..., 0 if field in ("accuracy", "bias") else 1] + 1e-4
-        assert (abs(ours - theirs[:, :, 0]) <= atol).all(), field
-    np.testing.assert_array_equal(fits.total, expected.total)
-    for ways in ({"layer_bits": layer_bits}, {"layer_bits": layer_bits, "ranks": jnp.asarray(ranks)}):
-        again, _ = measure_removals(params, x, edges, messages, network, estimate, width=7, **ways)
-        for ours, theirs in zip(again, removed, strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=3e-3)
+    for measure, ours in removed.items():
+        assert np.ptp(pruned[measure]) > 1
+        atol = allowed[..., 0 if measure in ("accuracy", "bias") else 1] + 1e-4
+        assert (abs(ours - pruned[measure][:, :, 0]) <= atol).all(), measure
+    jax.tree.map(np.testing.assert_array_equal, fits, expected)
+    for own in (stack, ranked):
+        again, _ = measure_removals(study(network), own, edges, width=TOGETHER)
+        for measure, theirs in removed.items():
+            np.testing.assert_allclose(again[measure], theirs, atol=3e-3)
 
 
 def test_removals_against_numpy():
     """One edge of every layer: the pruned network's accuracy and bias in double precision."""
-    params, x, messages = case(DEEP)
+    stack, messages = case(DEEP)
     rng = np.random.default_rng(2)
-    edges = np.array([(layer, *rng.integers(w.shape[1:])) for layer, w in enumerate(kernels(params))])
-    removed, _ = measure_removals(params, x, edges, messages, DEEP, estimate, width=TOGETHER)
-    own = jax.tree.map(np.asarray, one_of(params, 1))
+    edges = [(layer, *rng.integers(w.shape[1:])) for layer, w in weights_of(DEEP, stack.params).items()]
+    removed, _ = measure_removals(study(DEEP), stack, np.array(edges), width=TOGETHER)
+    own = jax.tree.map(np.asarray, one_of(stack.params, 1))
     for row, edge in enumerate(edges):
         pruned = without(own, edge)
-        logits = oracles.forward(pruned, np.asarray(x[1]), linear=DEEP.linear)[-1]
-        atol = rounding(DEEP, pruned, np.asarray(x[1]), np.asarray(messages))[0] + 1e-4
-        for measured, message in zip(removed[:2], np.asarray(messages), strict=True):
+        logits = oracles.forward(pruned, np.asarray(stack.x), linear=DEEP.linear)[-1]
+        atol = rounding(DEEP, pruned, np.asarray(stack.x), np.asarray(messages))[0] + 1e-4
+        for measure, message in zip(("accuracy", "bias"), np.asarray(messages), strict=True):
             bits = oracles.gaussian_bits(message, logits, [3])[0]
-            assert measured[1, row] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=atol)
+            expected = 100 * oracles.accuracy_of(bits, message.mean())
+            assert removed[measure][1, row] == pytest.approx(expected, abs=atol)
 
 
 def test_every_layer_of_a_deep_network_shares_one_trace():
@@ -125,14 +147,13 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
 
     def products(depth: int) -> list[int]:
         network = MLP((5,) * depth + (2,))
-        shapes = jax.eval_shape(lambda: case(network))
-        params, x, messages = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
-        edges = edge_list(dict(enumerate(kernels(params))))
-        how = {"network": network, "layer_bits": layer_bits}
-        removed = sweeps._removed.lower((params, x), jnp.asarray(edges), messages, **how)
-        ranks = jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int)
-        rows = Interventions(jnp.arange(2), jnp.array([1, 2]), jnp.zeros(2), jnp.asarray(edges[:2]))
-        pruned = sweeps._pruned.lower((params, x, ranks), rows, messages, **how)
+        shapes, _ = jax.eval_shape(lambda: case(network))
+        stack = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
+        edges = jnp.asarray(edge_list(weights_of(network, stack.params)))
+        removed = sweeps._removed.lower(stack, edges, study=study(network))
+        ranked = stack._replace(ranks=jnp.zeros((NETWORKS, 2, depth + 1, 5, 5), int))
+        rows = Interventions(jnp.arange(2), jnp.array([1, 2]), jnp.zeros(2), edges[:2])
+        pruned = sweeps._pruned.lower(ranked, rows, study=study(network))
         return [lowered.as_text().count("dot_general") for lowered in (removed, pruned)]
 
     expected = products(20)
@@ -146,7 +167,7 @@ def test_every_layer_of_a_deep_network_shares_one_trace():
 )
 def test_a_deep_network_runs_through_everything(monkeypatch, tmp_path, depth, width, repeated):
     """All strategies; flows, effects and figures for every layer; of a run of equal ones too."""
-    monkeypatch.setattr(networks, "REPEATED", repeated)
+    monkeypatch.setattr(perceptron, "REPEATED", repeated)
     samples = 10 * width + 40
     rng = np.random.default_rng(0)
 

@@ -15,7 +15,8 @@ from jaxflow.datasets import Dataset, Split, load_dataset
 from jaxflow.information import ESTIMATORS, gaussian, subset_members
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows
-from jaxflow.networks import initial_params
+from jaxflow.messages import as_message, unpermuted
+from jaxflow.outputs import PAPER
 from jaxflow.reproduction.page import page, short
 from jaxflow.reproduction.paper import CORRELATIONS
 from jaxflow.reproduction.program import estimate_by_inversion, measured_again, shared_edges_table
@@ -33,7 +34,7 @@ from jaxflow.reproduction.verdicts import (
     negative_factors_raise_bias,
     nodes_beat_edges,
 )
-from jaxflow.running.config import Config
+from jaxflow.running.config import Config, measured_messages
 
 DOCS = Path(__file__).parent.parent / "docs"
 FACTORS = (1.0, 0.5, 0.0, -1.0)
@@ -171,21 +172,26 @@ def test_program_pixels_divide_by_the_spread_of_the_pixels_spreads(rng):
     np.testing.assert_allclose(scaled.test.x, x / 2, rtol=0.03)
 
 
+def inversion_bits(layers, message, members, **how):
+    """Of every layer and subset about one message."""
+    return estimate_by_inversion(layers, unpermuted({"m": as_message(message)}), members, **how)["m"].bits[0]
+
+
 def test_inversion_is_the_gaussian_estimate_until_the_covariance_is_singular(rng):
     """Eq. 13 by inverse and determinant equals the recursion where both are sound, and does not where they are not."""
     message = rng.integers(0, 2, 2000)
     layer = rng.normal(size=(2000, 3)) + np.outer(message, [1, 0.5, 0])
     members = subset_members(3)
-    bits = estimate_by_inversion(jnp.asarray(layer[None], jnp.float32), jnp.asarray(message[None, None]), members).bits
-    np.testing.assert_allclose(bits[0, 0, 0], gaussian(message, layer), atol=1e-6)
+    bits = inversion_bits(jnp.asarray(layer[None], jnp.float32), message, members)
+    np.testing.assert_allclose(bits[0], gaussian(message, layer), atol=1e-6)
     twins = (layer[:, :1] * [1, 0.3] + [0.1, -2]).astype(np.float32)  # the second logit is the first but for rounding
     stacked = jnp.asarray(np.stack([twins, twins[:, ::-1]]))
     whole = np.ones((1, 2), bool)
     own = np.asarray(gaussian(message, twins))[-1]
-    single = estimate_by_inversion(stacked, jnp.asarray(message[None, None]), whole, precision="float32").bits
+    single = inversion_bits(stacked, message, whole, precision="float32")
     assert np.abs(single - own).max() > 0.1
     constant = jnp.zeros((1, 2000, 2))
-    assert estimate_by_inversion(constant, jnp.asarray(message[None, None]), whole).bits == 0
+    assert inversion_bits(constant, message, whole) == 0
 
 
 @pytest.mark.slow
@@ -197,13 +203,14 @@ def test_shared_edges_are_scaled_for_every_path_through_them():
     config = Config("own", strategies=(Strategy("bias/acc", "path", 2),), factors=(1.0, 0.5, 0.0))
     network = config.network(dataset)
     keys = jax.random.split(jax.random.key(0), 6)
-    params = jax.jit(jax.vmap(lambda key: initial_params(key, network, jnp.asarray(half.x))))(keys)
-    messages = jnp.asarray(np.stack([half.messages["y"], half.messages["z"]]))[None]
-    flows = measure_flows(params, jnp.asarray(half.x), messages, network, 0, ESTIMATORS["gaussian"].estimate)
-    table = shared_edges_table(params, config, dataset, {layer: own.node for layer, own in flows.layers.items()})
-    plain = measured_again(params, config, dataset, ESTIMATORS["gaussian"].estimate)
-    np.testing.assert_allclose(table["bias"], np.ravel(plain.bias), atol=1e-3)
-    np.testing.assert_allclose(table["accuracy"], np.ravel(plain.accuracy), atol=1e-3)
+    params = jax.jit(jax.vmap(lambda key: network.init(key, jnp.asarray(half.x))))(keys)
+    messages = jax.tree.map(jnp.asarray, measured_messages(PAPER, dataset))
+    study = config.study(network, dataset)
+    measured = measure_flows(study, params, jnp.asarray(half.x), unpermuted(messages))
+    table = shared_edges_table(params, config, dataset, measured.flows.node)
+    plain = measured_again(params, config, dataset, ESTIMATORS["gaussian"])
+    np.testing.assert_allclose(table["bias"], np.ravel(plain["bias"]), atol=1e-3)
+    np.testing.assert_allclose(table["accuracy"], np.ravel(plain["accuracy"]), atol=1e-3)
     halfway = table[table["factor"] == 0.5]
     assert (halfway["bias"] - halfway["bias_repeated"]).abs().max() > 0.01
     ends = table[table["factor"] != 0.5]

@@ -215,7 +215,7 @@ def test_bad_options_are_refused(message, layer, options, says):
 @pytest.mark.parametrize(
     ("message", "layer", "says"),
     [
-        (np.array([0, 2, 1]), np.zeros((3, 1)), "binary"),
+        (np.array([0, -2, 1]), np.zeros((3, 1)), "classes 0, 1"),
         (np.array([0, 1]), np.zeros((3, 1)), "expected message"),
         (np.array([0, 1, 0]), np.array([[0.0], [np.nan], [1.0]]), "NaN or infinity"),
         (np.array([0, 1]), np.zeros((2, 0)), "no nodes"),

@@ -14,7 +14,7 @@ from splits import half as split_of
 from jaxflow import Dataset, InputError, pipeline
 from jaxflow.cli import main
 from jaxflow.information import linear_svm, svms
-from jaxflow.networks import forward
+from jaxflow.messages import as_message, unpermuted
 from jaxflow.pipeline import Config, paper_preset, preset, strategy_grid
 from jaxflow.running.engines import dask_engine
 from jaxflow.running.results import TABLES
@@ -65,7 +65,7 @@ def test_tables_hold_what_the_estimate_gives(data, finished):
     """No noise floor; bits and outputs of the logits as ``linear_svm`` gives them; factor 1 changes nothing."""
     assert finished.table("node_flows")["null95"].isna().all()
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), finished.params())
-    logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-1]
+    logits = CONFIG.network(data).activations(params, jnp.asarray(data.test.x))[-1]
     messages = np.stack([data.test.messages["y"], data.test.messages["z"]])
     bits = linear_svm(messages, logits[None])
     table = finished.table("information").query("network == 1 and layer == 2")
@@ -92,22 +92,21 @@ def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
     assert set(fits.xs("tradeoff", level="stage")) == {5}
     assert set(fits.xs("dependence", level="stage")) == {2 * 5}
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), once.params())
-    start, logits = forward(CONFIG.network(data), params, jnp.asarray(data.test.x))[-2:]
+    start, logits = CONFIG.network(data).activations(params, jnp.asarray(data.test.x))[-2:]
     kernel, bias = (np.array(params["layer_1"][leaf]) for leaf in ("kernel", "bias"))
     kernel[0, 0] = 0
-    messages = np.stack([data.test.messages["y"], data.test.messages["z"]])
+    messages = unpermuted({name: as_message(own) for name, own in data.test.messages.items()})
     members = np.ones((1, 2), bool)
-    whole = svms.estimate(logits[None], jnp.asarray(messages[None], jnp.float32), members, svm=svms.LINEAR)
+    whole = svms.estimate(logits[None], messages, members, svm=svms.LINEAR)
     pruned = jnp.asarray(np.asarray(start) @ kernel + bias)
-    expected = svms.estimate(
-        pruned[None], jnp.asarray(messages[None], jnp.float32), members, svm=svms.LINEAR, draws=whole.draws[:, :, 0]
-    )
+    draws = {name: own.draws[:, 0] for name, own in whole.items()}
+    expected = svms.estimate(pruned[None], messages, members, svm=svms.LINEAR, draws=draws)
     effect = once.table("dependence").query("network == 1 and source == 0 and target == 0")["effect"].to_numpy()
     before = once.table("networks").query("network == 1")[["output_accuracy", "output_bias"]].to_numpy()[0]
-    for bits, message, accuracy in zip(expected.bits[0, 0, :, 0], messages, before + effect, strict=True):
+    for name, accuracy in zip("yz", before + effect, strict=True):
         p = accuracy / 100
-        entropy = [-q * np.log2(q) - (1 - q) * np.log2(1 - q) for q in (message.mean(), p)]
-        assert bits == pytest.approx(entropy[0] - entropy[1], abs=2e-3)
+        entropy = [-q * np.log2(q) - (1 - q) * np.log2(1 - q) for q in (data.test.messages[name].mean(), p)]
+        assert expected[name].bits[0, 0, 0] == pytest.approx(entropy[0] - entropy[1], abs=2e-3)
 
 
 def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypatch):

@@ -1,16 +1,19 @@
 """Output measures against counting, and the tables."""
 
-import jax.numpy as jnp
 import numpy as np
 import oracles
 import pandas as pd
 import pytest
+from given_logits import outputs_of_logits
 from scipy import stats
 
 from jaxflow import tables
-from jaxflow.information import gaussian
-from jaxflow.outputs import Outputs, measure_outputs
+from jaxflow.interventions import Strategy
+from jaxflow.metrics import Scores
+from jaxflow.outputs import PAPER, Roles, measure_names
 from jaxflow.statistics import correlations
+
+TWO = Roles("hired", ("sex", "age"))
 
 
 @pytest.fixture
@@ -22,35 +25,35 @@ def labels(rng):
 def test_outputs_equal_counting(rng, labels):
     y, z = labels
     logits = (rng.normal(size=(4, 900, 2)) + np.stack([-y, y + 0.5 * z], 1)).astype(np.float32)
-    measured = measure_outputs(jnp.asarray(logits), jnp.asarray(y), jnp.asarray(z), gaussian)
-    for k, decided in enumerate(logits.argmax(-1)):
+    for own in logits:
+        measured, decided = outputs_of_logits(own, {"y": y, "z": z}), own.argmax(-1)
 
         def gap(cell, decided=decided):
             return decided[cell & (z == 1)].mean() - decided[cell & (z == 0)].mean()
 
-        assert measured.argmax_accuracy[k] == pytest.approx(100 * np.mean(decided == y), abs=1e-3)
-        assert measured.parity_gap[k] == pytest.approx(100 * gap(y >= 0), abs=1e-3)
-        assert measured.odds_gap[k] == pytest.approx(100 * max(abs(gap(y == 0)), abs(gap(y == 1))), abs=1e-3)
-        for ours, message in ((measured.accuracy, y), (measured.bias, z)):
-            bits = oracles.gaussian_bits(message, logits[k])[-1]
-            assert ours[k] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=2e-2)
+        assert set(measured) == set(measure_names(PAPER))
+        assert measured["argmax_accuracy"] == pytest.approx(100 * np.mean(decided == y), abs=1e-3)
+        assert measured["parity_gap"] == pytest.approx(100 * gap(y >= 0), abs=1e-3)
+        assert measured["odds_gap"] == pytest.approx(100 * max(abs(gap(y == 0)), abs(gap(y == 1))), abs=1e-3)
+        for measure, message in (("accuracy", y), ("bias", z)):
+            bits = oracles.gaussian_bits(message, own)[-1]
+            assert measured[measure] == pytest.approx(100 * oracles.accuracy_of(bits, message.mean()), abs=2e-2)
 
 
 def test_constant_logits_are_chance(labels):
-    y, z = map(jnp.asarray, labels)
-    measured = measure_outputs(jnp.ones((900, 2)), y, z, gaussian)
-    assert float(measured.accuracy) == pytest.approx(100 * max(labels[0].mean(), 1 - labels[0].mean()), abs=1e-4)
-    assert float(measured.bias) == pytest.approx(100 * max(labels[1].mean(), 1 - labels[1].mean()), abs=1e-4)
-    assert measured.parity_gap == 0
-    assert measured.odds_gap == 0
+    measured = outputs_of_logits(np.ones((900, 2)), {"y": labels[0], "z": labels[1]})
+    for measure, message in zip(("accuracy", "bias"), labels, strict=True):
+        assert float(measured[measure]) == pytest.approx(100 * max(message.mean(), 1 - message.mean()), abs=1e-4)
+    assert measured["parity_gap"] == 0
+    assert measured["odds_gap"] == 0
 
 
 def test_an_empty_cell_adds_no_gap():
-    y = jnp.array([0, 0, 1, 1], jnp.int32)
-    measured = measure_outputs(jnp.array([[0.0, 1], [1, 0], [0, 1], [0, 1]]), y, y, gaussian)
-    assert measured.odds_gap == 0
-    assert measured.parity_gap == pytest.approx(50)
-    assert all(np.isfinite(value) for value in measured)
+    y = np.array([0, 0, 1, 1])
+    measured = outputs_of_logits(np.array([[0.0, 1], [1, 0], [0, 1], [0, 1]]), {"y": y, "z": y})
+    assert measured["odds_gap"] == 0
+    assert measured["parity_gap"] == pytest.approx(50)
+    assert all(np.isfinite(value) for value in measured.values())
 
 
 def dependence_rows(flow, effect, message="y", layer=0):
@@ -84,9 +87,9 @@ def test_p_is_never_zero(rng):
 def test_witnesses_are_lists_of_nodes():
     table = tables.node_flows_table(
         np.array([7]),
-        {0: np.array([[[0.5, 0.1, 0.0], [0.2, 0.3, 0.4]]])},
-        {0: np.array([[[0b110, 0b001, 0], [0b100, 0b101, 0b010]]])},
-        {0: np.array([[0.01, 0.02]])},
+        {"y": {0: np.array([[0.5, 0.1, 0.0]])}, "z": {0: np.array([[0.2, 0.3, 0.4]])}},
+        {"y": {0: np.array([[0b110, 0b001, 0]])}, "z": {0: np.array([[0b100, 0b101, 0b010]])}},
+        {"y": {0: np.array([0.01])}, "z": {0: np.array([0.02])}},
     )
     assert table.columns.tolist() == ["network", "layer", "node", "message", "flow", "witness", "null95"]
     by_node = table.set_index(["node", "message"])
@@ -97,36 +100,96 @@ def test_witnesses_are_lists_of_nodes():
     assert by_node.loc[(2, "z"), "null95"] == 0.02
 
 
+def test_witnesses_of_searched_layers_are_lists_too():
+    """Rows of booleans say what bitmasks say, also where one table holds both."""
+    masks = np.array([[0b110, 0b001, 0]])
+    rows = (masks[..., None] >> np.arange(3) & 1).astype(bool)
+    flow, floor = {0: np.zeros((1, 3)), 1: np.zeros((1, 3))}, {0: np.zeros(1), 1: np.zeros(1)}
+    table = tables.node_flows_table(np.array([0]), {"y": flow}, {"y": {0: masks, 1: rows}}, {"y": floor})
+    listed, searched = (table[table.layer == layer]["witness"].tolist() for layer in (0, 1))
+    assert listed == searched == ["1+2", "0", ""]
+
+
 def test_information_rows_are_network_major_and_wide_layers_left_out(rng):
-    bits = {0: rng.random((2, 2, 4)), 1: rng.random((2, 2, 2**11)), 2: rng.random((2, 2, 4))}
+    bits = {name: {0: rng.random((2, 4)), 1: rng.random((2, 2**11)), 2: rng.random((2, 4))} for name in ("y", "z")}
     table = tables.information_table(np.array([3, 4]), bits)
     assert set(table["layer"]) == {0, 2}
     assert table["network"].is_monotonic_increasing
     row = table[(table.network == 4) & (table.layer == 2) & (table.subset == 3) & (table.message == "z")]
-    assert row["bits"].item() == bits[2][1, 1, 3]
+    assert row["bits"].item() == bits["z"][2][1, 3]
+
+
+def same_outputs(roles, values):
+    """The same values of every measure."""
+    return dict.fromkeys(measure_names(roles), values)
 
 
 def test_effects_of_rounding_count_as_none():
-    unpruned, removed = Outputs(*np.full((7, 1), 70.0)), Outputs(*np.full((7, 1, 4), 70.00001))
+    unpruned, removed = same_outputs(PAPER, np.full(1, 70.0)), same_outputs(PAPER, np.full((1, 4), 70.00001))
     edges = np.array([[0, i, 0] for i in range(4)])
-    flows = {0: np.arange(8.0).reshape(1, 2, 4, 1)}
-    table = tables.dependence_table(np.array([0]), edges, flows, unpruned, removed)
+    flows = {name: {0: np.arange(4.0).reshape(1, 4, 1) + k} for k, name in enumerate("yz")}
+    table = tables.dependence_table(np.array([0]), edges, flows, unpruned, removed, PAPER)
     assert correlations(table)["nonzero"].tolist() == [0, 0]
     assert correlations(table)["r"].isna().all()
 
 
-def test_dependence_pairs_every_edge_with_its_effect(rng):
+@pytest.mark.parametrize("roles", [PAPER, TWO], ids=["one attribute", "two"])
+def test_dependence_pairs_every_edge_with_its_effect(rng, roles):
+    """Of every message its own measure: the label's accuracy, each attribute's bias."""
     weights = {1: rng.normal(size=(2, 3, 2)), 2: rng.normal(size=(2, 2, 2))}
-    flows = {layer: rng.random((2, 2, *w.shape[1:])) for layer, w in weights.items()}
+    messages = roles.measured_names
+    flows = {name: {layer: rng.random(w.shape) for layer, w in weights.items()} for name in messages}
     edges = tables.edge_list(weights)
-    unpruned = Outputs(*rng.random((7, 2)))
-    removed = Outputs(*rng.random((7, 2, 10)))
-    table = tables.dependence_table(np.array([0, 1]), edges, flows, unpruned, removed)
-    assert len(table) == 2 * 10 * 2
-    row = table[(table.network == 1) & (table.layer == 2) & (table.source == 1) & (table.target == 0)]
-    z = row[row.message == "z"]
-    assert z["flow"].item() == flows[2][1, 1, 1, 0]
+    unpruned = {name: rng.random(2) for name in measure_names(roles)}
+    removed = {name: rng.random((2, 10)) for name in measure_names(roles)}
+    table = tables.dependence_table(np.array([0, 1]), edges, flows, unpruned, removed, roles)
+    assert len(table) == 2 * 10 * len(messages)
+    rows = table[(table.network == 1) & (table.layer == 2) & (table.source == 1) & (table.target == 0)]
     index = edges.tolist().index([2, 1, 0])
-    assert z["effect"].item() == pytest.approx(removed.bias[1, index] - unpruned.bias[1])
-    y = row[row.message == "y"]
-    assert y["effect"].item() == pytest.approx(removed.accuracy[1, index] - unpruned.accuracy[1])
+    measures = ["accuracy", *(f"bias{roles.suffix(name)}" for name in roles.attributes)]
+    for message, measure in zip(messages, measures, strict=True):
+        row = rows[rows.message == message]
+        assert row["flow"].item() == flows[message][2][1, 1, 0]
+        assert row["effect"].item() == pytest.approx(removed[measure][1, index] - unpruned[measure][1])
+
+
+# Several attributes
+
+
+def test_columns_of_one_attribute_are_the_papers():
+    assert measure_names(PAPER) == measure_names(Roles("hired", ("sex",)))
+    assert measure_names(PAPER) == (
+        *("accuracy", "bias", "argmax_accuracy", "parity_gap", "odds_gap", "threshold_accuracy", "threshold_bias"),
+    )
+
+
+def test_several_attributes_have_their_names_in_the_columns(rng):
+    outputs = {name: rng.random(3) for name in measure_names(TWO)}
+    table = tables.networks_table(np.arange(3), outputs, TWO)
+    each = [f"{measure}_{name}" for measure in ("bias", "parity_gap", "odds_gap") for name in TWO.attributes]
+    last = ["threshold_accuracy", "threshold_bias_sex", "threshold_bias_age"]
+    assert table.columns.tolist() == ["network", "argmax_accuracy", "output_accuracy", *each, *last]
+    for name in outputs:
+        np.testing.assert_array_equal(table["output_accuracy" if name == "accuracy" else name], outputs[name])
+
+
+def test_an_intervention_says_which_attribute_it_aims_at(rng):
+    strategies = [Strategy(metric, "edge", 2) for metric in ("bias/acc", first_score)]
+    aims = [(strategy, attribute) for attribute in TWO.attributes for strategy in strategies]
+    outputs = {name: rng.random((2, 4, 3)) for name in measure_names(TWO)}
+    table = tables.tradeoff_table(np.array([5, 6]), aims, (1.0, 0.5, 0.0), outputs, TWO)
+    assert table.columns.tolist()[:6] == ["network", "metric", "method", "level", "attribute", "factor"]
+    assert len(table) == 2 * 4 * 3
+    row = table[(table.network == 6) & (table.metric == "first_score") & (table.attribute == "age")]
+    for name, values in outputs.items():
+        np.testing.assert_array_equal(row[name], values[1, 3])
+    one = {name: values[:, :2] for name, values in outputs.items()}
+    alone = tables.tradeoff_table(
+        np.array([5, 6]), aims[:2], (1.0, 0.5, 0.0), dict.fromkeys(measure_names(PAPER), one["accuracy"]), PAPER
+    )
+    assert "attribute" not in alone
+
+
+def first_score(shown):
+    """A metric of the user's: its name is its column."""
+    return Scores(edge=shown.weights)

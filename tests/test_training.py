@@ -6,13 +6,14 @@ import numpy as np
 import oracles
 import pytest
 
-from jaxflow import InputError, networks, training
-from jaxflow.networks import MLP
-from jaxflow.training import WIDE, Training, shuffled, train_many
+from jaxflow import InputError, training
+from jaxflow.networks import MLP, mlp, network, perceptron
+from jaxflow.networks.layouts import WIDE
+from jaxflow.training import Training, shuffled, train_many
 
 NETWORK = MLP((3, 2))
 train = jax.jit(training.train, static_argnums=(3, 4))  # operation by operation a network compiles a hundred programs
-initial_params = jax.jit(networks.initial_params, static_argnums=1)
+initial_params = jax.jit(lambda key, network, x: network.init(key, x), static_argnums=1)
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_deep_network_trains_layer_by_layer(monkeypatch, rng, width):
 
     Through sixteen no gradient passes.
     """
-    monkeypatch.setattr(networks.mlp, "REPEATED", 8)
+    monkeypatch.setattr(perceptron, "REPEATED", 8)
     x = jnp.asarray(rng.normal(size=(57, 3)), jnp.float32)
     y = (x[:, 0] > 0).astype(jnp.int32)
     network, config = MLP((width,) * 9 + (2,)), Training(learning_rate=0.2, epochs=6)
@@ -104,7 +105,8 @@ def test_equal_layers_share_one_trace(data):
 
     def products(depth: int) -> int:
         network = MLP((16,) * depth + (2,))
-        return train_many.lower(jax.random.key(0), jnp.arange(2), *data, network, Training()).as_text().count("dot_gen")
+        lowered = training.train_numbers.lower(jax.random.key(0), jnp.arange(2), *data, network, Training())
+        return lowered.as_text().count("dot_gen")
 
     assert products(40) == products(20) > 0
 
@@ -130,7 +132,7 @@ def test_loss_falls_and_is_kept_for_every_epoch(data):
 def test_network_k_is_the_same_alone_and_among_many(data, count):
     config = Training(learning_rate=0.05, epochs=5)
     key = jax.random.key(11)
-    many = train_many(key, jnp.arange(count), *data, NETWORK, config)
+    many = train_many(key, jnp.arange(count), NETWORK, *data, config)
     for k in (0, count - 1):
         alone = train(jax.random.fold_in(key, k), *data, NETWORK, config)
         jax.tree.map(lambda m, a, k=k: np.testing.assert_allclose(m[k], a, atol=1e-5), many, alone)
@@ -139,18 +141,58 @@ def test_network_k_is_the_same_alone_and_among_many(data, count):
 def test_network_numbers_not_positions_decide(data):
     config = Training(epochs=2)
     key = jax.random.key(4)
-    first = train_many(key, jnp.array([7, 3]), *data, NETWORK, config)
-    second = train_many(key, jnp.array([3, 9]), *data, NETWORK, config)
+    first = train_many(key, jnp.array([7, 3]), NETWORK, *data, config)
+    second = train_many(key, jnp.array([3, 9]), NETWORK, *data, config)
     np.testing.assert_allclose(first.loss[1], second.loss[0], rtol=1e-6)
     assert not np.allclose(first.loss[0], first.loss[1])
 
 
 def test_one_trace_for_many_calls(data):
     config = Training(epochs=3)
-    before = train_many._cache_size()
+    before = training.train_numbers._cache_size()
     for start in (0, 4, 8):
-        train_many(jax.random.key(1), jnp.arange(start, start + 4), *data, NETWORK, config)
-    assert train_many._cache_size() == before + 1
+        train_many(jax.random.key(1), jnp.arange(start, start + 4), NETWORK, *data, config)
+    assert training.train_numbers._cache_size() == before + 1
+
+
+def test_a_count_stands_for_the_numbers_from_0_on(data):
+    config, key = Training(learning_rate=0.05, epochs=2), jax.random.key(11)
+    counted = train_many(key, 5, NETWORK, *map(np.asarray, data), config)
+    numbered = train_many(key, jnp.arange(5), NETWORK, *data, config)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-6), counted, numbered)
+    inside = jax.jit(lambda key, x, y: train_many(key, 5, NETWORK, x, y, config))(key, *data)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-6), inside, numbered)
+
+
+def test_three_classes_are_learned(rng):
+    y = jnp.asarray(rng.integers(0, 3, 90))
+    x = jax.nn.one_hot(y, 3) + 0.1 * jnp.asarray(rng.normal(size=(90, 3)), jnp.float32)
+    own = mlp(hidden=(6,), outputs=3)
+    trained = train_many(jax.random.key(1), 2, own, x, y, Training(learning_rate=0.1, epochs=20))
+    for k in range(2):
+        logits = own.activations(jax.tree.map(lambda w, k=k: w[k], trained.params), x)[-1]
+        assert logits.shape == (90, 3)
+        assert float(jnp.mean(jnp.argmax(logits, axis=1) == y)) > 0.95
+
+
+def test_a_network_of_ones_own_trains_as_the_built_in(data):
+    """The same start, so the same parameters after training, but for rounding; a counter among them stays as it is."""
+    own = network(
+        activations=lambda params, x: NETWORK.activations(params["mlp"], x),
+        kernels=lambda params: NETWORK.weights(params["mlp"]),
+        init=lambda key, x: {"mlp": NETWORK.init(key, x), "steps": jnp.arange(3)},
+    )
+    config = Training(learning_rate=0.1, epochs=4)
+    ours, theirs = (train_many(jax.random.key(2), jnp.arange(3), net, *data, config) for net in (own, NETWORK))
+    np.testing.assert_array_equal(ours.params["steps"], [[0, 1, 2]] * 3)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours.params["mlp"], theirs.params)
+    np.testing.assert_allclose(ours.loss, theirs.loss, atol=1e-5)
+
+
+def test_a_network_without_init_cannot_be_trained(data):
+    own = network(lambda params, x: (x, x @ params), lambda params: [params])
+    with pytest.raises(InputError, match="init"):
+        train_many(jax.random.key(0), 2, own, *data)
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 5300, 10230, 2**16 + 5])

@@ -31,7 +31,7 @@ from jaxflow.datasets import Dataset
 from jaxflow.information import gaussian
 from jaxflow.information.sklearn_svms import kernel_pipeline
 from jaxflow.information.svms import KERNEL, LINEAR
-from jaxflow.networks import MLP, forward
+from jaxflow.networks import MLP
 from jaxflow.running.config import Config
 from jaxflow.running.presets import preset
 from jaxflow.training import train, train_many
@@ -65,7 +65,7 @@ def training(config: Config, data: Dataset, networks: int) -> list[Row]:
     what = f"training, {config.name}, {networks} networks"
     network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     key, numbers = jax.random.key(0), jnp.arange(networks)
-    many = partial(train_many, key, x=x, y=y, network=network, config=config.training)
+    many = partial(train_many, key, x=x, y=y, network=network, training=config.training)
     ours = fastest(lambda: on_all_cores(many, numbers))
     one = jax.jit(partial(train, network=network, config=config.training))
     some = min(networks, 5)
@@ -134,9 +134,9 @@ def trained_layers(config: Config, data: Dataset, networks: int) -> tuple[np.nda
     brief = config.training.__class__(config.training.learning_rate, epochs=1)
     network: MLP = config.network(data)
     x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
-    params = train_many(jax.random.key(0), jnp.arange(networks), x, y, network, brief).params
+    params = train_many(jax.random.key(0), networks, network, x, y, brief).params
     seen = jnp.asarray(data.test.x)
-    layer = jax.lax.map(lambda own: forward(network, own, seen)[1], params)
+    layer = jax.lax.map(lambda own: network.activations(own, seen)[1], params)
     return np.asarray(layer), np.stack([data.test.messages["y"], data.test.messages["z"]])
 
 

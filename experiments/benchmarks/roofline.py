@@ -27,7 +27,6 @@ from rich.progress import track
 from jaxflow import load_dataset
 from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information import gaussian_flows
-from jaxflow.networks import forward, kernels, tail_network, tail_params
 from jaxflow.reproduction.page import markdown
 from jaxflow.running.presets import preset
 from jaxflow.training import train_many
@@ -62,9 +61,9 @@ def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Wor
     training = config.training.__class__(config.training.learning_rate, epochs=EPOCHS)
     network, numbers = config.network(data), jnp.arange(networks)
     x, y, seen = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"]), jnp.asarray(data.test.x)
-    train = partial(train_many, jax.random.key(0), x=x, y=y, network=network, config=training)
+    train = partial(train_many, jax.random.key(0), x=x, y=y, network=network, training=training)
     params = train(numbers).params
-    sizes = [int(kernel[0].size) for kernel in kernels(params)]
+    sizes = [int(own[0].size) for own in jax.vmap(network.weights)(params)]
     batches = networks * EPOCHS * (len(x) // training.batch_size)
     products = training.batch_size * (6 * sum(sizes) - 2 * sizes[0])  # no gradient for the inputs
     moved = 4 * (training.batch_size * x.shape[1] + 4 * sum(sizes))
@@ -72,15 +71,16 @@ def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Wor
     yield Work(f"{title}{EPOCHS} epochs", lambda: on_all_cores(train, numbers), batches * products, batches * moved)
 
     start = config.first_layer
-    tail, begin = tail_network(network, start), forward(network, jax.tree.map(lambda w: w[0], params), seen)[start]
+    begin = network.start(jax.tree.map(lambda w: w[0], params), seen, start)
 
     @jax.jit
     def sweep(params: Any, begin: jax.Array) -> jax.Array:
         def one(params: Any, begin: jax.Array) -> jax.Array:
-            own, levels = tail_params(params, start), jnp.arange(FACTORS, dtype=begin.dtype) / FACTORS
-            return jax.vmap(lambda f: forward(tail, jax.tree.map(lambda w: f * w, own), begin)[-1])(levels)
+            levels = jnp.arange(FACTORS, dtype=begin.dtype) / FACTORS
+            scaled = jax.vmap(lambda f: jax.tree.map(lambda w: f * w, params))(levels)
+            return jax.vmap(lambda own: network.resume(own, None, begin, start)[-1])(scaled)
 
-        return batched_map(one, params, 8 * FACTORS * len(begin) * sum(tail.widths), begin)
+        return batched_map(one, params, 8 * FACTORS * len(begin) * sum(network.widths[start:]), begin)
 
     passes = networks * FACTORS * len(seen)
     moved = 4 * (networks * begin.size + passes * network.widths[-1])

@@ -22,7 +22,10 @@ import json, sys, tempfile, time
 begin = time.perf_counter()
 import jax
 from jaxflow import pipeline
-from jaxflow.running.summary import summary
+try:
+    from jaxflow.running.summary import summary
+except ImportError:  # an earlier version
+    from jaxflow.summary import summary
 
 name, seeds, data_dir = sys.argv[1], int(sys.argv[2]), sys.argv[3] or None
 programs, listen = [], jax.monitoring.register_event_duration_secs_listener

@@ -39,7 +39,6 @@ from jaxflow.information.cross_validation import (
 )
 from jaxflow.information.sklearn_svms import Task, kernel_pipeline, search_task
 from jaxflow.information.svms import KERNEL, LINEAR, SVM
-from jaxflow.networks import forward
 from jaxflow.pipeline import PRESETS, preset
 from jaxflow.training import train_many
 
@@ -51,9 +50,8 @@ def hidden_layers(experiment: str, networks: int, data_dir: Path | None) -> tupl
     config = preset(experiment)
     data = load_dataset(config.name, data_dir)
     network = config.network(data)
-    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
-    trained = train_many(*arrays, network=network, config=config.training)
-    activations = jax.vmap(partial(forward, network, x=jnp.asarray(data.test.x)))(trained.params)
+    trained = train_many(jax.random.key(0), networks, network, data.train.x, data.train.messages["y"], config.training)
+    activations = jax.vmap(partial(network.activations, x=jnp.asarray(data.test.x)))(trained.params)
     return np.asarray(activations[1]), data.test.messages["z"]
 
 
@@ -61,7 +59,7 @@ def batched(svm: SVM, layers: np.ndarray, message: np.ndarray) -> tuple[Search, 
     """Accuracies of every network, and seconds of the second call."""
     solver: Any = svm.search
     draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), jnp.float32)
-    x, signs = jnp.asarray(np.swapaxes(layers, 1, 2)), jnp.asarray(2.0 * message - 1, jnp.float32)
+    x, signs = jnp.asarray(np.swapaxes(layers, 1, 2)), jnp.asarray(2.0 * message[None] - 1, jnp.float32)
     arrays = x, signs, jax.tree.map(jnp.asarray, nested_folds(message)), draws
     jax.block_until_ready(solver(*arrays))
     begin = time.perf_counter()

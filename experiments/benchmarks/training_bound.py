@@ -95,7 +95,7 @@ def main() -> None:
         return moved(key, numbers, x, width, training, weights)
 
     def train(numbers: jax.Array, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
-        return train_many(key, numbers, x, y, network, training)
+        return train_many(key, numbers, network, x, y, training)
 
     square = jnp.ones((LARGE, LARGE))
     product = jax.jit(partial(jnp.matmul, precision=PRECISE))

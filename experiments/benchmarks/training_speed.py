@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxflow import load_dataset
 from jaxflow.batching import ALONE, on_all_cores
 from jaxflow.pipeline import PRESETS, preset
-from jaxflow.training import train, train_many
+from jaxflow.training import train, train_many, train_numbers
 
 RUNS = 3
 
@@ -69,12 +69,12 @@ def main() -> None:
     )
 
     begin = time.perf_counter()
-    compiled = train_many.lower(*arrays, network=network, config=training).compile()
+    compiled = train_numbers.lower(*arrays, network=network, training=training).compile()
     print(f"{options.experiment}, {options.networks} networks: compilation {time.perf_counter() - begin:.2f} s")
     for _ in range(RUNS):
         print(f"training {seconds(lambda: compiled(*arrays)):.2f} s")
     key, numbers, x, y = arrays
-    own = partial(train_many, key, x=x, y=y, network=network, config=training)
+    own = partial(train_many, key, x=x, y=y, network=network, training=training)
     jax.block_until_ready(on_all_cores(own, numbers))
     for _ in range(RUNS):
         print(f"training on all cores {seconds(lambda: on_all_cores(own, numbers)):.2f} s")

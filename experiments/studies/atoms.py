@@ -27,7 +27,6 @@ from sklearn.neural_network import MLPClassifier
 from jaxflow import load_dataset
 from jaxflow.information import quadratic as estimate
 from jaxflow.information.quadratic import BOUNDS
-from jaxflow.networks import forward
 from jaxflow.pipeline import preset
 from jaxflow.training import train_many
 
@@ -153,9 +152,8 @@ def layers_of(experiment: str, networks: int = 10) -> tuple[np.ndarray, dict[int
     config = preset(experiment)
     data = load_dataset(config.name)
     network = config.network(data)
-    arrays = jax.random.key(0), jnp.arange(networks), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
-    trained = train_many(*arrays, network=network, config=config.training)
-    layers = jax.vmap(partial(forward, network, x=jnp.asarray(data.test.x)))(trained.params)
+    trained = train_many(jax.random.key(0), networks, network, data.train.x, data.train.messages["y"], config.training)
+    layers = jax.vmap(partial(network.activations, x=jnp.asarray(data.test.x)))(trained.params)
     held = {layer: np.asarray(own) for layer, own in enumerate(layers)}
     return np.stack([data.test.messages["y"], data.test.messages["z"]]), held | {0: held[0][:1]}
 

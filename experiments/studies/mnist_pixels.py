@@ -22,7 +22,6 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from jaxflow import edge_flows, load_dataset, search_flows
-from jaxflow.networks import kernels
 from jaxflow.running.results import Results
 
 ROWS = ("accuracy", "bias")
@@ -87,7 +86,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the permutations")
     options = parser.parse_args()
     half = load_dataset("mnist", options.data_dir).test
-    kernel = jnp.asarray(kernels(Results(options.results).params())[0])
+    kernel = jnp.asarray(Results(options.results).params()["layer_0"]["kernel"])
     flows = searched(np.stack([half.messages["y"], half.messages["z"]]), half.x, options)
     live = np.ptp(half.x, axis=0) > 0
     floor = np.percentile(flows[1:][..., live], 95, axis=(0, 2))

@@ -28,7 +28,7 @@ from jaxflow import load_dataset, pipeline, search_flows
 from jaxflow.figures import paper_style
 from jaxflow.information import gaussian, gaussian_flows
 from jaxflow.interventions import Strategy
-from jaxflow.networks import MLP
+from jaxflow.networks import mlp
 from jaxflow.training import Training, train_many
 
 SAMPLES, NODES = 5300, 6
@@ -84,9 +84,9 @@ def search(size: int, _: Path | None) -> dict[str, float]:
 def depth(size: int, _: Path | None) -> dict[str, float]:
     """One epoch of training, on the synthetic data."""
     train = load_dataset("synthetic").train
-    arrays = jax.random.key(0), jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.messages["y"])
-    network, config = MLP((*(16,) * size, 2)), Training(learning_rate=1e-2, epochs=1)
-    return timed(lambda: train_many(*arrays, network, config))
+    numbers, x, y = jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.messages["y"])
+    network, training = mlp((16,) * size), Training(learning_rate=1e-2, epochs=1)
+    return timed(lambda: train_many(jax.random.key(0), numbers, network, x, y, training))
 
 
 def samples(size: int, _: Path | None) -> dict[str, float]:

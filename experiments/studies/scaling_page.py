@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
-from jaxflow.figures import COLOURS, MARKERS, MESSAGE_NAMES, new_figure
+from jaxflow.figures import COLOURS, MARKERS, PAPER_TITLES, new_figure
 from jaxflow.reproduction.page import markdown
 
 LABELS = {
@@ -59,7 +59,7 @@ def mnist_figure(table: pd.DataFrame):
     """R by layer, a panel for every message and for width and depth."""
     figure, grid = new_figure(7.2, 5.0, 2, 2, shared=True)
     for (row, column), axes in np.ndenumerate(grid):
-        message = list(MESSAGE_NAMES)[column]
+        message = list(PAPER_TITLES)[column]
         for look, name in enumerate((BY_WIDTH, BY_DEPTH)[row]):
             own = table[(table["network"] == name) & (table["message"] == message)]
             r, low, high = (own[field].to_numpy(float) for field in ("r", "low", "high"))
@@ -67,7 +67,7 @@ def mnist_figure(table: pd.DataFrame):
             bars = np.nan_to_num(np.abs([r - low, high - r]))
             axes.errorbar(at, r, yerr=bars, fmt=MARKERS[look] + "-", color=COLOURS[look], label=name, elinewidth=0.6)
         axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
-        axes.set_title(f"effect on {MESSAGE_NAMES[message]}, by {('width', 'depth')[row]}")
+        axes.set_title(f"effect on {PAPER_TITLES[message]}, by {('width', 'depth')[row]}")
         axes.set_xlabel("layer")
         axes.set_ylabel("r of edge flow and effect")
         axes.label_outer()
@@ -136,6 +136,6 @@ def mnist_text(table: pd.DataFrame) -> str:
     ]
     parts += [
         f"\nEffect on {name}, by layer of the edge's source:\n\n{correlations(table, message)}\n"
-        for message, name in MESSAGE_NAMES.items()
+        for message, name in PAPER_TITLES.items()
     ]
     return "".join(parts)

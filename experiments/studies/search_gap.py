@@ -20,7 +20,7 @@ import pandas as pd
 
 from jaxflow import load_dataset, node_flows, noise_floor, search_flows
 from jaxflow.information import gaussian
-from jaxflow.networks import MLP, forward
+from jaxflow.networks import MLP
 from jaxflow.running.presets import preset
 from jaxflow.training import train_many
 
@@ -56,8 +56,8 @@ def trained_layers(name: str, hidden: tuple[int, ...], count: int, options: argp
     network = MLP((*hidden, 2), data.categories)
     x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     key = jax.random.key(options.seed)
-    params = train_many(key, jnp.arange(count), x, y, network, preset(name).training).params
-    found = jax.vmap(lambda own: forward(network, own, jnp.asarray(data.test.x)))(params)
+    params = train_many(key, count, network, x, y, preset(name).training).params
+    found = jax.vmap(lambda own: network.activations(own, jnp.asarray(data.test.x)))(params)
     case, messages = (
         f"{name} {'x'.join(map(str, hidden))}",
         np.stack([data.test.messages["y"], data.test.messages["z"]]),

@@ -1,15 +1,17 @@
-"""The paper's datasets, and the form that your own arrays take. The only reader of data files."""
+"""The paper's datasets, tables of your own, and the form that your own arrays take. The only reader of data files."""
 
 from functools import partial
 from pathlib import Path
 
 from jaxflow.datasets.adult import load_adult
 from jaxflow.datasets.base import Dataset, Split
+from jaxflow.datasets.description import description
 from jaxflow.datasets.mnist import load_mnist
 from jaxflow.datasets.synthetic import load_synthetic
+from jaxflow.datasets.tables import read_table
 from jaxflow.values import LARGEST_SEED, choice, folder, whole
 
-__all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
+__all__ = ["DATASETS", "Dataset", "Split", "description", "load_dataset", "read_table"]
 
 DATASETS = {
     "synthetic": lambda _data_dir, seed: load_synthetic(seed),
@@ -28,9 +30,17 @@ def load_dataset(name: str, data_dir: str | Path | None = None, seed: int | None
             use fills by download.
         seed: of the draw of rows, on which nothing else has an influence; None draws the authors' rows.
 
+    Returns:
+        Two halves of rows, one to train and one to analyse, with the label ``y`` and the protected attribute ``z``.
+
     Raises:
         InputError: unknown name; a folder that is none; files missing, altered or unreadable and not to be downloaded;
             a seed that is no integer from 0 to 2³² − 1.
+
+    Example:
+        >>> data = load_dataset("synthetic")
+        >>> data.train.x.shape, data.test.messages["z"].shape
+        ((5000, 3), (5000,))
     """
     choice("dataset", name, DATASETS)
     where = None if data_dir is None else folder("data_dir", data_dir)

@@ -3,7 +3,7 @@
 import hashlib
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxflow.values import LONGEST_NAME, several, wholes
 
 CODES = 2**24  # category codes that float32 tells apart
 COLUMNS = 10**6
+LONGEST_NOTE = 1_000
 
 
 class Split(NamedTuple):
@@ -24,6 +25,11 @@ class Split(NamedTuple):
         x: features ``[N, d]``.
         messages: what there is to know of every row, by name: integers or booleans are classes 0 … K − 1, ``[N]``;
             floating numbers are continuous, ``[N]`` or ``[N, d]`` (see ``jaxflow.messages``).
+
+    Example:
+        >>> half = Split(np.eye(4), {"hired": np.array([0, 1, 0, 1]), "age": np.array([0.2, 1.5, 0.3, 0.9])})
+        >>> half.x.shape, sorted(half.messages)
+        ((4, 4), ['age', 'hired'])
     """
 
     x: np.ndarray
@@ -45,6 +51,8 @@ class Dataset:
         categories: the first ``len(categories)`` columns of x hold category codes 0 … categories[i] − 1, which
             the network embeds; the other columns are numeric.
         features: names of the columns of x, for figures; ``frame.columns`` will do.
+        notes: what was decided when the dataset was made, a sentence each; ``description`` prints them.
+        values: of the messages whose classes have names, these names, in the order of the classes.
 
     Raises:
         InputError: shapes that do not fit, no column, values that are no real numbers, are masked, NaN, infinite or
@@ -65,6 +73,8 @@ class Dataset:
     attributes: tuple[str, ...] = ("z",)
     categories: tuple[int, ...] = ()
     features: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check and convert the arrays."""
@@ -83,6 +93,7 @@ class Dataset:
         if len(names) != width:
             raise InputError(f"{self.name}: {len(names)} feature names for {width} features")
         object.__setattr__(self, "features", names)
+        self._check_words()
 
     def _check_names(self) -> None:
         """Refuse a label and attributes that are no different names."""
@@ -111,6 +122,19 @@ class Dataset:
         if not self.classes[self.label]:
             raise InputError(f"{self.name}: the label {self.label} must be classes 0, 1, …, not floating numbers")
 
+    def _check_words(self) -> None:
+        """Refuse notes that are no text, and class names that do not fit the classes."""
+        notes = several(f"{self.name}: notes", (self.notes,) if isinstance(self.notes, str) else self.notes, COLUMNS)
+        object.__setattr__(self, "notes", tuple(shown(note, LONGEST_NOTE, str) for note in notes))
+        if not isinstance(self.values, Mapping):
+            raise InputError(f"{self.name}: values must be a dict of class names by message, not {shown(self.values)}")
+        names = {own: tuple(shown(value, form=str) for value in several(f"{self.name}: values of {shown(own)}",
+                 values, COLUMNS)) for own, values in self.values.items()}  # fmt: skip
+        for own, values in names.items():
+            if len(values) != self.classes.get(own):
+                raise InputError(f"{self.name}: {len(values)} class names for the {self.classes.get(own, 0)} of {own}")
+        object.__setattr__(self, "values", names)
+
     @property
     def messages(self) -> tuple[str, ...]:
         """Names of label and attributes, in this order."""
@@ -136,7 +160,7 @@ class Dataset:
         return table.reset_index()
 
     def fingerprint(self) -> str:
-        """SHA-256 of all arrays: two datasets with the same fingerprint give the same results."""
+        """SHA-256 of all arrays, not of names or notes: the same fingerprint gives the same results."""
         digest = hashlib.sha256(repr(self.categories).encode())
         if self.messages != ("y", "z"):
             digest.update(repr(self.messages).encode())

@@ -1,6 +1,6 @@
 """What every estimator asks of its inputs, and how values that float32 cannot hold come into it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,46 +10,139 @@ from jaxtyping import Array
 
 from jaxflow.arrays import as_real_array
 from jaxflow.errors import InputError
+from jaxflow.messages import Message, as_message
+from jaxflow.values import wholes
 
 MOST_NODES = 26  # 2²⁶ values of one message take a quarter of a gigabyte
 EXPONENTS = 100  # a column whose largest value is within 2^±100 keeps its scale: float32 has room on both sides
+MOST_COLUMNS = 10**6
 
 
-def checked_inputs(message: Any, activations: Any, most: int | None = MOST_NODES) -> tuple[Array, Array]:
-    """Both as floating arrays with equally many leading axes.
+class Checked(NamedTuple):
+    """What an estimator computes with.
 
-    The samples are the last axis of the message and axis −2 of the activations. Concrete values are checked, traced
-    ones (under ``jit``, ``vmap``) cannot be. What float32 cannot hold is scaled and centred before it is cut to it,
-    column by column; neither changes any information.
+    Attributes:
+        message: its normal form, of batch axes as many as the activations have.
+        activations: floats ``[..., N, n]``.
+        groups: the number of the node of every column; None where every column is a node of its own.
+    """
+
+    message: Message
+    activations: Array
+    groups: tuple[int, ...] | None
+
+
+def checked(
+    message: Any,
+    activations: Any,
+    *,
+    given: Any = None,
+    groups: Any = None,
+    classes: int | None = None,
+    most: int | None = MOST_NODES,
+) -> Checked:
+    """Message and activations in the form that estimators compute with.
+
+    The samples are the last axis of a message of classes and axis −2 of the activations. Concrete values are checked,
+    traced ones (under ``jit``, ``vmap``) cannot be. What float32 cannot hold is scaled and centred before it is cut to
+    it, column by column; neither changes any information.
 
     Args:
-        message: ``[..., N]``, 0 or 1.
+        message: classes or numbers, see ``as_message``; or a ``Message``, which is taken as it is.
         activations: ``[..., N, n]``, real numbers of any type, NumPy's or JAX's.
+        given: what the message is conditioned on, ``[N]`` or ``[N, g]``; or None.
+        groups: for every column of the activations the number of its node, 0 … n − 1; None if each is its own.
+        classes: K of a message that is being traced.
         most: nodes of the widest layer; None for any number.
 
     Returns:
-        Message and activations as float32, or float64 where JAX has it enabled and the activations are wide.
+        The normal form; numbers are float32, or float64 where JAX has it enabled and the activations are wide.
 
     Raises:
-        InputError: shapes that do not fit or could be meant in two ways, a message that is not 0/1, NaN, infinity,
-            masked values, anything that is not a real number.
+        InputError: shapes that do not fit or could be meant in two ways, groups that leave a node without columns, NaN,
+            infinity, masked values, anything that is not a real number.
+
+    Example:
+        >>> checked([0, 2, 1], [[1.0, 2.0], [0.0, 1.0], [2.0, 5.0]]).message.classes
+        3
     """
-    message, activations = as_real_array("message", message), as_real_array("activations", activations)
-    _check_shapes(message.shape, activations.shape, most)
-    if not isinstance(message, Tracer) and not np.isin(np.asarray(message), (0, 1)).all():
-        raise InputError("the message must be binary, 0 or 1 in every sample")
-    if not isinstance(activations, Tracer):
-        activations = _narrowed(activations)
-    wide = jax.dtypes.canonicalize_dtype(activations.dtype) == np.float64
-    dtype = jnp.float64 if wide else jnp.float32
-    if isinstance(message, np.ndarray):
-        message = message.astype(bool)  # JAX does not know all of NumPy's types
-    m, x = jnp.asarray(message).astype(dtype), jnp.asarray(activations).astype(dtype)
-    batch = max(m.ndim - 1, x.ndim - 2)
-    return m.reshape(*(batch + 1 - m.ndim) * (1,), *m.shape), x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape)
+    activations = as_real_array("activations", activations)
+    if not isinstance(message, Message):
+        message = _normal_form(message, activations, given, classes)
+    elif given is not None:
+        raise InputError("this message is already conditioned: leave out given, or give the message as an array")
+    shape = message.values.shape[:-1] if message.continuous else message.values.shape
+    _check_shapes(shape, activations.shape)
+    groups = _checked_groups(groups, activations.shape[-1])
+    nodes = max(groups) + 1 if groups else activations.shape[-1]
+    if most is not None and nodes > most:
+        raise InputError(f"a layer of {nodes} nodes has 2**{nodes} subsets; at most {most} nodes can be listed")
+    x = _as_floats("activations", activations)
+    batch = max(len(shape) - 1, x.ndim - 2)
+    message = _with_axes(message, batch + 1 - len(shape), x.dtype)
+    return Checked(message, x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape), groups)
 
 
-def _check_shapes(message: tuple[int, ...], layer: tuple[int, ...], most: int | None) -> None:
+def _with_axes(message: Message, ones: int, dtype: Any) -> Message:
+    """With as many more batch axes in front; its numbers in the type of the activations."""
+    values, given = jnp.asarray(message.values), message.given
+    values = values.reshape(*ones * (1,), *values.shape)
+    if given is not None:
+        given = jnp.asarray(given) if message.strata else jnp.asarray(given).astype(dtype)
+    return Message(values.astype(dtype) if message.continuous else values, given, message.classes, message.strata)
+
+
+def _normal_form(message: Any, activations: Any, given: Any, classes: int | None) -> Message:
+    """``as_message``, its numbers narrowed to float32 as those of the activations are."""
+    message = as_real_array("message", message)
+    shape, layer = message.shape, activations.shape
+    samples = layer[-2] if len(layer) > 1 else None
+    vectors = len(shape) > 1 and samples not in (None, shape[-1]) and shape[-2] == samples
+    given = given if given is None else as_real_array("given", given)
+    if classes is not None and isinstance(message, Tracer):
+        message = message.astype(jnp.int32)
+    elif classes is None and _numbers(message):
+        _check_shapes(shape[:-1] if vectors else shape, layer)
+        message = _as_floats("message", message if vectors else message[..., None])
+        message = message if vectors else message[..., 0]
+    elif len(shape) < 1 or samples != shape[-1]:
+        _check_shapes(shape, layer)
+    if given is not None and _numbers(given):
+        given = _as_floats("given", given if given.ndim == 2 else given[..., None])
+    normal = as_message(message, given, samples=samples, classes=classes)
+    if classes is not None and not isinstance(normal.values, Tracer) and np.max(normal.values, initial=0) >= classes:
+        raise InputError(f"the message has classes up to {np.max(normal.values)}, but {classes} classes were announced")
+    return normal
+
+
+def _numbers(values: Any) -> bool:
+    """Whether they are numbers and not classes: floating, and not all 0 or 1."""
+    floating = jnp.issubdtype(values.dtype, jnp.floating)
+    return floating and (isinstance(values, Tracer) or not np.isin(np.asarray(values), (0, 1)).all())
+
+
+def _as_floats(name: str, values: Any) -> Array:
+    """Checked, narrowed to what JAX's floating type can hold of every column ``[..., N, n]``."""
+    if not isinstance(values, Tracer):
+        values = _narrowed(values, name)
+    wide = jax.dtypes.canonicalize_dtype(values.dtype) == np.float64
+    return jnp.asarray(values).astype(jnp.float64 if wide else jnp.float32)
+
+
+def _checked_groups(groups: Any, columns: int) -> tuple[int, ...] | None:
+    """The node of every column; None where each is its own and they stand in order."""
+    if groups is None:
+        return None
+    numbers = wholes("groups", groups, 0, columns - 1, MOST_COLUMNS)
+    if len(numbers) != columns:
+        raise InputError(f"groups must name the node of each of the {columns} columns, got {len(numbers)} numbers")
+    missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
+    if missing:
+        raise InputError(f"groups leave node {missing[0]} without columns: number the nodes 0, 1, … without gaps")
+    return None if numbers == tuple(range(columns)) else numbers
+
+
+def _check_shapes(message: tuple[int, ...], layer: tuple[int, ...]) -> None:
     """Refuse what does not fit, with what would, and what could be meant in two ways."""
     if len(message) < 1 or len(layer) < 2 or message[-1] != layer[-2]:
         hint = _hint(message, layer)
@@ -69,8 +162,6 @@ def _check_shapes(message: tuple[int, ...], layer: tuple[int, ...], most: int | 
         raise InputError(
             f"the axes before the samples are batches and must broadcast, got message {message} and activations {layer}"
         ) from None
-    if most is not None and layer[-1] > most:
-        raise InputError(f"a layer of {layer[-1]} nodes has 2**{layer[-1]} subsets; at most {most} nodes can be listed")
 
 
 def _hint(message: tuple[int, ...], layer: tuple[int, ...]) -> str:
@@ -88,7 +179,7 @@ def _moved(message: tuple[int, ...], layer: tuple[int, ...]) -> str:
     return "activations.swapaxes(0, 1)" if len(layer) == 3 else f"np.moveaxis(activations, {axis}, -2)"
 
 
-def _narrowed(activations: Any) -> Any:
+def _narrowed(activations: Any, name: str) -> Any:
     """Checked; what float32 would round or lose is centred and scaled in the precision that it came in.
 
     Scales are powers of two. Float32 columns are scaled only where they are nearly denormal or nearly infinite, because
@@ -98,7 +189,7 @@ def _narrowed(activations: Any) -> Any:
     if jnp.issubdtype(dtype, jnp.floating):
         values = values.astype(np.promote_types(dtype, np.float32))
         if not np.isfinite(values).all():
-            raise InputError("the activations hold NaN or infinity")
+            raise InputError(f"the {name} hold{'s' * (name != 'activations')} NaN or infinity")
     elif dtype.itemsize >= 4:
         values = values.astype(np.longdouble if dtype.itemsize > 4 else float)  # all 64 bits, where it has as many
     exponent = _exponents(values)

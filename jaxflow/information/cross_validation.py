@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxflow.errors import InputError
+from jaxflow.messages import Message
 
 if TYPE_CHECKING:
     from sklearn.model_selection import RepeatedStratifiedKFold
@@ -71,22 +72,22 @@ def outer_fold_numbers(message: np.ndarray) -> np.ndarray:
 
 
 def outer_folds(message: np.ndarray) -> list[np.ndarray]:
-    """Held-out rows of the five outer folds of a binary message ``[N]``.
+    """Held-out rows of the five outer folds, stratified on the classes of a message ``[N]``.
 
     Raises:
         InputError: a class has fewer members than there are folds.
     """
-    check_folds(message)
+    check_sizes(message)
     return [held_out for _, held_out in outer_splitter().split(message, message)]
 
 
 def nested_folds(message: np.ndarray) -> Folds:
-    """Folds of a binary message ``[N]`` (Venkatesh et al. 2021, App. A.1).
+    """Folds stratified on the classes of a message ``[N]`` (Venkatesh et al. 2021, App. A.1).
 
     Raises:
         InputError: a class has fewer members than the five outer folds need.
     """
-    check_folds(message)
+    check_sizes(message)
     train, test, inner_train, inner_test = [], [], [], []
     for rows, held_out in outer_splitter().split(message, message):
         train.append(rows)
@@ -104,21 +105,71 @@ def _landmarks(rows: np.ndarray) -> np.ndarray:
     return np.pad(taken, (0, LANDMARKS - len(taken)), constant_values=-1).astype(np.int32)
 
 
-def check_folds(message: np.ndarray, name: str = "the message") -> None:
-    """Refuse a message of which one class cannot be spread over the five outer folds.
+def check_folds(message: Message, name: str = "the message") -> None:
+    """Refuse a message that classifiers cannot be cross-validated on.
+
+    Classifiers estimate information about classes, in every stratum of ``given`` by itself. In each stratum every
+    class needs a member in each of the five outer folds. A class without any member in a stratum is not among that
+    stratum's classes, and a stratum with a single class needs no folds: there is nothing to be known in it.
 
     Args:
-        message: 0/1, ``[N]``.
+        message: ``values [..., N]``; of several, such as a message and its permutations, the first is looked at.
         name: what the refusal calls the message.
 
     Raises:
-        InputError: a class has fewer members than there are folds; the message names it and its size.
+        InputError: the message or what is given is continuous, or a class is too small; the refusal names the class,
+            its stratum and its size.
+
+    Example:
+        >>> check_folds(Message(np.array([0, 1, 2, 0, 1, 2] * 5), classes=3))
     """
-    counts = [int(np.sum(message == value)) for value in (0, 1)]
-    smaller = int(np.argmin(counts))
-    if counts[smaller] < OUTER:
+    check_discrete(message, name)
+    values = np.asarray(message.values)
+    values = values.reshape(-1, values.shape[-1])[0]
+    if not message.strata:
+        return check_sizes(values, message.classes, name)
+    given = np.asarray(message.given)
+    for stratum in range(message.strata):
+        inside = values[given == stratum]
+        if len(inside) and np.ptp(inside):
+            check_sizes(inside, message.classes, name, f" in stratum {stratum} of what is given")
+    return None
+
+
+def check_discrete(message: Message, name: str = "the message") -> None:
+    """Refuse numbers where a classifier needs classes.
+
+    Raises:
+        InputError: the message or what is given is continuous; the refusal names the estimators that take numbers.
+    """
+    if message.continuous or (message.given is not None and not message.strata):
+        which = name if message.continuous else f"what is given beside {name}"
         raise InputError(
-            f"class {smaller} of {name} has {counts[smaller]} samples, nested cross-validation needs {OUTER}:"
+            f"{which} is continuous, and a classifier takes classes only: use the gaussian or copula estimator, which"
+            " take numbers, or bin them into classes"
+        )
+
+
+def check_sizes(message: np.ndarray, classes: int = 2, name: str = "the message", where: str = "") -> None:
+    """Refuse class numbers ``[N]`` of which one class cannot be spread over the five outer folds.
+
+    Classes without members are none, except where there is only one with members.
+
+    Args:
+        message: class numbers.
+        classes: how many there may be.
+        name: what the refusal calls the message.
+        where: what follows the number of samples in the refusal.
+
+    Raises:
+        InputError: a class has fewer members than there are folds; the refusal names the smallest class and its size.
+    """
+    counts = np.bincount(message, minlength=classes)
+    possible = np.flatnonzero(counts) if np.count_nonzero(counts) > 1 else np.arange(len(counts))
+    smallest = int(possible[np.argmin(counts[possible])])
+    if counts[smallest] < OUTER:
+        raise InputError(
+            f"class {smallest} of {name} has {counts[smallest]} samples{where}, nested cross-validation needs {OUTER}:"
             " record more samples, or use the gaussian estimator"
         )
 
@@ -141,23 +192,58 @@ def hyperparameter_draws(*names: str) -> np.ndarray:
 
 
 def accuracy_to_information(accuracy: np.ndarray, message: np.ndarray) -> np.ndarray:
-    """Fano's bound I ≥ H(M) − H_b(1 − a) in bits, H(M) from the data (Venkatesh et al. 2021, eq. 7).
+    """Fano's bound in bits, H(M) from the data (Venkatesh et al. 2021, eq. 7, where K = 2).
 
-    An accuracy at or below that of the majority class is worth 0 (up to half a sample, for unequal folds), accuracy 1
+        I ≥ H(M) − H_b(e) − e log₂(K − 1)        e = 1 − a, the error
+
+    An accuracy at or below that of the largest class is worth 0 (up to half a sample, for unequal folds), accuracy 1
     is worth H(M).
+
+    Args:
+        accuracy: of predictions on held-out rows, any shape.
+        message: class numbers ``[N]``; K is the number of classes that have members.
+
+    Example:
+        >>> accuracy_to_information(np.array([1 / 3, 1]), np.array([0, 1, 2] * 5)).round(3)
+        array([0.   , 1.585])
     """
-    chance = max(np.mean(message), 1 - np.mean(message))
-    accuracy = np.where(accuracy < chance + 0.5 / len(message), chance, accuracy)
-    return np.maximum(message_entropy(message) - _entropy(np.minimum(accuracy, 1)), 0)
+    counts = np.bincount(message)
+    error = np.clip(1 - accuracy, 0, 1)
+    others = max(1, np.count_nonzero(counts) - 1)
+    bits = message_entropy(message) - _binary_entropy(error) - error * np.log2(others)
+    at_chance = accuracy < (counts.max() + 0.5) / len(message)
+    return np.where(at_chance, 0, np.maximum(bits, 0))
 
 
 def message_entropy(message: np.ndarray) -> float:
-    """H(M) in bits from the data."""
-    return float(_entropy(np.mean(message)))
+    """H(M) = −Σ p log₂ p in bits from class numbers ``[N]``."""
+    counts = np.bincount(message)
+    p = counts[counts > 0] / len(message)
+    return float(abs(np.sum(p * np.log2(p))))
 
 
-def _entropy(p: Any) -> np.ndarray:
+def _binary_entropy(p: Any) -> np.ndarray:
     """H_b in bits, in double precision."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = p * np.log2(p) + (1 - p) * np.log2(1 - p)
     return np.where((p <= 0) | (p >= 1), 0.0, -terms)
+
+
+def one_against_the_rest(message: np.ndarray) -> np.ndarray:
+    """Signs ``[R, N]`` of the linear machines that tell K classes apart, as scikit-learn's ``LinearSVC`` does.
+
+    Two classes need one machine, positive for class 1; more classes need one each, positive for its own class.
+
+    Args:
+        message: class numbers 0 … K − 1, all of which have members, ``[N]``.
+
+    Example:
+        >>> one_against_the_rest(np.array([0, 1, 1]))
+        array([[-1,  1,  1]])
+        >>> one_against_the_rest(np.array([0, 2, 1]))
+        array([[ 1, -1, -1],
+               [-1, -1,  1],
+               [-1,  1, -1]])
+    """
+    classes = np.arange(message.max() + 1) if message.max() > 1 else np.array([1])
+    return np.where(message == classes[:, None], 1, -1)

@@ -1,18 +1,19 @@
 """Gaussian node flows of layers whose 2ⁿ values are too many to keep: one message of one layer at a time."""
 
-from math import prod
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import cores, free_bytes
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
-from jaxflow.information.checks import checked_inputs
-from jaxflow.information.gaussian import decomposed, projected, subset_bits
+from jaxflow.information.checks import checked
+from jaxflow.information.gaussian import Groups, bits_about
+from jaxflow.information.pairing import paired, with_values
+from jaxflow.messages import Message
 
 MASK_NODES = 30  # bits of an int32 witness
 VALUES_HELD = 4  # arrays of 2ⁿ values at the peak: two on a CPU, and room for devices that copy more
@@ -32,7 +33,14 @@ class ExactFlows(NamedTuple):
     whole: Float[Array, "*batch"]
 
 
-def gaussian_flows(message: ArrayLike, activations: ArrayLike) -> ExactFlows:
+def gaussian_flows(
+    message: ArrayLike | Message,
+    activations: ArrayLike,
+    *,
+    given: ArrayLike | None = None,
+    groups: Any = None,
+    classes: int | None = None,
+) -> ExactFlows:
     """``node_flows(gaussian(message, activations))`` without all layers' 2ⁿ values in memory at once.
 
     The decomposition of a layer is shared by its messages; then one message after another is taken through all
@@ -40,28 +48,39 @@ def gaussian_flows(message: ArrayLike, activations: ArrayLike) -> ExactFlows:
     A ``vmap`` around it would undo that; hand the batch in instead.
 
     Args:
-        message: binary, ``[..., N]``. Its last axis, the samples, is axis −2 of the activations.
-        activations: ``[..., N, n]``: samples on axis −2, nodes on the last; axes before them are batches and broadcast
-            against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
+        message: classes ``[..., N]`` or numbers ``[..., N]`` or ``[..., N, d]``, see ``gaussian``. The samples are axis
+            −2 of the activations.
+        activations: ``[..., N, n]``: samples on axis −2, columns on the last; axes before them are batches and
+            broadcast against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
             ``activations.swapaxes(0, 1)``.
+        given: what the information is conditioned on; by strata the maximum over subsets is taken after averaging.
+        groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
+        classes: K of a message that is being traced.
 
     Returns:
         Flows and witnesses by the rule of ``node_flows``, and the information of the whole layer.
 
     Raises:
-        InputError: shapes that do not fit or could be meant in two ways, a message that is not 0/1, NaN, infinity or
-            masked values, a layer that does not fit into memory or a mask of 30 nodes.
+        InputError: what ``gaussian`` refuses, a layer that does not fit into memory or a mask of 30 nodes.
+
+    Example:
+        >>> gaussian_flows([0, 0, 1, 1, 2, 2], [[0.0, 1], [0, 0], [1, 1], [1, 0], [1, 1], [1, 0]]).witness.tolist()
+        [0, 0]
     """
-    message, activations = checked_inputs(message, activations, MASK_NODES)
-    n, widest = activations.shape[-1], widest_exact(activations.dtype.itemsize)
+    checks = checked(message, activations, given=given, groups=groups, classes=classes, most=MASK_NODES)
+    x = checks.activations
+    n, widest = max(checks.groups) + 1 if checks.groups else x.shape[-1], widest_exact(x.dtype.itemsize)
     if n > widest:
         raise InputError(f"2**{n} subsets of a layer do not fit into memory; up to {widest} nodes would")
-    return _all_flows(message, activations)
+    return _all_flows(checks.message, x, groups=checks.groups)
 
 
-def stack_flows(layers: Float[Array, "S N n"], messages: Float[Array, "P K N"]) -> ExactFlows:
-    """Flows of all layers about all messages, fields ``[S, P, K, ...]``; whoever asks has seen to the memory."""
-    return _all_flows(messages[None], layers[:, None, None])
+def stack_flows(layers: Float[Array, "S N c"], message: Message, groups: Groups = None) -> ExactFlows:
+    """Flows of all layers about one message and its permutations ``values [P, N]`` or ``[P, N, d]``: ``[S, P, ...]``.
+
+    Whoever asks has seen to the memory.
+    """
+    return _all_flows(with_values(message, message.values[None]), layers[:, None], groups=groups)
 
 
 def memory_needed(nodes: int, itemsize: int = 4) -> int:
@@ -79,31 +98,19 @@ def layers_together(nodes: int) -> int:
     return max(1, min(cores(), free_bytes() // memory_needed(nodes)))
 
 
-@jax.jit
-def _all_flows(message: Float[Array, "*batch N"], activations: Float[Array, "*batch2 N n"]) -> ExactFlows:
-    """Axes along which there is one layer only go to its messages."""
-    layers = activations.shape[:-2]
-    batch = jnp.broadcast_shapes(message.shape[:-1], layers)
-    order = sorted(range(len(batch)), key=lambda axis: layers[axis] == 1)
-    places = [order.index(axis) for axis in range(len(batch))]
-    x = activations.reshape(prod(layers), *activations.shape[-2:])
-    m = jnp.broadcast_to(message, (*batch, message.shape[-1])).transpose(*order, len(batch))
-    found = jax.lax.map(_layer_flows, (m.reshape(len(x), -1, m.shape[-1]), x))
+@partial(jax.jit, static_argnames="groups")
+def _all_flows(message: Message, activations: Float[Array, "*batch N c"], groups: Groups = None) -> ExactFlows:
+    """One layer after another, and its messages one after another."""
+    pairs = paired(message, activations)
 
-    def placed(a: Array) -> Array:
-        a = a.reshape(*(batch[axis] for axis in order), *a.shape[2:])
-        return a.transpose(*places, *range(len(batch), a.ndim))
+    def flows_of(item: tuple[Array, Array]) -> ExactFlows:
+        values, layer = item
+        bits_of = bits_about(pairs.messages, layer, groups)
 
-    return jax.tree.map(placed, found)
+        def one(values: Array) -> ExactFlows:
+            bits = bits_of(values[None])[0]
+            return ExactFlows(*node_flows(bits), bits[-1])
 
+        return jax.lax.map(one, values)
 
-def _layer_flows(item: tuple[Float[Array, "K N"], Float[Array, "N n"]]) -> ExactFlows:
-    """Flows of one layer about each of its messages."""
-    messages, activations = item
-    basis, factor = decomposed(activations)
-
-    def one(message: Array) -> ExactFlows:
-        bits = subset_bits(factor, *projected(message, basis))
-        return ExactFlows(*node_flows(bits), bits[-1])
-
-    return jax.lax.map(one, messages)
+    return jax.tree.map(pairs.placed, jax.lax.map(flows_of, (pairs.messages.values, pairs.layers)))

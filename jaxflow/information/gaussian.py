@@ -1,12 +1,14 @@
 """Gaussian information: I(M; X_T) from the joint covariance, for all subsets T of a layer in O(2ⁿ).
 
 Three steps, all in the precision of the activations. Centre and standardise; Gram–Schmidt gives the triangular
-factor R of the columns (X = QR) and the message's coordinates c = Qᵀm; a recursion over the nodes splits every
-(R, c) into the subsets with and without the next node, see ``recursion``. No step relies on fused multiply-add or on an
-order of summation, so that all processors agree (``tests/test_processors.py``).
+factor R of the columns (X = QR) and the message's coordinates C = QᵀM, see ``columns``; a recursion over the nodes
+splits every (R, C) into the subsets with and without the next node, see ``recursion``. The factor never looks at the
+message: many messages and permutations about one layer share it.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,169 +16,239 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.batching import batched_map
-from jaxflow.information.checks import checked_inputs
+from jaxflow.batching import batched_map, in_blocks, lanes
+from jaxflow.information.checks import checked
+from jaxflow.information.columns import Layer, Projected, Rows, decomposed, projected
 from jaxflow.information.estimates import Advance, Estimates, ignore
+from jaxflow.information.pairing import paired, with_values
 from jaxflow.information.ranks import rank_normalised
-from jaxflow.information.recursion import explained_variance, nonzero
-from jaxflow.messages import binary_entropy
+from jaxflow.information.recursion import explained_variance, unexplained_bits
+from jaxflow.messages import Message
 
-HIGHEST = jax.lax.Precision.HIGHEST
+Groups = tuple[int, ...] | None
+LayerBits = Callable[[Mapping[str, Message], Array, Groups], dict[str, Array]]
 
 
-def gaussian(message: ArrayLike, activations: ArrayLike, *, rank: bool = False) -> Float[Array, "*batch subsets"]:
-    """Gaussian information about a binary message in every subset of a layer's nodes.
+def gaussian(
+    message: ArrayLike | Message,
+    activations: ArrayLike,
+    *,
+    rank: bool = False,
+    given: ArrayLike | None = None,
+    groups: Any = None,
+    classes: int | None = None,
+) -> Float[Array, "*batch subsets"]:
+    """Gaussian information about a message in every subset of a layer's nodes.
 
-    I(M; X_T) = ½ log₂(Var M / Var(M | X_T)) bits, clipped to [0, H(M)], for all 2ⁿ subsets T: the Gaussian
-    approximation of Venkatesh et al. 2021, App. A.3 (the determinant form of eq. 13).
+    I(M; X_T) = ½ log₂(det Cov M / det Cov(M | X_T)) bits for all 2ⁿ subsets T: the Gaussian approximation of Venkatesh
+    et al. 2021, App. A.3 (the determinant form of eq. 13). K classes are K − 1 of their indicators, whichever: the
+    value is −½ log₂ of Wilks' Λ, clipped to [0, H(M)]. Numbers are taken as they are and not clipped above, but for
+    what float32 tells apart: at most 20 bits about each column of a message that the layer determines.
 
     **It is an approximation and no bound.** It sees linear dependence only: for M = X₁ xor X₂ it is 0 and the truth
-    is 1 bit. It can also lie above the truth, because a binary message is not Gaussian: for two equally likely normal
+    is 1 bit. It can also lie above the truth, because classes are not Gaussian: for two equally likely normal
     classes of equal variance, two standard deviations apart, the truth is 0.486 bit and the Gaussian value 0.5; three
     standard deviations apart, 0.760 and 0.850 (``tests/test_gaussian.py``; more samples do not help).
 
-    A node that the nodes before it in T determine (residual variance ≤ 1e-6 of the standardised column) adds nothing:
-    constant, duplicate, collinear and dead columns are exact. Scale and offset of a column change nothing beyond what
-    rounding took from the data before they came here.
+    A column that the columns before it in T determine (residual variance ≤ 1e-6 of the standardised column) adds
+    nothing: constant, duplicate, collinear and dead columns are exact. Scale and offset of a column change nothing
+    beyond what rounding took from the data before they came here.
 
     Args:
-        message: binary, ``[..., N]``. Its last axis, the samples, is axis −2 of the activations.
-        activations: ``[..., N, n]``: samples on axis −2, nodes on the last. Axes before them are batches and broadcast
-            against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
+        message: integers or booleans are classes 0 … K − 1, ``[..., N]``; floating numbers are continuous, ``[..., N]``
+            or ``[..., N, d]``; floats that are all 0 or 1 are classes too. The samples are axis −2 of the activations.
+        activations: ``[..., N, n]``: samples on axis −2, columns on the last. Axes before them are batches and
+            broadcast against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
             ``activations.swapaxes(0, 1)``: times are the batch.
-        rank: replace activations by normal scores first, see ``rank_normalised``.
+        rank: replace activations by normal scores first, see ``rank_normalised``; ``copula`` does more.
+        given: what the information is conditioned on. Classes ``[N]``: every stratum has its own means and
+            covariances, Σ_g P(g) I(M; X_T | G = g), each clipped to its own H(M | G = g). Numbers ``[N]`` or
+            ``[N, g]``: regressed, with an intercept, out of message and activations.
+        groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
+        classes: K of a message that is being traced, 2 if not given. Traced floats are numbers, unless K is given.
 
     Returns:
         Bits ``[..., 2**n]``, T indexed by bitmask (bit i set = node i in T). H(M) from the data.
 
     Raises:
-        InputError: shapes that do not fit or could be meant in two ways, a message that is not 0/1, NaN, infinity or
-            masked values. Under a transformation values cannot be checked: NaN gives NaN there, and float32 values
-            below 1.2e-38 count as 0.
+        InputError: shapes that do not fit or could be meant in two ways, groups that leave a node without columns,
+            negative classes, NaN, infinity or masked values. Under a transformation values cannot be checked: NaN gives
+            NaN there, and float32 values below 1.2e-38 count as 0.
 
     Example:
-        >>> message = np.array([0, 0, 1, 1])
-        >>> activations = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0]])
-        >>> gaussian(message, activations).shape
-        (4,)
+        >>> message = np.array([0, 0, 1, 1, 2, 2])
+        >>> activations = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+        >>> gaussian(message, activations)[1]  # the first node tells the first class from the others
+        Array(1.5849625, dtype=float32)
     """
-    message, activations = checked_inputs(message, activations)
-    return _all_gaussian(message, rank_normalised(activations) if rank else activations)
+    checks = checked(message, activations, given=given, groups=groups, classes=classes)
+    x = rank_normalised(checks.activations) if rank else checks.activations
+    return about_layers(checks.message, x, groups=checks.groups)
+
+
+@partial(jax.jit, static_argnames="groups")
+def about_layers(
+    message: Message, activations: Float[Array, "*batch N c"], groups: Groups = None
+) -> Float[Array, "*batch2 subsets"]:
+    """Every message about its layer."""
+    pairs = paired(message, activations)
+
+    def one(values: Array, layer: Array) -> Array:
+        return bits_about(pairs.messages, layer, groups)(values)
+
+    values, layers = pairs.messages.values, pairs.layers
+    if len(layers) == 1:  # a vmap of one would turn products of matrices into batches of products
+        return pairs.placed(one(values[0], layers[0])[None])
+    return pairs.placed(jax.vmap(one)(values, layers))
 
 
 def estimate(
-    layers: Float[Array, "S N n"],
-    messages: Float[Array, "P K N"],
+    layers: Float[Array, "S N c"],
+    messages: Mapping[str, Message],
     members: Bool[np.ndarray, "T n"],
     *,
-    draws: None = None,
+    groups: Groups = None,
+    draws: Mapping[str, object] | None = None,
     advance: Advance = ignore,
-) -> Estimates:
-    """Bits of all layers, messages and subsets: see ``gaussian``. There is nothing to search."""
-    del draws
-    masks = members @ 2 ** np.arange(members.shape[1])
-    bits = np.asarray(_all_layers(layers, messages))[..., masks]
-    advance(bits[:, 0].size)
-    return Estimates(np.swapaxes(bits, 0, 1))
+) -> dict[str, Estimates]:
+    """Bits of all layers, messages ``values [P, N]`` or ``[P, N, d]`` and subsets: see ``gaussian``.
 
-
-@jax.jit
-def _all_layers(layers: Float[Array, "S N n"], messages: Float[Array, "P K N"]) -> Float[Array, "S P K 2**n"]:
-    """Every layer about every message, in bounded memory."""
-    item_bytes = 8 * layers[0].size + 16 * messages[..., 0].size * 2 ** layers.shape[-1]
-    return batched_map(lambda layer, about: _all_gaussian(about, layer[None, None]), layers, item_bytes, messages)
-
-
-@jax.jit
-@partial(jnp.vectorize, signature="(s),(s,n)->(t)")
-def _all_gaussian(message: Float[Array, " N"], activations: Float[Array, "N n"]) -> Float[Array, " 2**n"]:
-    """One message, one layer."""
-    basis, factor = decomposed(activations)
-    return subset_bits(factor, *projected(message, basis))
-
-
-def layer_bits(messages: Float[Array, "K N"], activations: Float[Array, "N n"]) -> Float[Array, "K 2**n"]:
-    """``gaussian`` of one layer about many messages, under ``jit``: its decomposition serves them all."""
-    basis, factor = decomposed(activations)
-    return jax.vmap(lambda message: subset_bits(factor, *projected(message, basis)))(messages)
-
-
-def decomposed(activations: Float[Array, "N n"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
-    """Q and R of the standardised columns."""
-    return _orthonormalised(standardised(activations.T))
-
-
-def projected(message: Float[Array, " N"], basis: Float[Array, "n N"]) -> tuple[Float[Array, " n"], Float[Array, ""]]:
-    """Coordinates c = Qᵀm of a standardised message, and its entropy H(M).
-
-    The message is projected twice, as the columns are: a long sum of products in float32 is off by as much as its
-    order of summation, which differs from processor to processor; the second projection takes that off.
+    Args:
+        layers: activations.
+        messages: by name; the first of each is the message, the others are its permutations.
+        members: nodes of every subset.
+        groups: the node of every column.
+        draws: not used.
+        advance: told how many (layer, message, subset) are done.
     """
-    residual = standardised(message[None])[0]
-    coordinates = jnp.zeros(len(basis), basis.dtype)
-    for _ in range(2):
-        part = jnp.matmul(basis, residual, precision=HIGHEST)
-        residual = residual - jnp.matmul(part, basis, precision=HIGHEST)
-        coordinates = coordinates + part
-    return coordinates, binary_entropy(jnp.mean(message))
+    del draws
+    return estimated(layer_bits, layers, messages, members, groups, advance)
+
+
+def estimated(
+    layer_bits: LayerBits,
+    layers: Float[Array, "S N c"],
+    messages: Mapping[str, Message],
+    members: Bool[np.ndarray, "T n"],
+    groups: Groups,
+    advance: Advance,
+) -> dict[str, Estimates]:
+    """``estimate`` by a pure function of one layer that gives the bits of all its subsets."""
+    masks = members @ 2 ** np.arange(members.shape[1])
+    found = _all_layers(layers, dict(messages), layer_bits=layer_bits, groups=groups)
+    bits = {name: np.asarray(own)[..., masks] for name, own in found.items()}
+    advance(sum(own[:, 0].size for own in bits.values()))
+    return {name: Estimates(np.swapaxes(own, 0, 1)) for name, own in bits.items()}
+
+
+@partial(jax.jit, static_argnames=("layer_bits", "groups"))
+def _all_layers(
+    layers: Float[Array, "S N c"], messages: dict[str, Message], layer_bits: LayerBits, groups: Groups = None
+) -> dict[str, Float[Array, "S P subsets"]]:
+    """Every layer about every message, in bounded memory."""
+    nodes = max(groups) + 1 if groups else layers.shape[-1]
+    count = sum(len(message.values) for message in messages.values())
+    item_bytes = 8 * layers[0].size + 16 * count * 2**nodes
+    return batched_map(lambda layer, about: layer_bits(about, layer, groups), layers, item_bytes, messages)
+
+
+def layer_bits(
+    messages: Mapping[str, Message], layer: Float[Array, "N c"], groups: Groups = None
+) -> dict[str, Float[Array, "P subsets"]]:
+    """``gaussian`` of one layer about many messages, under ``jit``: its decomposition serves them all.
+
+    Messages of one kind, of which nothing or the same is given, also share the recursion.
+    """
+    kinds: dict[tuple, list[str]] = {}
+    for name, message in messages.items():
+        kind = message.classes, message.strata, id(message.given), message.values.shape[2:]
+        kinds.setdefault(kind, []).append(name)
+    found, whole = {}, None
+    for names in kinds.values():
+        kind = messages[names[0]]
+        if kind.given is None and whole is None:
+            whole = decomposed(by_node(layer, groups))
+        values = [messages[name].values for name in names]
+        bits = bits_about(kind, layer, groups, whole)(jnp.concatenate(values))
+        ends = np.cumsum([len(own) for own in values])[:-1]
+        found |= dict(zip(names, jnp.split(bits, ends), strict=True))
+    return {name: found[name] for name in messages}
+
+
+def bits_about(
+    kind: Message, layer: Float[Array, "N c"], groups: Groups = None, whole: Layer | None = None
+) -> Callable[[Array], Float[Array, "Q subsets"]]:
+    """The bits of one layer as a function of messages' values ``[Q, N]`` or ``[Q, N, d]``; it is decomposed here.
+
+    Args:
+        kind: a message whose values are not looked at.
+        layer: activations.
+        groups: the node of every column.
+        whole: the layer decomposed, if that is done and nothing is given.
+    """
+    x, sizes, given = by_node(layer, groups), node_sizes(groups), kind.given
+    if not kind.strata:
+        known = whole if given is None and whole is not None else decomposed(x, None, given)
+        taken = 0 if given is None else given.shape[1]
+        return lambda values: all_bits(with_values(kind, values), known, None, taken, sizes)
+    rows = given[None] == jnp.arange(kind.strata, dtype=given.dtype)[:, None]
+    strata = jax.lax.map(lambda own: (own, decomposed(x, own)), rows)
+    kept = jnp.sum(rows, dtype=x.dtype)  # rows that belong to no stratum do not count
+    nodes = x.shape[1] if sizes is None else len(sizes)
+
+    def averaged(values: Array) -> Array:
+        def add(total: Array, stratum: tuple[Array, Layer]) -> tuple[Array, None]:
+            own, known = stratum
+            bits = all_bits(with_values(kind, values), known, own, 0, sizes)
+            return total + jnp.sum(own, dtype=x.dtype) / kept * bits, None
+
+        return jax.lax.scan(add, jnp.zeros((len(values), 2**nodes), x.dtype), strata)[0]
+
+    return averaged
+
+
+def by_node(layer: Float[Array, "N c"], groups: Groups) -> Float[Array, "N c"]:
+    """The columns of a node side by side."""
+    return layer if groups is None else layer[:, np.argsort(groups, kind="stable")]
+
+
+def node_sizes(groups: Groups) -> tuple[int, ...] | None:
+    """How many columns each node has; None if one each."""
+    return None if groups is None else tuple(np.bincount(groups).tolist())
+
+
+def all_bits(
+    messages: Message, layer: Layer, rows: Rows, taken: int, sizes: tuple[int, ...] | None
+) -> Float[Array, "Q subsets"]:
+    """I(M; X_T) about messages ``values [Q, N]`` or ``[Q, N, d]``, a batch of them at a time.
+
+    Args:
+        messages: all of one kind.
+        layer: decomposed.
+        rows: the samples that count; all if None.
+        taken: how many of the layer's first directions are given.
+        sizes: how many columns each node has; None if one each.
+    """
+    nodes = len(layer.factor) - taken if sizes is None else len(sizes)
+    columns = messages.values.shape[-1] if messages.continuous else messages.classes - 1
+
+    def batch(values: Array) -> Array:
+        found = projected(with_values(messages, values), layer, rows, taken)
+        return jax.vmap(lambda own: subset_bits(own, layer, taken, sizes))(found)
+
+    if len(messages.values) == 1:
+        found = projected(messages, layer, rows, taken)
+        return subset_bits(jax.tree.map(lambda a: a[0], found), layer, taken, sizes)[None]
+    return in_blocks(batch, messages.values, lanes(4 * columns**2 * 2**nodes))
 
 
 def subset_bits(
-    factor: Float[Array, "n n"], coordinates: Float[Array, " n"], entropy: Float[Array, ""]
-) -> Float[Array, " 2**n"]:
-    """I(M; X_T) of all subsets from the coordinates of layer and message."""
-    explained = jnp.minimum(explained_variance(factor, coordinates), 1)
-    return jnp.clip(-jnp.log1p(-explained) / (2 * jnp.log(2.0)), 0, entropy)
-
-
-def standardised(x: Float[Array, "n N"]) -> Float[Array, "n N"]:
-    """Rows centred, of unit norm; a row that is constant but for rounding becomes 0.
-
-    The data are taken as exact, so nothing before the means may round. Scaling by a power of two is exact. Where a row
-    lies far off zero compared with its spread, the difference of a value and the first mean is exact too, however
-    inaccurate that mean: both are multiples of the same spacing. The second mean corrects the first.
-
-    Args:
-        x: rows of any scale and offset.
-
-    Returns:
-        Rows of mean 0 and norm 1; 0 where the standard deviation is at most eps of the largest value.
-    """
-    largest = jnp.max(jnp.abs(x), axis=1, keepdims=True)
-    scale = _power_of_two(largest)  # sums do not overflow, squares do not vanish
-    x = x * scale
-    for _ in range(2):
-        x = x - jnp.mean(x, axis=1, keepdims=True)
-    norm = jnp.sqrt(jnp.sum(x**2, axis=1, keepdims=True))
-    constant = norm <= jnp.finfo(x.dtype).eps * x.shape[1] ** 0.5 * largest * scale
-    return jnp.where(constant, 0, x / nonzero(norm))
-
-
-def _power_of_two(size: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """A power of two near 1/size. Products with it are exact, and neither it nor they are denormal or overflow."""
-    info = jnp.finfo(size.dtype)
-    return jax.lax.reduce_precision(1 / jnp.clip(size, info.tiny, 1 / info.tiny), info.nexp, 0)
-
-
-def _orthonormalised(x: Float[Array, "n N"]) -> tuple[Float[Array, "n N"], Float[Array, "n n"]]:
-    """Orthonormal rows Q and upper triangular R with X = RᵀQ, by Gram–Schmidt, every row twice.
-
-    What is left of a row that the ones before it span is rounding; its direction would spoil Q and is left out. The
-    second pass takes off what the first one's sums of products were off by; the norm, which has no second pass, is a
-    sum and not a product of vectors, because XLA adds up sums pairwise.
-    """
-    n = len(x)
-    rounding = 32 * jnp.finfo(x.dtype).eps
-
-    def add(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        basis, factor = state
-        v, column = x[j], jnp.zeros(n, x.dtype)
-        for _ in range(2):
-            h = jnp.matmul(basis, v, precision=HIGHEST)
-            v, column = v - jnp.matmul(h, basis, precision=HIGHEST), column + h
-        norm = jnp.sqrt(jnp.sum(v**2))
-        norm = jnp.where(norm > rounding, norm, 0)
-        direction = jnp.where(norm > 0, v / nonzero(norm), 0)
-        return basis.at[j].set(direction), factor.at[:, j].set(column.at[j].set(norm))
-
-    return jax.lax.fori_loop(0, n, add, (jnp.zeros_like(x), jnp.zeros((n, n), x.dtype)))
+    message: Projected, layer: Layer, taken: int = 0, sizes: tuple[int, ...] | None = None
+) -> Float[Array, " subsets"]:
+    """I(M; X_T) of all subsets about one message, from the decomposed layer."""
+    coordinates, residual, limit = message
+    if residual is None:
+        explained = jnp.minimum(explained_variance(layer.factor, coordinates[:, 0], sizes), 1)
+        return jnp.clip(-jnp.log1p(-explained) / (2 * jnp.log(2.0)), 0, limit)
+    bits = unexplained_bits(layer.factor, coordinates, residual, sizes, taken)
+    return jnp.clip(bits, 0, limit).at[0].set(0)

@@ -6,7 +6,8 @@ The map is scikit-learn's ``Nystroem`` up to a rotation, which changes nothing f
 
 with the landmarks ℓ drawn from the training rows. ε fades out what float32 cannot tell from rounding; scikit-learn cuts
 the eigenvalues at 1e-12. The objective is ½‖w‖² + C Σ h(1 − t (wᵀφ + b)), b free, h the hinge of the paper's program
-rounded off within ¼ of its kink, so that Newton's method converges (see docs/method.md).
+rounded off within ¼ of its kink, so that Newton's method converges (see docs/method.md). More than two classes share
+the map, γ and C; there is one machine for each against the rest.
 """
 
 import functools
@@ -19,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import ALONE, batched_map
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
-from jaxflow.information.linear import training_rows
+from jaxflow.information.linear import of_all_machines, told_right, training_rows
 from jaxflow.information.newton import HIGHEST, smoothed_hinge, solve
 
 RIDGE = 1e-5  # ε
@@ -34,15 +35,15 @@ def squared_distances(a: Float[Array, "n A"], b: Float[Array, "n B"]) -> Float[A
 
 def fold_accuracies(
     x: Float[Array, "n N"],
-    t: Float[Array, " N"],
-    train: Int[Array, " R"],
-    test: Int[Array, " r"],
+    t: Float[Array, "R N"],
+    train: Int[Array, " B"],
+    test: Int[Array, " b"],
     landmarks: Int[Array, " m"],
     draws: Float[Array, "K 2"],
 ) -> tuple[Float[Array, " K"], Int[Array, " K"]]:
-    """Held-out accuracy of one fold for every draw (γ, C), and whether its fit failed to converge.
+    """Held-out accuracy of one fold for every draw (γ, C), and how many of its fits failed to converge.
 
-    Rows numbered −1 do not count; the distances are shared by all draws.
+    Rows numbered −1 do not count; the distances are shared by all draws, the map by the machines of all classes.
     """
     features, mean, deviation = training_rows(x, train[None])
     points, real = features[0, :-1], features[0, -1:]
@@ -50,7 +51,7 @@ def fold_accuracies(
     held_out, marks = standardised[:, test], standardised[:, landmarks]
     used = landmarks >= 0
     between, far, out = (squared_distances(marks, other) for other in (marks, points, held_out))
-    signs = jnp.where(train >= 0, t[train], 0)[None]
+    signs = jnp.where(train >= 0, t[:, train], 0)
 
     def fit(draw: Float[Array, "2"]) -> tuple[Array, Array]:
         gamma, c = draw
@@ -61,10 +62,14 @@ def fold_accuracies(
         phi = jnp.concatenate([mapped * real, real])
         penalty = jnp.ones(len(phi), phi.dtype).at[-1].set(FREE)
         start = jnp.zeros((1, 1, len(phi)), phi.dtype)
-        near, _ = solve(phi[None], signs, c[None, None], start, penalty, WIDE, tolerance=1e-2)
-        w, failed = solve(phi[None], signs, c[None, None], near, penalty, HINGE)
-        scores = jnp.matmul(w[0, 0, :-1], tested, precision=HIGHEST) + w[0, 0, -1]
-        right = ((scores > 0) == (t[test] > 0)) & (test >= 0)
+
+        def machine(own: Float[Array, " B"]) -> tuple[Array, Array]:
+            near, _ = solve(phi[None], own[None], c[None, None], start, penalty, WIDE, tolerance=1e-2)
+            w, failed = solve(phi[None], own[None], c[None, None], near, penalty, HINGE)
+            return jnp.matmul(w[0, 0, :-1], tested, precision=HIGHEST) + w[0, 0, -1], failed
+
+        scores, failed = of_all_machines(machine, signs)
+        right = told_right(scores, t[:, test]) & (test >= 0)
         return jnp.sum(right) / jnp.sum(test >= 0), failed
 
     return batched_map(fit, draws, _fit_bytes(train))
@@ -82,7 +87,7 @@ def _fit_bytes(train: Array) -> int:
 
 
 def choose(
-    x: Float[Array, "n N"], t: Float[Array, " N"], folds: Folds, draws: Float[Array, "K 2"]
+    x: Float[Array, "n N"], t: Float[Array, "R N"], folds: Folds, draws: Float[Array, "K 2"]
 ) -> tuple[Int[Array, " 5"], Int[Array, ""]]:
     """The draw of every outer fold, by mean accuracy over its inner folds, the first among equals; unconverged fits."""
     rows = folds.inner_train, folds.inner_test, folds.inner_landmarks
@@ -93,7 +98,7 @@ def choose(
 
 
 def score(
-    x: Float[Array, "n N"], t: Float[Array, " N"], folds: Folds, own: Float[Array, "5 2"]
+    x: Float[Array, "n N"], t: Float[Array, "R N"], folds: Folds, own: Float[Array, "5 2"]
 ) -> tuple[Float[Array, " 5"], Int[Array, ""]]:
     """Held-out accuracy of every outer fold with its own draw, and unconverged fits."""
     rows = folds.train, folds.test, folds.landmarks, own[:, None]
@@ -104,12 +109,20 @@ def score(
 @partial(jax.jit, compiler_options=ALONE)
 def search_layers(
     layers: Float[Array, "B n N"],
-    t: Float[Array, " N"],
+    t: Float[Array, "R N"],
     folds: Folds,
     draws: Float[Array, "K 2"],
     chosen: Int[Array, "B 5"] | None = None,
 ) -> Search:
-    """Nested cross-validation of every layer, fields ``[B, ...]``; given the draws of the folds, only the outer one."""
+    """Nested cross-validation of every layer, fields ``[B, ...]``; given the draws of the folds, only the outer one.
+
+    Args:
+        layers: activations.
+        t: signs of the machines, see ``one_against_the_rest``.
+        folds: of the message.
+        draws: values of γ and C.
+        chosen: numbers of the draws to use instead of searching.
+    """
 
     def one(item: tuple[Array, ...], t: Array, folds: Folds, draws: Array) -> Search:
         x, *known = item

@@ -1,6 +1,8 @@
 """Quadratic discriminants of normal scores, in closed form, for all subsets of a layer and all outer folds at once."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,27 +20,31 @@ from jaxflow.information.cross_validation import (
     outer_folds,
     padded,
 )
-from jaxflow.information.estimates import Advance, Estimates, broadcast, ignore
+from jaxflow.information.discriminant import (
+    Classes,
+    fold_classes,
+    log_odds,
+    most_probable,
+    pooled,
+    surprise,
+    unit_variance,
+)
+from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore
 from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
+from jaxflow.messages import Message
 from jaxflow.values import choice
 
 BOUNDS = ("fano", "cross-entropy")
-RIDGE = 1e-3  # λ of the class covariance (1 − λ)Σ + λI
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
-class Classes(NamedTuple):
-    """The two classes in the training rows of every fold, axis −1 or before the nodes: class 0, class 1.
+@dataclass(frozen=True)
+class QuadraticOptions(Options):
+    """Options of ``quadratic``: the bound."""
 
-    Attributes:
-        mean: ``[..., 2, n]``.
-        covariance: ``[..., 2, n, n]``.
-        log_prior: ``[..., 2]``.
-    """
+    bound: str = BOUNDS[0]
 
-    mean: Array
-    covariance: Array
-    log_prior: Array
+    def __post_init__(self) -> None:
+        choice("bound", self.bound, BOUNDS)
 
 
 class Fit(NamedTuple):
@@ -46,78 +52,73 @@ class Fit(NamedTuple):
 
     Attributes:
         columns: ``[F, m, N]``.
-        classes: fields ``[F, P, 2, ...]``.
+        classes: fields ``[F, P, K, ...]``.
     """
 
     columns: Array
     classes: Classes
 
 
-def class_moments(scores: Float[Array, "n N"], classes: Float[Array, "C N"]) -> tuple[Array, Array, Array]:
-    """Count ``[C]``, mean ``[C, n]`` and covariance ``[C, n, n]`` of the rows of every class (0/1 indicators).
-
-    Normal scores are centred and of unit scale: subtracting the squared mean costs 1e-6, a thousandth of the ridge.
-    """
-    n = len(scores)
-    i, j = np.triu_indices(n)
-    place = np.zeros((n, n), int)
-    place[i, j] = place[j, i] = np.arange(len(i))
-    features = jnp.concatenate([scores, scores[i] * scores[j]])
-    count = jnp.sum(classes, axis=-1)
-    moments = jnp.einsum("qn,cn->cq", features, classes, precision=HIGHEST) / count[:, None]
-    mean, second = moments[:, :n], moments[:, n:][:, place]
-    return count, mean, second - mean[:, :, None] * mean[:, None, :]
-
-
-def log_odds(x: Float[Array, "n B"], classes: Classes, member: Bool[Array, " n"]) -> Float[Array, " B"]:
-    """The log odds log P(1 | x_T) / P(0 | x_T) of Gaussian classes with covariance (1 − λ)Σ + λI.
-
-    Nodes outside T drop out.
-    """
-    inside = member[:, None] & member[None]
-    eye = jnp.eye(len(member), dtype=x.dtype)
-    covariance = jnp.where(inside[None], (1 - RIDGE) * classes.covariance + RIDGE * eye[None], eye[None])
-    root = jnp.linalg.cholesky(covariance)
-    whiten = jax.scipy.linalg.solve_triangular(root, jnp.broadcast_to(eye, root.shape), lower=True)
-    whiten = jnp.where(member[None, None], whiten, 0)
-    shift = jnp.einsum("cij,cj->ci", whiten, classes.mean, precision=HIGHEST)
-    distance = jnp.einsum("cij,jb->cib", whiten, x, precision=HIGHEST) - shift[..., None]
-    spread = jnp.sum(jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
-    log_density = -jnp.sum(distance**2, axis=1) / 2 + (classes.log_prior - spread)[:, None]
-    return log_density[1] - log_density[0]
-
-
 def held_out(
     x: Float[Array, "n N"],
-    messages: Float[Array, "F P N"],
+    messages: tuple[Int[Array, "_ _ N"], ...],
     among: Ranking,
     rows: Int[Array, "F B"],
     members: Bool[Array, "T n"],
+    classes: tuple[int, ...],
     bound: str,
-) -> Float[Array, "T P F"]:
+) -> tuple[Float[Array, "T _ _"], ...]:
     """What every fold loses on its held-out rows of a layer: how many are mistaken, or their surprise in bits.
 
-    The classes have their own covariances. In subsets with a column that has an atom (see ``scores_and_atom``), two
-    other fits stand beside them, and every fold takes the one that does best in the other folds of its message.
+    The layer is ranked once for the folds of all messages; messages of equally many classes are then computed together.
 
     Args:
         x: activations.
-        messages: 0/1, those that every fold is about; the five folds of a message are neighbours.
+        messages: class numbers, for every number of classes those that its folds ``[F_k, P_k, N]`` are about, in the
+            order of the folds; the five folds of a message are neighbours.
         among: ranking by the training rows of every fold.
         rows: held-out rows of every fold, −1 where there are fewer.
         members: nodes of every subset.
+        classes: the numbers of classes.
         bound: ``fano`` asks for the mistakes, ``cross-entropy`` for the surprise.
+
+    Returns:
+        The losses ``[T, P_k, F_k]`` for every number of classes.
     """
     ranked = batched_map(lambda column: scores_and_atom(column, among), x, 4 * among.counted.size)
     scores, atoms = jnp.swapaxes(ranked[0], 0, 1), ranked[1]  # [F, n, N], [n, N]
     train = among.counted[:, : x.shape[1]]
-    fit = Fit(scores, jax.vmap(fold_classes)(scores, messages, train))
+    lost, first = [], 0
+    for about, count in zip(messages, classes, strict=True):
+        own = slice(first, first := first + len(about))
+        lost.append(_held_out(scores[own], atoms, about, train[own], rows[own], members, count, bound))
+    return tuple(lost)
+
+
+def _held_out(
+    scores: Float[Array, "F n N"],
+    atoms: Bool[Array, "n N"],
+    messages: Int[Array, "F P N"],
+    train: Float[Array, "F N"],
+    rows: Int[Array, "F B"],
+    members: Bool[Array, "T n"],
+    classes: int,
+    bound: str,
+) -> Float[Array, "T P F"]:
+    """``held_out`` of messages of equally many classes.
+
+    The classes have their own covariances. In subsets with a column that has an atom (see ``scores_and_atom``), two
+    other fits stand beside them, and every fold takes the one that does best in the other folds of its message.
+    """
+    moments = jax.vmap(partial(fold_classes, classes=classes))
+    fit = Fit(scores, moments(scores, messages, train))
     loss = partial(losses, messages=messages, rows=rows, members=members, bound=bound)
     has_atom = jnp.any(atoms, axis=1)
 
     def best() -> Array:
-        doubled = jnp.concatenate([scores, jnp.broadcast_to(indicators(atoms, x.dtype)[None], scores.shape)], axis=1)
-        linear = Fit(doubled, pooled(jax.vmap(fold_classes)(doubled, messages, train)))
+        marks = jnp.broadcast_to(indicators(atoms, scores.dtype)[None], scores.shape)
+        doubled = jnp.concatenate([scores, marks], axis=1)
+        linear = Fit(doubled, pooled(moments(doubled, messages, train)))
         sums, apart = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
         concerned = jnp.any(members & has_atom[None], axis=1)[:, None, None]
         return jnp.where(concerned, best_elsewhere(sums, apart, bound), sums[:, 0])
@@ -126,7 +127,7 @@ def held_out(
 
 
 def losses(
-    fits: list[Fit], messages: Float[Array, "F P N"], rows: Int[Array, "F B"], members: Bool[Array, "T n"], bound: str
+    fits: list[Fit], messages: Int[Array, "F P N"], rows: Int[Array, "F B"], members: Bool[Array, "T n"], bound: str
 ) -> tuple[Float[Array, "T C P F"], Float[Array, "T C P F"]]:
     """Mistakes, or surprise in bits, of every fit, summed over the held-out rows of every fold: see ``held_out``.
 
@@ -134,49 +135,27 @@ def losses(
         The sums, and the number of rows on which a fit's decision is not the first fit's.
     """
     places = jnp.maximum(rows, 0)[:, None]
-    truth = jnp.take_along_axis(messages, places, axis=2) > 0  # [F, P, B]
+    truth = jnp.take_along_axis(messages, places, axis=2)  # [F, P, B]
     tested = [jnp.take_along_axis(fit.columns, places, axis=2) for fit in fits]
     real = (rows >= 0)[None, :, None]
 
     def one(member: Array) -> tuple[Array, Array]:
         odds = jnp.stack([_log_odds(x, fit.classes, member) for x, fit in zip(tested, fits, strict=True)])
-        decisions = odds > 0
-        surprise = jax.nn.softplus(jnp.where(truth[None], -odds, odds)) / jnp.log(2.0)
-        shown = (decisions != truth[None]).astype(odds.dtype) if bound == "fano" else surprise
+        decisions = most_probable(odds)
+        every = jnp.broadcast_to(truth[None], decisions.shape)
+        shown = (decisions != every).astype(odds.dtype) if bound == "fano" else surprise(odds, every)
         apart = (decisions != decisions[:1]).astype(odds.dtype)
         lost, differing = (jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
         return lost, differing
 
-    return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages))
+    classes = fits[0].classes.log_prior.shape[-1]
+    return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages, classes))
 
 
-def _log_odds(x: Float[Array, "F m B"], classes: Classes, member: Bool[Array, " n"]) -> Float[Array, "F P B"]:
+def _log_odds(x: Float[Array, "F m B"], classes: Classes, member: Bool[Array, " n"]) -> Float[Array, "F P L B"]:
     """``log_odds`` in every fold and for every message; the indicators of the nodes follow the nodes."""
     inside = jnp.tile(member, x.shape[1] // len(member))
     return jax.vmap(jax.vmap(log_odds, (None, 0, None)), (0, 0, None))(x, classes, inside)
-
-
-def unit_variance(classes: Classes) -> Classes:
-    """Both covariances plus what every column's variance lacks to 1, on their diagonals.
-
-    Scores of distinct values have variance 1; ties take some of it. This puts it back, as if the ties were broken at
-    random: the classes of a nearly dead unit are then equally wide, and not narrow by how few of their rows it is alive
-    in. A column without ties is left as it is.
-    """
-    share = jnp.exp(classes.log_prior)[..., None]
-    mean = jnp.sum(share * classes.mean, axis=-2)
-    within = jnp.diagonal(classes.covariance, axis1=-2, axis2=-1)
-    variance = jnp.sum(share * (within + classes.mean**2), axis=-2) - mean**2
-    lacking = jnp.broadcast_to(jnp.maximum(1 - variance, 0)[..., None, :], classes.mean.shape)
-    diagonal = np.arange(mean.shape[-1])
-    return classes._replace(covariance=classes.covariance.at[..., diagonal, diagonal].add(lacking))
-
-
-def pooled(classes: Classes) -> Classes:
-    """Both classes with the covariance within classes: the discriminant becomes linear."""
-    share = jnp.exp(classes.log_prior)[..., None, None]
-    within = jnp.sum(share * classes.covariance, axis=-3, keepdims=True)
-    return classes._replace(covariance=jnp.broadcast_to(within, classes.covariance.shape))
 
 
 def indicators(atoms: Bool[Array, "n N"], dtype: Any) -> Float[Array, "n N"]:
@@ -208,36 +187,36 @@ def best_elsewhere(sums: Float[Array, "T C P F"], apart: Float[Array, "T C P F"]
     return jnp.take_along_axis(by_message, choice, axis=1)[:, 0].reshape(sums[:, 0].shape)
 
 
-def fold_classes(scores: Float[Array, "n N"], messages: Float[Array, "P N"], counted: Float[Array, " N"]) -> Classes:
-    """The classes of every message in the training rows of a fold, fields ``[P, 2, ...]``."""
-    indicators = jnp.stack([1 - messages, messages], axis=1) * counted[None, None]
-    moments = class_moments(scores, indicators.reshape(-1, scores.shape[1]))
-    count, mean, covariance = (a.reshape(len(messages), 2, *a.shape[1:]) for a in moments)
-    return Classes(mean, covariance, jnp.log(count / jnp.sum(count, axis=-1, keepdims=True)))
+def _subset_bytes(x: Array, messages: Array, classes: int) -> int:
+    """What one subset needs: the whitened rows of all classes, every message and fold."""
+    return 4 * classes * x.size * messages.shape[1] * len(messages) // OUTER
 
 
-def _subset_bytes(x: Array, messages: Array) -> int:
-    """What one subset needs: the whitened rows of both classes, every message and fold."""
-    return 8 * x.size * messages.shape[1] * len(messages) // OUTER
-
-
-@partial(jax.jit, static_argnames=("bound",), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("classes", "bound"), compiler_options=ALONE)
 def all_held_out(
     layers: Float[Array, "S N n"],
-    messages: Float[Array, "F P N"],
+    messages: tuple[Int[Array, "_ _ N"], ...],
     among: Ranking,
     rows: Int[Array, "F B"],
     members: Bool[Array, "T n"],
+    classes: tuple[int, ...],
     bound: str,
-) -> Float[Array, "S T P F"]:
+) -> tuple[Float[Array, "S T _ _"], ...]:
     """``held_out`` of every layer."""
-    item_bytes = 12 * layers[0].size * len(rows) + len(members) * _subset_bytes(layers[0], messages)
-    shared = messages, among, rows, members
-    return batched_map(lambda x, *shared: held_out(x.T, *shared, bound=bound), layers, item_bytes, *shared)
+    subset_bytes = sum(_subset_bytes(layers[0], about, k) for about, k in zip(messages, classes, strict=True))
+    item_bytes = 12 * layers[0].size * len(rows) + len(members) * subset_bytes
+    run = partial(held_out, classes=classes, bound=bound)
+    return batched_map(lambda x, *shared: run(x.T, *shared), layers, item_bytes, messages, among, rows, members)
 
 
 def quadratic(
-    message: ArrayLike, activations: ArrayLike, *, subsets: Sequence[int] | None = None, bound: str = "fano"
+    message: ArrayLike,
+    activations: ArrayLike,
+    *,
+    given: ArrayLike | None = None,
+    groups: Any = None,
+    subsets: Sequence[int] | None = None,
+    bound: str = "fano",
 ) -> Float[Array, "*batch T"]:
     """I(M; X_T) from a quadratic discriminant of normal scores, in bits, for all 2ⁿ subsets T.
 
@@ -245,8 +224,10 @@ def quadratic(
     (information is invariant to monotone maps of each coordinate); each class is a Gaussian with covariance
     (1 − λ)Σ + λI, λ = 1e-3. The held-out rows of the five outer folds of ``linear_svm`` give
 
-        fano            I ≥ H(M) − H_b(1 − a)   a the mean accuracy (Venkatesh et al. 2021, eq. 7), 0 at or below chance
-        cross-entropy   I ≥ H(M) − CE           CE = −⟨log₂ P(m | x)⟩ of the posteriors, clipped to [0, H(M)]
+        fano            I ≥ H(M) − H_b(e) − e log₂(K − 1)   e the mean error (Venkatesh et al. 2021, eq. 7, has K = 2)
+        cross-entropy   I ≥ H(M) − CE                       CE = −⟨log₂ P(m | x)⟩ of the posteriors
+
+    The first is 0 where the accuracy is at or below the share of the largest class; both lie in [0, H(M)].
 
     A column that holds one value in at least a hundredth of its rows, such as a ReLU unit, has an atom, which no
     Gaussian describes. In a subset with such a column every fold takes the best of three fits, judged by the other four
@@ -254,8 +235,10 @@ def quadratic(
     the scores and of indicators of the atoms. See docs/method.md.
 
     Args:
-        message: binary, ``[..., N]``.
+        message: classes, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        given: classes ``[N]`` to condition on: the mean of the strata's bits, Σ_g P(g) I(M; X_T | G = g).
+        groups: the number of the node that every column belongs to; every column is a node if not given.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
         bound: ``fano`` or ``cross-entropy``.
 
@@ -263,39 +246,71 @@ def quadratic(
         Bits ``[..., 2**n]``, or one for each of ``subsets``.
 
     Raises:
-        InputError: shapes that do not fit, a message that is not 0/1 or has fewer than 5 samples in a class, NaN or
-            infinity, an unknown bound.
+        InputError: shapes that do not fit, a continuous message or condition, fewer than 5 samples in a class (of a
+            stratum), NaN or infinity, an unknown bound.
+
+    Example:
+        >>> message = np.arange(300) % 3
+        >>> activations = (message * message)[:, None] + 0.1 * np.sin(np.arange(300.0))[:, None]
+        >>> bits = quadratic(message, activations)  # log2(3) = 1.585 is all there is to know
+        >>> float(bits[0]), bool(1.5 < bits[1] < 1.586)
+        (0.0, True)
     """
-    choice("bound", bound, BOUNDS)
-    return broadcast(partial(estimate, bound=bound), message, activations, subsets)[0]
+    options = QuadraticOptions(bound).as_json()
+    return broadcast(partial(estimate, **options), message, activations, subsets, given=given, groups=groups)[0]
 
 
 def estimate(
-    layers: Float[Array, "S N n"],
-    messages: Float[Array, "P K N"],
+    layers: Float[Array, "S N c"],
+    messages: Mapping[str, Message],
     members: Bool[np.ndarray, "T n"],
     *,
+    groups: tuple[int, ...] | None = None,
     bound: str = "fano",
-    draws: None = None,
+    draws: Mapping[str, Any] | None = None,
     advance: Advance = ignore,
-) -> Estimates:
-    """Bits of all layers, messages and subsets: see ``quadratic``. There is nothing to search."""
+) -> dict[str, Estimates]:
+    """The stack protocol of ``quadratic``, see ``jaxflow.information.Estimate``. There is nothing to search."""
     del draws
-    about = np.asarray(messages[0]).astype(int)
-    tests = [rows for message in about for rows in outer_folds(message)]
-    counted = np.ones((len(tests), about.shape[1]), bool)
-    for left_out, own in zip(counted, tests, strict=True):
+    run = partial(_rows_estimate, bound=bound)
+    return by_strata(run, layers, messages, members, groups=groups, advance=advance)
+
+
+def _rows_estimate(
+    layers: Float[Array, "S N c"],
+    messages: dict[str, np.ndarray],
+    members: Bool[np.ndarray, "T c"],
+    *,
+    bound: str,
+    draws: dict[str, np.ndarray] | None,
+    advance: Advance,
+) -> dict[str, Estimates]:
+    """Bits about class numbers ``[P, N]`` from all rows; the folds of all messages go together."""
+    del draws
+    alike = defaultdict(list)  # by number of classes, and of permutations
+    for name, message in messages.items():
+        alike[int(message.max()) + 1, len(message)].append(name)
+    tests = {name: outer_folds(messages[name][0]) for names in alike.values() for name in names}
+    every = [rows for own in tests.values() for rows in own]
+    counted = np.ones((len(every), layers.shape[1]), bool)
+    for left_out, own in zip(counted, every, strict=True):
         left_out[own] = False
-    each = jnp.repeat(jnp.swapaxes(messages, 0, 1), OUTER, axis=0)
-    among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(tests))
-    run = partial(all_held_out, messages=each, among=among, rows=rows, members=jnp.asarray(members), bound=bound)
-    by_fold = np.asarray(on_all_cores(run, layers), float)
-    by_fold = by_fold.reshape(*by_fold.shape[:3], -1, OUTER)  # [S, T, P, K, 5]
-    sizes = np.array([len(own) for own in tests]).reshape(-1, OUTER)
-    bits = [_bits(by_fold[..., k, :], sizes[k], message, bound) for k, message in enumerate(about)]
-    advance(len(layers) * len(about) * len(members))
-    asked = np.asarray(members.any(axis=1))[:, None]  # nothing is known from no node
-    return Estimates(np.moveaxis(np.stack(bits) * asked, (0, 1, 2, 3), (2, 1, 3, 0)))
+    about = tuple(
+        jnp.asarray(np.repeat([messages[name] for name in names], OUTER, axis=0), jnp.int32) for names in alike.values()
+    )
+    among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(every))
+    shared = {"messages": about, "among": among, "rows": rows, "members": jnp.asarray(members)}
+    run = partial(all_held_out, **shared, classes=tuple(classes for classes, _ in alike), bound=bound)
+    nodes, found = np.any(members, axis=1, keepdims=True), {}
+    for names, lost in zip(alike.values(), on_all_cores(run, layers), strict=True):
+        by_fold = np.asarray(lost, float)
+        by_fold = by_fold.reshape(*by_fold.shape[:3], len(names), OUTER)  # [S, T, P, k, 5]
+        for k, name in enumerate(names):
+            sizes = np.array([len(own) for own in tests[name]])
+            bits = _bits(by_fold[..., k, :], sizes, messages[name][0], bound)
+            found[name] = Estimates(np.moveaxis(bits * nodes, 2, 0))  # no node tells nothing
+    advance(len(layers) * len(messages) * len(members))
+    return found
 
 
 def _bits(by_fold: np.ndarray, sizes: np.ndarray, message: np.ndarray, bound: str) -> np.ndarray:

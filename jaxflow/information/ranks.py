@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from jaxflow.batching import batched_map
+from jaxflow.sums import BLOCK, sums_before
 
-BLOCK = 64
 COLUMN_BYTES = 160  # for every row of a column that is being ranked; most are the masks of 32 folds
 ATOM = 0.01  # smallest share of the rows that makes a repeated value an atom
 WITHIN = "promise_in_bounds"  # of the indices made here; checking them costs half of a gather
@@ -33,15 +33,17 @@ class Ranking(NamedTuple):
     quantiles: Float[Array, "F Q"]
 
 
-def ranking(counted: Bool[np.ndarray, "F N"], dtype: Any = np.float32) -> Ranking:
-    """What all columns share."""
-    rows = counted.sum(axis=1, keepdims=True)
-    doubled = np.clip(np.arange(2 * counted.shape[1] + 1)[None], 1, 2 * rows - 1)
-    filled = np.pad(counted, ((0, 0), (0, _filling(counted.shape[1]))))
-    bits = np.pad(filled, ((0, -len(filled) % 32), (0, 0))).reshape(-1, 32, filled.shape[1])
-    words = np.sum(bits << np.arange(32, dtype=np.uint32)[:, None], axis=1, dtype=np.uint32)
-    quantiles = ndtri(doubled / (2 * rows))
-    return Ranking(jnp.asarray(filled, dtype), jnp.asarray(words), jnp.asarray(quantiles, dtype))
+def ranking(counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = np.float32) -> Ranking:
+    """What all columns share: quantiles by SciPy, or by JAX for rows that are only known when the program runs."""
+    xp, quantile = (jnp, jax.scipy.special.ndtri) if isinstance(counted, jax.Array) else (np, ndtri)
+    rows = xp.maximum(counted.sum(axis=1, keepdims=True), 1)
+    doubled = xp.clip(xp.arange(2 * counted.shape[1] + 1)[None], 1, 2 * rows - 1)
+    filled = xp.pad(counted, ((0, 0), (0, _filling(counted.shape[1]))))
+    bits = xp.pad(filled, ((0, -len(filled) % 32), (0, 0))).reshape(-1, 32, filled.shape[1])
+    shifts = xp.arange(32, dtype=np.uint32)[None, :, None]
+    words = xp.sum(bits.astype(np.uint32) << shifts, axis=1, dtype=np.uint32)
+    share = doubled.astype(float if xp is np else dtype) / (2 * rows).astype(float if xp is np else dtype)
+    return Ranking(jnp.asarray(filled, dtype), jnp.asarray(words), jnp.asarray(quantile(share), dtype))
 
 
 def _filling(rows: int) -> int:
@@ -144,16 +146,6 @@ def _both_of_equals(below: Float[Array, "F M"], step: Bool[Array, " M"]) -> Floa
     first = jax.lax.cummax(jnp.where(step, rows, 0))
     after = jax.lax.cummin(jnp.where(jnp.roll(step, -1), rows + 1, len(step) - 1), reverse=True)
     return below.at[:, first].get(mode=WITHIN) + below.at[:, after].get(mode=WITHIN)
-
-
-def sums_before(counts: Float[Array, "F M"]) -> Float[Array, "F M"]:
-    """Sums of what comes before, whole blocks of rows: as matrix products, a third of ``cumsum``'s time on a CPU."""
-    blocks = counts.reshape(-1, BLOCK)
-    highest = jax.lax.Precision.HIGHEST
-    within = jnp.matmul(blocks, jnp.triu(jnp.ones((BLOCK, BLOCK), counts.dtype), 1), precision=highest)
-    total = (within[:, -1] + blocks[:, -1]).reshape(len(counts), -1)
-    earlier = jnp.cumsum(total, axis=1) - total
-    return (within.reshape(*total.shape, BLOCK) + earlier[..., None]).reshape(counts.shape)
 
 
 def stable_order(x: Float[Array, " N"]) -> Int[Array, " N"]:

@@ -1,9 +1,16 @@
-"""Explained variance of all subsets of a layer, from a triangular factor: the recursion, in bounded memory.
+"""What all subsets of a layer explain of a message, from a triangular factor: the recursion, in bounded memory.
 
-A layer X = QR and a message with coordinates c = Qᵀm. A node is taken from the front of the factor:
+A layer X = QR and a message of d columns with coordinates C = QᵀM. A column is taken from the front of the factor:
 
-    with the node       its direction is the first row: drop row and column, c₀² of the variance is explained
-    without the node    drop the column, rotate the first row into the others (Givens) so that R stays triangular
+    with the column     its direction is the first row: drop row and column, c₀ᵀc₀ of the covariance is explained
+    without the column  drop the column, rotate the first row into the others (Givens) so that R stays triangular
+
+What the subset explains of a message of one column is the sum of its c₀². Of several columns, and where the rest may be
+tiny, the rest itself is kept: it begins as the triangular factor S of what the whole layer leaves of the message. When
+a column is left out, the rotations leave over the part of the message along a direction that nothing spans any more;
+it is rotated into S. Then −log₂ of the product of S's diagonal is the information, without any cancellation.
+
+A node may have several columns, which are taken or left out one after the other; only subsets of nodes are told apart.
 
 Working on R and not on the covariance RᵀR keeps an error of eps·κ where Schur complements of the covariance
 (Griffin and Tsatsomeros 2006) make eps·κ², κ the condition number of a subset. The tree is the dropping-columns
@@ -13,16 +20,17 @@ The last nodes double the subsets, one compiled step for each. Before them every
 own way through one compiled loop: a little more work where subsets are few, for a compile time that does not grow
 with the layer. Layers beyond a block of nodes are done block by block, one subset of their first nodes after another.
 
-Rounding. What is left of a node is compared with nothing: at most 1e-6 of its variance is none. But nodes that are
-nearly collinear pass their rounding on: where R₀₀ is what is left of a node and R₀ⱼ its part in node j, an error a₀ in
-the one becomes aⱼ + (R₀ⱼ/R₀₀)²·a₀ in the other (variances, in units of float32's). A residue of at most 1e-8 of that
-would show other nodes' information as its own and counts as none too.
+Rounding. What is left of a column is compared with nothing: at most 1e-6 of its variance is none. But columns that are
+nearly collinear pass their rounding on: where R₀₀ is what is left of a column and R₀ⱼ its part in column j, an error a₀
+in the one becomes aⱼ + (R₀ⱼ/R₀₀)²·a₀ in the other (variances, in units of float32's). A residue of at most 1e-8 of that
+would show other columns' information as its own and counts as none too.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.batching import nodes_together
@@ -30,82 +38,134 @@ from jaxflow.batching import nodes_together
 DETERMINED = 1e-6  # residual variance of a standardised column that counts as none
 UNCERTAIN = 1e-8  # the same, in units of the rounding variance that the columns before it pass on
 DOUBLED = 8  # nodes at the end of the factor whose subsets double, step by step
+Sizes = tuple[int, ...] | None
 
 
 class Trunk(NamedTuple):
-    """What is left of a layer once T of its nodes are decided.
+    """State of the recursion: for each of T partial subsets of the first nodes, what the remaining columns add.
 
     Attributes:
-        factor: triangular, of the k nodes that are left, ``[k, k, T]``.
-        coordinates: of the message, ``[k, T]``.
-        rounding: variance of the rounding error in what is left of a node, 1 for a node as it came, ``[k, T]``.
-        explained: fraction of the message's variance, ``[T]``.
+        factor: triangular, of the k columns that remain, ``[k, k, T]``.
+        coordinates: of the message's columns, ``[k, d, T]``.
+        rounding: variance of the rounding error in what is left of a column, 1 for one as it came, ``[k, T]``.
+        explained: fraction of the variance of a message of one column, ``[T]``; None of several.
+        residual: triangular factor of what nothing explains of the message, ``[d, d, T]``; or None.
     """
 
     factor: Float[Array, "k k T"]
-    coordinates: Float[Array, "k T"]
+    coordinates: Float[Array, "k d T"]
     rounding: Float[Array, "k T"]
-    explained: Float[Array, " T"]
+    explained: Any
+    residual: Any
 
 
 def explained_variance(
-    factor: Float[Array, "n n"], coordinates: Float[Array, " n"], block: int | None = None
-) -> Float[Array, " 2**n"]:
-    """Fraction of the message's variance explained by X_T, for all T by bitmask.
+    factor: Float[Array, "c c"], coordinates: Float[Array, " c"], sizes: Sizes = None, block: int | None = None
+) -> Float[Array, " subsets"]:
+    """Fraction of the variance of a message of one column that X_T explains, for all T by bitmask.
 
-    A node that the ones before it in T determine adds nothing: up to 1e-6 of its variance, or to what rounding leaves.
+    A column that those before it in T determine adds nothing: up to 1e-6 of its variance, or to what rounding leaves.
 
     Args:
         factor: upper triangular, of columns of unit norm.
         coordinates: of the message of unit norm.
+        sizes: how many columns each node has; one if not given.
         block: nodes whose subsets are computed together; what suits the device if not given.
     """
-    first = max(0, len(factor) - (block or nodes_together()))
     rounding, explained = jnp.ones((len(factor), 1), factor.dtype), jnp.zeros(1, factor.dtype)
-    trunk = _decided(Trunk(factor[:, :, None], coordinates[:, None], rounding, explained), first)
+    trunk = Trunk(factor[:, :, None], coordinates[:, None, None], rounding, explained, None)
+    return _all_subsets(trunk, sizes or (1,) * len(factor), block or nodes_together())
+
+
+def unexplained_bits(
+    factor: Float[Array, "c c"],
+    coordinates: Float[Array, "c d"],
+    residual: Float[Array, "d d"],
+    sizes: Sizes = None,
+    taken: int = 0,
+) -> Float[Array, " subsets"]:
+    """−½ log₂ det of the covariance of a message of d columns that X_T leaves unexplained, for all T by bitmask.
+
+    Args:
+        factor: upper triangular, of columns of unit norm.
+        coordinates: of the message's columns, which are orthonormal.
+        residual: upper triangular factor of what the layer leaves of them; its diagonal is positive.
+        sizes: how many columns each node has; one if not given.
+        taken: how many of the first columns every subset has, whatever its nodes.
+    """
+    sizes = sizes or (1,) * (len(factor) - taken)
+    trunk = Trunk(
+        factor[:, :, None], coordinates[:, :, None], jnp.ones((len(factor), 1), factor.dtype), None, residual[..., None]
+    )
+    if taken:
+        trunk = _decided(trunk, (taken,), np.array([1]))
+    together = nodes_together() - (coordinates.shape[1] ** 2).bit_length() + 1  # d² values where others hold one
+    return _all_subsets(trunk, sizes, max(DOUBLED, together))
+
+
+def _all_subsets(trunk: Trunk, sizes: tuple[int, ...], block: int) -> Float[Array, " subsets"]:
+    """Of all subsets, a block of nodes at a time."""
+    first = max(0, len(sizes) - block)
+    trunk = _decided(trunk, sizes[:first], np.arange(2**first))
     if first == 0:
-        return _branches(trunk)
+        return _branches(trunk, sizes)
     trunks = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0)[..., None], trunk)
-    return jax.lax.map(_branches, trunks).T.reshape(-1)
+    return jax.lax.map(lambda one: _branches(one, sizes[first:]), trunks).T.reshape(-1)
 
 
-def _branches(trunk: Trunk) -> Float[Array, " subsets"]:
-    """Explained variance of all subsets of the nodes that are left; T runs fastest."""
-    trunk = _decided(trunk, max(0, len(trunk.factor) - DOUBLED))
-    for _ in range(len(trunk.factor)):
-        trunk = _doubled(trunk)
-    return trunk.explained
+def _branches(trunk: Trunk, sizes: tuple[int, ...]) -> Float[Array, " subsets"]:
+    """Of all subsets of the nodes that remain; T runs fastest."""
+    first = max(0, len(sizes) - DOUBLED)
+    trunk = _decided(trunk, sizes[:first], np.arange(2**first))
+    for size in sizes[first:]:
+        trunk = _doubled(trunk) if size == 1 else _decided(trunk, (size,), np.arange(2))
+    if trunk.residual is None:
+        return trunk.explained
+    bits = -jnp.sum(jnp.log2(jnp.diagonal(trunk.residual, axis1=0, axis2=1)), axis=-1)
+    if trunk.explained is None:
+        return bits
+    few = -jnp.log1p(-jnp.minimum(trunk.explained, 0.5)) / (2 * jnp.log(2.0))  # of what is little, more digits
+    return jnp.where(trunk.explained < 0.5, few, bits)
 
 
-def _decided(trunk: Trunk, nodes: int) -> Trunk:
-    """The first nodes decided in all ways ``[2**nodes · T]``, T running fastest; one loop whatever their number."""
-    if nodes == 0:
+def _decided(trunk: Trunk, sizes: tuple[int, ...], subsets: Int[np.ndarray, " S"]) -> Trunk:
+    """The first nodes, of so many columns, decided as the subsets say ``[S · T]``; one loop whatever their number."""
+    if not sizes:
         return trunk
-    way = jnp.arange(2**nodes * len(trunk.explained), dtype=jnp.int32) // len(trunk.explained)
+    columns, T = sum(sizes), trunk.factor.shape[-1]
+    node = jnp.asarray(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
+    way = jnp.asarray(np.repeat(subsets.astype(np.int32), T))
 
-    def decide(node: Int[Array, ""], trunk: Trunk) -> Trunk:
-        R, c, rounding, explained = trunk
-        member = (way >> node & 1 == 1) & ~_determined(trunk)
-        row, c_row = jnp.where(member[None], 0, R[0]), jnp.where(member, 0, c[0])
-        R_left, c_left = jnp.pad(R[1:, 1:], ((0, 1), (0, 1), (0, 0))), jnp.pad(c[1:], ((0, 1), (0, 0)))
-        left = _absorbed(R_left, c_left, jnp.pad(row[1:], ((0, 1), (0, 0))), c_row)
+    def decide(column: Int[Array, ""], trunk: Trunk) -> Trunk:
+        R, c, rounding, explained, residual = trunk
+        member = (way >> node[column] & 1 == 1) & ~_determined(trunk)
+        row, c_row = jnp.where(member[None], 0, R[0]), jnp.where(member[None], 0, c[0])
+        R_left, c_left = jnp.pad(R[1:, 1:], ((0, 1), (0, 1), (0, 0))), jnp.pad(c[1:], ((0, 1), (0, 0), (0, 0)))
+        R, c, rest = _absorbed(R_left, jnp.pad(row[1:], ((0, 1), (0, 0))), c_left, c_row)
         rounding = jnp.pad(jnp.where(member[None], _passed_on(trunk), rounding[1:]), ((0, 1), (0, 0)))
-        return Trunk(*left, rounding, explained + jnp.where(member, c[0] ** 2, 0))
+        if explained is not None:
+            explained = explained + jnp.where(member, trunk.coordinates[0, 0] ** 2, 0)
+        return Trunk(R, c, rounding, explained, None if residual is None else _absorbed(residual, rest)[0])
 
-    copies = jax.tree.map(lambda a: jnp.tile(a, 2**nodes), trunk)
-    R, c, rounding, explained = jax.lax.fori_loop(0, nodes, decide, copies)
-    return Trunk(R[:-nodes, :-nodes], c[:-nodes], rounding[:-nodes], explained)
+    copies = jax.tree.map(lambda a: jnp.tile(a, len(subsets)), trunk)
+    R, c, rounding, explained, residual = jax.lax.fori_loop(0, columns, decide, copies)
+    return Trunk(R[:-columns, :-columns], c[:-columns], rounding[:-columns], explained, residual)
 
 
 def _doubled(trunk: Trunk) -> Trunk:
     """The subsets without the first node, then those with it."""
-    R, c, rounding, explained = trunk
-    R_without, c_without = _absorbed(R[1:, 1:], c[1:], R[0, 1:], c[0])
-    without = Trunk(R_without, c_without, rounding[1:], explained)
-    member = Trunk(R[1:, 1:], c[1:], _passed_on(trunk), explained + c[0] ** 2)
+    R, c, rounding, explained, residual = trunk
+    R_without, c_without, rest = _absorbed(R[1:, 1:], R[0, 1:], c[1:], c[0])
+    more = None if explained is None else explained + c[0, 0] ** 2
+    less = None if residual is None else _absorbed(residual, rest)[0]
+    without = Trunk(R_without, c_without, rounding[1:], explained, less)
+    member = Trunk(R[1:, 1:], c[1:], _passed_on(trunk), more, residual)
     determined = _determined(trunk)
-    pairs = ((old, jnp.where(_broadcast(determined, old), old, new)) for old, new in zip(without, member, strict=True))
-    return Trunk(*(jnp.concatenate(pair, axis=-1) for pair in pairs))
+
+    def beside(old: Array, new: Array) -> Array:
+        return jnp.concatenate([old, jnp.where(_broadcast(determined, old), old, new)], axis=-1)
+
+    return jax.tree.map(beside, without, member)
 
 
 def _determined(trunk: Trunk) -> Bool[Array, " T"]:
@@ -125,20 +185,28 @@ def _broadcast(flag: Bool[Array, " T"], like: Float[Array, "*axes T"]) -> Bool[A
 
 
 def _absorbed(
-    R: Float[Array, "k k T"], c: Float[Array, "k T"], row: Float[Array, "k T"], c_row: Float[Array, " T"]
-) -> tuple[Float[Array, "k k T"], Float[Array, "k T"]]:
-    """R' upper triangular with R'ᵀR' = RᵀR + rowᵀrow, by one Givens rotation for each row of R; c turns along."""
+    R: Float[Array, "k k T"],
+    row: Float[Array, "k T"],
+    c: Any = None,
+    c_row: Any = None,
+) -> tuple[Float[Array, "k k T"], Any, Any]:
+    """R' upper triangular with R'ᵀR' = RᵀR + rowᵀrow, by one Givens rotation for each row of R.
+
+    The coordinates c ``[k, d, T]`` turn along. What is left of c_row, along a direction that R' does not span, is
+    the third of the results.
+    """
     if len(R) == 0:
-        return R, c
+        return R, c, c_row
 
-    def rotate(carry: tuple[Array, Array], xs: tuple[Array, Array, Array]):
-        (row, c_row), (j, R_j, c_j) = carry, xs
-        norm = jnp.sqrt(R_j[j] ** 2 + row[j] ** 2)
-        cos, sin = jnp.where(norm > 0, R_j[j] / nonzero(norm), 1), row[j] / nonzero(norm)
-        turned = cos[None] * R_j + sin[None] * row, cos * c_j + sin * c_row
-        return (cos[None] * row - sin[None] * R_j, cos * c_row - sin * c_j), turned
+    def rotate(carry: tuple[Array, Any], xs: tuple[Array, Array, Any]):
+        j, old = xs[0], xs[1:]
+        norm = jnp.sqrt(old[0][j] ** 2 + carry[0][j] ** 2)
+        cos, sin = jnp.where(norm > 0, old[0][j] / nonzero(norm), 1)[None], (carry[0][j] / nonzero(norm))[None]
+        turned = jax.tree.map(lambda a, b: cos * a + sin * b, old, carry)
+        return jax.tree.map(lambda a, b: cos * b - sin * a, old, carry), turned
 
-    return jax.lax.scan(rotate, (row, c_row), (jnp.arange(len(R)), R, c))[1]
+    (_, rest), (R, c) = jax.lax.scan(rotate, (row, c_row), (jnp.arange(len(R)), R, c))
+    return R, c, rest
 
 
 def nonzero(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

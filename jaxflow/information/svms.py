@@ -4,7 +4,7 @@ Folds depend on the message, so these estimators run on arrays, not under ``jit`
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,9 +25,11 @@ from jaxflow.information.cross_validation import (
     accuracy_to_information,
     hyperparameter_draws,
     nested_folds,
+    one_against_the_rest,
 )
-from jaxflow.information.estimates import Advance, Estimates, broadcast, ignore
+from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore
 from jaxflow.information.ranks import rank_normalised
+from jaxflow.messages import Message
 from jaxflow.values import choice, flag
 
 BACKENDS = ("jax", "sklearn")
@@ -44,7 +46,7 @@ class SVM:
     Attributes:
         name: in messages.
         hyperparameters: what is searched, named as in scikit-learn's pipeline.
-        search: the batched solver, ``(layers [B, n, N], signs [N], folds, draws
+        search: the batched solver, ``(layers [B, n, N], signs [R, N], folds, draws
             [25, h], chosen [B, 5] or None)``; None if there is none.
         pipeline: scikit-learn's, for the given hyperparameters.
         block_fits: fits between two reports of progress.
@@ -81,19 +83,25 @@ def linear_svm(
     message: ArrayLike,
     activations: ArrayLike,
     *,
+    given: ArrayLike | None = None,
+    groups: Any = None,
     subsets: Sequence[int] | None = None,
     backend: str = "jax",
     rank: bool = False,
 ) -> Float[Array, "*batch T"]:
-    """I(M; X_T) ≥ H(M) − H_b(1 − a) in bits, a the mean outer-fold accuracy of a linear SVM, for all 2ⁿ subsets T.
+    """Information from the accuracy of a linear SVM, in bits, for all 2ⁿ subsets T.
+
+        I(M; X_T) ≥ H(M) − H_b(e) − e log₂(K − 1)        e the mean error on the outer folds
 
     Nested cross-validation with the folds, draws and seeds of the authors' program (Venkatesh et al. 2021, §3.1 and
     App. A.1): 5 outer and 4 inner stratified folds, standardisation on the training rows, C the best of 25 draws from
     [0.01, 100]. Accuracy at or below chance is worth 0.
 
     Args:
-        message: binary, ``[..., N]``.
+        message: classes, ``[..., N]``; more than two are told apart one against the rest.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        given: classes ``[N]`` to condition on: the mean of the strata's bits, Σ_g P(g) I(M; X_T | G = g).
+        groups: the number of the node that every column belongs to; every column is a node if not given.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
         backend: ``jax``, all folds and C at once, or ``sklearn``, ``LinearSVC`` as the authors ran it. They agree to
             within one or two test samples of a fold.
@@ -103,30 +111,37 @@ def linear_svm(
         Bits ``[..., 2**n]``, or one for each of ``subsets``.
 
     Raises:
-        InputError: shapes that do not fit, a message that is not 0/1 or has fewer than 5 samples in a class, NaN or
-            infinity, an unknown backend.
+        InputError: shapes that do not fit, a continuous message or condition, fewer than 5 samples in a class (of a
+            stratum), NaN or infinity, an unknown backend.
     """
+    run = partial(estimate, svm=LINEAR, **LinearOptions(backend).as_json())
     activations = rank_normalised(activations) if rank else activations
-    return _bits(LINEAR, backend, message, activations, subsets)
+    return _bits(LINEAR, broadcast(run, message, activations, subsets, given=given, groups=groups))
 
 
 def kernel_svm(
     message: ArrayLike,
     activations: ArrayLike,
     *,
+    given: ArrayLike | None = None,
+    groups: Any = None,
     subsets: Sequence[int] | None = None,
     backend: str = "jax",
     published_alpha: bool = False,
     rank: bool = False,
 ) -> Float[Array, "*batch T"]:
-    """I(M; X_T) ≥ H(M) − H_b(1 − a) in bits, a the mean outer-fold accuracy of a kernel SVM, for all 2ⁿ subsets T.
+    """Information from the accuracy of a kernel SVM, in bits, for all 2ⁿ subsets T.
+
+        I(M; X_T) ≥ H(M) − H_b(e) − e log₂(K − 1)        e the mean error on the outer folds
 
     A Gaussian kernel exp(−γ‖x − x′‖²) through a Nyström map of 100 training rows, then a linear SVM; γ and C the best
     of 25 draws from [0.01, 100]², otherwise as ``linear_svm`` (Venkatesh et al. 2021, §3.1 and App. A.1).
 
     Args:
-        message: binary, ``[..., N]``.
+        message: classes, ``[..., N]``; more than two are told apart one against the rest.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
+        given: classes ``[N]`` to condition on: the mean of the strata's bits, Σ_g P(g) I(M; X_T | G = g).
+        groups: the number of the node that every column belongs to; every column is a node if not given.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
         backend: ``jax``, a hinge rounded off and solved to convergence, or ``sklearn``, the hinge by ``SGDClassifier``
             with α = 1/(nC) and a fixed seed. The same map; their accuracies differ by about as much as the latter's
@@ -141,20 +156,38 @@ def kernel_svm(
     Raises:
         InputError: as ``linear_svm``; the published α with the ``jax`` backend.
     """
-    check_backend(backend, published_alpha)
+    run = partial(estimate_kernel, **KernelOptions(backend, published_alpha).as_json())
     activations = rank_normalised(activations) if rank else activations
-    return _bits(PUBLISHED if published_alpha else KERNEL, backend, message, activations, subsets)
+    return _bits(KERNEL, broadcast(run, message, activations, subsets, given=given, groups=groups))
 
 
-def _bits(
-    svm: SVM, backend: str, message: ArrayLike, activations: ArrayLike, subsets: Sequence[int] | None
-) -> Float[Array, "*batch T"]:
-    """Bits of any shape, with a warning where fits did not converge."""
-    check_backend(backend)
-    bits, failed, fits = broadcast(partial(estimate, svm=svm, backend=backend), message, activations, subsets)
+def _bits(svm: SVM, found: tuple[Float[Array, "*batch T"], int, int]) -> Float[Array, "*batch T"]:
+    """The bits of ``broadcast``, with a warning where fits did not converge."""
+    bits, failed, fits = found
     if failed:
         warnings.warn(f"{failed} of {fits} {svm.name} fits did not converge", ConvergenceWarning, stacklevel=3)
     return bits
+
+
+@dataclass(frozen=True)
+class LinearOptions(Options):
+    """Options of ``linear_svm``: who does the fits."""
+
+    backend: str = BACKENDS[0]
+
+    def __post_init__(self) -> None:
+        check_backend(self.backend)
+
+
+@dataclass(frozen=True)
+class KernelOptions(Options):
+    """Options of ``kernel_svm``: who does the fits, and whether the penalty is drawn as the authors' program does."""
+
+    backend: str = BACKENDS[0]
+    published_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        check_backend(self.backend, self.published_alpha)
 
 
 def check_backend(backend: str, published_alpha: bool = False) -> None:
@@ -165,46 +198,81 @@ def check_backend(backend: str, published_alpha: bool = False) -> None:
 
 
 def estimate(
-    layers: Float[Array, "S N n"],
-    messages: Float[Array, "P K N"],
+    layers: Float[Array, "S N c"],
+    messages: Mapping[str, Message],
     members: Bool[np.ndarray, "T n"],
     *,
     svm: SVM,
     backend: str = "jax",
-    draws: np.ndarray | None = None,
+    groups: tuple[int, ...] | None = None,
+    draws: Mapping[str, np.ndarray] | None = None,
     advance: Advance = ignore,
-) -> Estimates:
-    """Bits of all layers, messages (without permutations) and subsets, with the draws that were chosen.
+) -> dict[str, Estimates]:
+    """The stack protocol of the support vector machines, with the draws that were chosen.
 
-    Given ``draws`` ``[S, K, 5]`` nothing is searched: every outer fold is fitted with its own.
+    Given ``draws`` nothing is searched: every outer fold is fitted with its own. See ``jaxflow.information.Estimate``.
     """
-    run = partial(_by_jax if backend == "jax" else _by_sklearn, svm=svm)
-    asked = members.any(axis=1)
-    shape = len(layers), messages.shape[1], len(members)
-    bits, unconverged = np.zeros(shape), np.zeros(shape, int)
-    chosen = np.zeros((*shape, OUTER), int)
-    for k, message in enumerate(np.asarray(messages[0]).astype(int)):
-        kept = None if draws is None else np.repeat(draws[:, k], asked.sum(), axis=0)
-        pairs = np.stack(np.meshgrid(np.arange(len(layers)), np.flatnonzero(asked), indexing="ij"), -1).reshape(-1, 2)
-        advance(int((~asked).sum()) * len(layers))
-        found = run(layers, message, members, pairs, kept, advance=advance)
-        places = pairs[:, 0], k, pairs[:, 1]
-        bits[places] = accuracy_to_information(found.accuracy.mean(axis=-1), message)
-        unconverged[places], chosen[places] = found.unconverged, found.chosen
-    fits = OUTER if draws is not None else OUTER * (1 + INNER * len(hyperparameter_draws(*svm.hyperparameters)))
-    return Estimates(bits[None], chosen, unconverged, fits)
+    run = partial(_rows_estimate, svm=svm, backend=backend)
+    return by_strata(run, layers, messages, members, groups=groups, draws=draws, advance=advance)
 
 
 def estimate_kernel(
-    layers: Float[Array, "S N n"],
-    messages: Float[Array, "P K N"],
+    layers: Float[Array, "S N c"],
+    messages: Mapping[str, Message],
     members: Bool[np.ndarray, "T n"],
     *,
     published_alpha: bool = False,
     **options: Any,
-) -> Estimates:
+) -> dict[str, Estimates]:
     """``estimate`` by kernel SVMs."""
     return estimate(layers, messages, members, svm=PUBLISHED if published_alpha else KERNEL, **options)
+
+
+def _rows_estimate(
+    layers: Float[Array, "S N c"],
+    messages: dict[str, np.ndarray],
+    members: Bool[np.ndarray, "T c"],
+    *,
+    svm: SVM,
+    backend: str,
+    draws: dict[str, np.ndarray] | None,
+    advance: Advance,
+) -> dict[str, Estimates]:
+    """Bits about class numbers ``[P, N]`` from all rows; every permutation is searched by itself."""
+    found = {}
+    for name, permuted in messages.items():
+        kept = None if draws is None else draws[name]
+        first, *others = (
+            _of_message(layers, message, members, svm, backend, kept, advance if p == 0 else ignore)
+            for p, message in enumerate(permuted)
+        )
+        found[name] = first._replace(bits=np.stack([first.bits, *(other.bits for other in others)]))
+    return found
+
+
+def _of_message(
+    layers: Float[Array, "S N c"],
+    message: np.ndarray,
+    members: Bool[np.ndarray, "T c"],
+    svm: SVM,
+    backend: str,
+    draws: np.ndarray | None,
+    advance: Advance,
+) -> Estimates:
+    """Bits ``[S, T]`` about class numbers ``[N]``, with the draws ``[S, T, 5]``; draws ``[S, 5]`` may be known."""
+    run = partial(_by_jax if backend == "jax" else _by_sklearn, svm=svm)
+    asked = members.any(axis=1)  # no node tells nothing
+    shape = len(layers), len(members)
+    bits, unconverged, chosen = np.zeros(shape), np.zeros(shape, int), np.zeros((*shape, OUTER), int)
+    kept = None if draws is None else np.repeat(draws, asked.sum(), axis=0)
+    pairs = np.stack(np.meshgrid(np.arange(len(layers)), np.flatnonzero(asked), indexing="ij"), -1).reshape(-1, 2)
+    advance(int((~asked).sum()) * len(layers))
+    search = run(layers, message, members, pairs, kept, advance=advance)
+    places = pairs[:, 0], pairs[:, 1]
+    bits[places] = accuracy_to_information(search.accuracy.mean(axis=-1), message)
+    unconverged[places], chosen[places] = search.unconverged, search.chosen
+    fits = OUTER if draws is not None else OUTER * (1 + INNER * len(hyperparameter_draws(*svm.hyperparameters)))
+    return Estimates(bits, chosen, unconverged, fits * len(one_against_the_rest(message)))
 
 
 def _by_jax(
@@ -214,8 +282,8 @@ def _by_jax(
     solver: Any = svm.search
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), layers.dtype)
-    signs = jnp.asarray(2 * message - 1, layers.dtype)
-    fits = OUTER if kept is not None else OUTER * (1 + INNER * len(draws))
+    signs = jnp.asarray(one_against_the_rest(message), layers.dtype)
+    fits = len(signs) * (OUTER if kept is not None else OUTER * (1 + INNER * len(draws)))
     found = []
     for block in _blocks(len(pairs), max(cores(), svm.block_fits // fits)):
         x = jnp.where(members[pairs[block, 1], :, None], jnp.swapaxes(layers[pairs[block, 0]], 1, 2), 0)

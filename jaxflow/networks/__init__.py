@@ -1,35 +1,17 @@
-"""The networks: the built-in multilayer perceptron, and what it is made of."""
+"""Networks: the contract, the built-in multilayer perceptron, and networks of one's own."""
 
-from jaxflow.networks.mlp import (
-    MLP,
-    REPEATED,
-    Params,
-    depth,
-    folded,
-    folded_forward,
-    forward,
-    initial_folded,
-    initial_params,
-    is_run,
-    kernels,
-    tail_network,
-    tail_params,
-    unfolded,
-)
+from jaxflow.networks.contract import Network, Params, check_fit, layer_sizes
+from jaxflow.networks.functions import network
+from jaxflow.networks.linen import flax_network
+from jaxflow.networks.perceptron import MLP, mlp
 
 __all__ = [
     "MLP",
-    "REPEATED",
+    "Network",
     "Params",
-    "depth",
-    "folded",
-    "folded_forward",
-    "forward",
-    "initial_folded",
-    "initial_params",
-    "is_run",
-    "kernels",
-    "tail_network",
-    "tail_params",
-    "unfolded",
+    "check_fit",
+    "flax_network",
+    "layer_sizes",
+    "mlp",
+    "network",
 ]

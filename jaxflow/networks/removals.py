@@ -1,5 +1,7 @@
-"""Every edge alone removed from a network: its target is computed anew, and the layers after it run again."""
+"""Every edge alone removed from an MLP: its target is computed anew, and the layers after it run again."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -7,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
-from jaxflow.networks import MLP, Params, forward, kernels
 from jaxflow.networks.layers import PRECISE, affine, leaky
 
 
@@ -27,46 +28,43 @@ class Stack(NamedTuple):
     slope: Array
 
 
-def stacked(network: MLP, params: Params) -> Stack:
-    """The layers of a network without embeddings."""
-    first, *others = kernels(params)
-    width = max(network.widths)
-    layers = range(len(network.widths))
+def stacked(kernels: Sequence[Array], biases: Sequence[Array], slopes: Sequence[float]) -> Stack:
+    """The layers of an MLP without embeddings."""
+    first, *others = kernels
+    width = max(kernel.shape[1] for kernel in kernels)
 
     def padded(a: Array, *shape: int) -> Array:
-        return jnp.pad(a, [(0, size - n) for size, n in zip(shape, a.shape, strict=True)])
+        return jnp.pad(a, [(0, size - n) for n, size in zip(a.shape, shape, strict=True)])
 
     return Stack(
         padded(first, len(first), width),
         jnp.stack([jnp.zeros((width, width), first.dtype), *(padded(kernel, width, width) for kernel in others)]),
-        jnp.stack([padded(params[f"layer_{layer}"]["bias"], width) for layer in layers]),
-        jnp.asarray([network.slope(layer) for layer in layers], first.dtype),
+        jnp.stack([padded(bias, width) for bias in biases]),
+        jnp.asarray(slopes, first.dtype),
     )
 
 
-def logits_without(
-    network: MLP, params: Params, x: Float[Array, "N n"], edges: Int[Array, "G 3"]
-) -> Float[Array, "G N 2"]:
-    """Logits of a network without each of the edges (layer, source, target) alone.
-
-    What pruning the edge by factor 0 gives, but for rounding.
+def outputs_without(
+    stack: Stack, activations: Sequence[Float[Array, "N _"]], edges: Int[Array, "G 3"]
+) -> Float[Array, "G N c"]:
+    """Output of a network without each of the edges (layer, source, target) alone.
 
     Args:
-        network: architecture, without embeddings.
-        params: its parameters.
-        x: its inputs.
+        stack: the network's layers.
+        activations: of all its layers, the input first.
         edges: of layers, sources and targets that it has.
     """
-    stack = stacked(network, params)
-    width = stack.first.shape[1]
-    activations = jnp.stack([jnp.pad(a.T, ((0, width - a.shape[1]), (0, 0))) for a in forward(network, params, x)[1:]])
-    return batched_map(_without_edge, edges, 8 * activations[0].size, stack, x.T, activations)
+    x, *after = activations
+    width, outputs = stack.first.shape[1], after[-1].shape[1]
+    padded = jnp.stack([jnp.pad(a.T, ((0, width - a.shape[1]), (0, 0))) for a in after])
+    without_edge = partial(_without_edge, outputs=outputs)
+    return batched_map(without_edge, edges, 8 * padded[0].size, stack, x.T, padded)
 
 
 def _without_edge(
-    edge: Int[Array, "3"], stack: Stack, x: Float[Array, "n N"], activations: Float[Array, "L W N"]
-) -> Float[Array, "N 2"]:
-    """Logits without one edge, from the inputs and the activations of layers 1 to L of the whole network."""
+    edge: Int[Array, "3"], stack: Stack, x: Float[Array, "n N"], activations: Float[Array, "L W N"], outputs: int
+) -> Float[Array, "N c"]:
+    """Output without one edge, from the inputs and the activations of layers 1 to L of the whole network."""
     layer, source, target = edge
 
     def into_target(kernel: Array, h: Array) -> Array:
@@ -79,4 +77,4 @@ def _without_edge(
     product = jnp.where(layer == 0, into_target(stack.first, x), into_target(stack.kernel[layer], before))
     changed = leaky(product + stack.bias[layer, target], stack.slope[layer])
     h = activations[layer].at[target].set(changed)
-    return jax.lax.fori_loop(layer + 1, len(activations), next_layer, h)[:2].T
+    return jax.lax.fori_loop(layer + 1, len(activations), next_layer, h)[:outputs].T

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from jaxflow.datasets import Dataset
 from jaxflow.networks import Params
@@ -88,13 +89,15 @@ def _computed(
 
 
 def _node_flows(results: Results) -> NodeFlows:
-    """Layer → node flows ``[S, 2, n]`` about y and z, from the table."""
-    table = results.table("node_flows").sort_values(["network", "message", "node"])
-    networks = table["network"].nunique()
-    return {
-        int(str(layer)): jnp.asarray(own["flow"].to_numpy(np.float32).reshape(networks, 2, -1))
-        for layer, own in table.groupby("layer")
-    }
+    """Node flows ``[S, n]``, message → layer, from the table."""
+    table = results.table("node_flows").sort_values(["network", "node"])
+    networks, layers = table["network"].nunique(), sorted(set(table["layer"]))
+
+    def flow(message: str, layer: int) -> Array:
+        own = table[(table["message"] == message) & (table["layer"] == layer)]
+        return jnp.asarray(own["flow"].to_numpy(np.float32).reshape(networks, -1))
+
+    return {message: {int(layer): flow(message, layer) for layer in layers} for message in ("y", "z")}
 
 
 def summary(name: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from jaxflow.figures import (
     COLOURS,
     MARKERS,
-    MESSAGE_NAMES,
+    PAPER_TITLES,
     counted,
     dependence,
     flows,
@@ -109,7 +109,7 @@ def predictor_figure(predictors: pd.DataFrame) -> Figure:
     figure, grid = new_figure(7.2, 0.9 + 0.24 * len(predictors) / 8, 1, 2, shared=True)
     names = list(dict.fromkeys(predictors["predictor"]))
     places = list(dict.fromkeys(zip(predictors["run"], predictors["layer"], strict=True)))
-    for axes, message in zip(grid[0], MESSAGE_NAMES, strict=True):
+    for axes, message in zip(grid[0], PAPER_TITLES, strict=True):
         for k, name in enumerate(names):
             rows = predictors[(predictors["message"] == message) & (predictors["predictor"] == name)]
             at = [places.index(place) + 0.16 * (k - 1.5) for place in zip(rows["run"], rows["layer"], strict=True)]
@@ -119,7 +119,7 @@ def predictor_figure(predictors: pd.DataFrame) -> Figure:
                 markersize=3, linewidth=1,
             )  # fmt: skip
         axes.axvline(0, color="0.7", linewidth=0.6, zorder=0)
-        axes.set_title(f"effect on {MESSAGE_NAMES[message]}")
+        axes.set_title(f"effect on {PAPER_TITLES[message]}")
         axes.set_xlabel("r with the effect of removal")
         axes.set_yticks(range(len(places)), [f"{run}, layer {layer}" for run, layer in places])
         axes.label_outer()

@@ -1,96 +1,96 @@
-"""The page of the reproduction, made from its tables alone: what it says can be checked against them."""
+"""The page of the reproduction, made from its tables alone: what it says can be checked against them.
 
+The prose is the template ``page.md`` beside this file; here are the numbers and tables that it holds.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from string import Template
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxflow.reproduction.drawings import DIAGRAMS, FIGURES
+from jaxflow.reproduction.drawings import FIGURES
 from jaxflow.reproduction.paper import COST
 from jaxflow.reproduction.runs import CLOSED, LINEAR, PAPERS, PROGRAM, RATE, ROWS
-from jaxflow.reproduction.verdicts import AFFORDED
+from jaxflow.reproduction.verdicts import AFFORDED, NAMES
 
 BEYOND_ROUNDING = 0.05  # printed correlations whose sign is compared
-COMMAND = "jaxflow reproduce --data-dir DIR"
-
-HEAD = f"""# The paper again
-
-Made by `{COMMAND}` from the tables in [reproduction/](reproduction); one figure's run again by
-`{COMMAND} --only fig3`. `--quick` takes ten networks, and leaves out the kernel SVM and what explains differences.
-
-*Can Information Flows Suggest Targets for Interventions in Neural Circuits?* asks whether pruning where the unwanted
-flow is large takes bias off a network at little cost in accuracy, and whether the flow on an edge tells what its
-removal does.
-"""
-
-HOW = (
-    "A number agrees if it lies in our 95 % bootstrap interval (whole networks resampled, percentile; conditional on"
-    " this draw of rows), widened by 0.1, or by 0.5 if it was printed to whole per cent or points; an order, if the"
-    " interval of the difference lies above 0; undecided are correlations that rest on too few effects that are not 0."
-    " The kernel SVM is tuned once for every network and message and keeps its penalties under pruning"
-    " (what that changes on adult-small is in [method.md](method.md): about a point)."
-)
-WHAT_DIFFERS = (
-    "The printed numbers again with one thing changed at a time: the estimator, the draw of rows (`--data-seed 1`), a"
-    " learning rate that is never cut, and for mnist the authors' program, whose first hidden layer is linear and"
-    " which divides pixels by another number than the text says. Rows, rate and program are changed in the runs by the"
-    " closed-form estimator. In bold what does not agree."
-)
-EDGES = (
-    "r of four predictors with the effect of removing an edge, with 95 % intervals over networks. Edges of one network"
-    " are not independent, so that p-values per edge would be too small; none are given."
-)
-DECISIONS = (
-    "Accuracy and bias above are what an estimator finds in both logits. The network's own decision is their argmax:"
-    " its accuracy and its parity gap, P(Ŷ=1|Z=1) − P(Ŷ=1|Z=0), before pruning, and their change where pruning by"
-    " bias-to-accuracy flow takes off most bias for at most two points of the estimate's accuracy."
-)
-FIG1, FIG7 = "Fig. 1, the model behind the question", "Fig. 7, the synthetic data"
+KINDS = (PAPERS, CLOSED, ROWS, RATE, PROGRAM)
+SHARED = {"shared_edges_large": "adult-large", "shared_edges_mnist": "mnist"}  # table → experiment
 
 
 def page(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Markdown from the tables of ``docs/reproduction``."""
-    verdicts, runs = tables["verdicts"], tables["runs"]
+    """Markdown from the tables of ``docs/reproduction``.
+
+    Args:
+        tables: the page's tables by the names of their files; those that only a full reproduction makes
+            (``inversion``, ``shared_edges_large``, ``shared_edges_mnist``, ``alpha``) may be left out.
+
+    Returns:
+        The text of ``docs/reproduction.md``.
+    """
+    verdicts, numbers, runs = tables["verdicts"], tables["numbers"], tables["runs"]
     missing = runs.loc[runs["networks"] == 0, "run"].tolist()
-    parts = [
-        HEAD + (f"\n**Not run yet: {', '.join(missing)}.** What follows is without them.\n" if missing else ""),
-        f"**{_counted(verdicts)}** {HOW}",
-        _signs(tables["numbers"]),
-        "## Table 2, and what explains the rest",
-        WHAT_DIFFERS,
-        _explained(tables["verdicts"], tables["numbers"]),
-        _numbers(tables["numbers"]),
-        "## Every claim",
-        _claims(verdicts),
-        "## Is it the flow, or just the weight?",
-        _answer(tables["predictors"], tables["beyond"]),
-        EDGES,
-        "![r of every predictor](reproduction/predictors.png)",
-        _predictors(tables["predictors"]),
-        "Bias that pruning by magnitude leaves beyond what pruning by bias-to-accuracy flow leaves, at equal accuracy:",
-        _beyond(tables["beyond"]),
-        "## Does the decision become fairer, or only what a probe finds?",
-        DECISIONS,
-        _decisions(tables["decisions"]),
-        "## Where the program parts from the text",
-        *_departures(tables),
-        "## Table 1: what it cost",
-        _cost(runs[(runs["networks"] > 0) & runs["kind"].isin([PAPERS, CLOSED, LINEAR])]),
-        "## The paper's figures",
-        *(
-            f"![{caption}](reproduction/{name}.png)\n\n*{caption}.*"
-            for name, caption in zip(DIAGRAMS, (FIG1, FIG7), strict=True)
-        ),
-        *(f"![{name}: {own}](reproduction/{name}.png)" for name, (own, _) in FIGURES.items() if own not in missing),
-    ]
-    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+    drawn = [(name, run) for name, (run, _) in FIGURES.items() if run not in missing]
+    text = filled(
+        "page",
+        missing=filled("missing", runs=", ".join(missing)) if missing else "",
+        counts=_counts(verdicts),
+        signs=_signs(numbers),
+        differences=_differences(verdicts, numbers),
+        numbers=_numbers(numbers),
+        claims=_claims(verdicts),
+        flow_or_weight=_flow_or_weight(tables["predictors"], tables["beyond"]),
+        predictors=_predictors(tables["predictors"]),
+        beyond=_beyond(tables["beyond"]),
+        decisions=_decisions(tables["decisions"]),
+        inversion=_inversion(tables["inversion"]) if "inversion" in tables else "",
+        **{name: _shared_edges(name, tables[name]) if name in tables else "" for name in SHARED},
+        alpha=_alpha(tables["alpha"]) if "alpha" in tables else "",
+        cost=_cost(runs[(runs["networks"] > 0) & runs["kind"].isin([PAPERS, CLOSED, LINEAR])]),
+        figures="\n\n".join(filled("figure", name=name, run=run) for name, run in drawn),
+    )
+    # where a name stood for nothing, the empty lines around it become one
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+@cache
+def _pieces() -> dict[str, Template]:
+    """The pieces of ``page.md`` by name."""
+    text = (resources.files("jaxflow.reproduction") / "page.md").read_text(encoding="utf-8")
+    # split returns what stands before the first name, then names and texts in turn
+    parts = re.split(r"^<!-- (\w+) -->\n", text, flags=re.MULTILINE)[1:]
+    return {name: Template(piece.strip("\n")) for name, piece in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def filled(piece: str, **values: object) -> str:
+    """A piece of ``page.md`` with a value in the place of every ``$name``.
+
+    Args:
+        piece: the name of the piece.
+        **values: one for every name that the piece holds.
+
+    Returns:
+        The piece's Markdown.
+
+    Raises:
+        KeyError: no such piece, or a name without a value.
+
+    Example:
+        >>> filled("figure", name="fig3", run="synthetic-kernel-svm")
+        '![fig3: synthetic-kernel-svm](reproduction/fig3.png)'
+    """
+    return _pieces()[piece].substitute(values)
 
 
 def short(tables: Mapping[str, pd.DataFrame]) -> str:
     """What the README says of it: the count of claims, Table 2 side by side, hours then and minutes now."""
     runs = tables["runs"]
-    parts = [_counted(tables["verdicts"]), _table_2(tables["numbers"])]
+    parts = [_counts(tables["verdicts"]), _table_2(tables["numbers"])]
     return "\n\n".join([*parts, _cost(runs[(runs["networks"] > 0) & (runs["kind"] == PAPERS)])])
 
 
@@ -106,51 +106,69 @@ def _table_2(numbers: pd.DataFrame) -> str:
     return markdown(names, [(*key, *cells, *[""] * (layers - len(cells))) for key, cells in rows.items()])
 
 
-def _counted(verdicts: pd.DataFrame) -> str:
+def _counts(verdicts: pd.DataFrame) -> str:
     """How many claims agree."""
     counts = verdicts["verdict"].value_counts()
-    said = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in ("agree", "differ", "undecided"))
-    return f"Of {len(verdicts)} printed claims: {said}."
+    verdict = {name: counts.get(name, 0) for name in ("agree", "differ", "undecided")}
+    return filled("counts", claims=len(verdicts), **verdict)
 
 
 def _signs(numbers: pd.DataFrame) -> str:
     """Whether Table 2's signs come out, mnist's clipped accuracy aside."""
-    own = numbers[(numbers["kind"] == PAPERS) & numbers["claim"].str.startswith("r of")]
-    agree = int((own["verdict"] == "agree").sum())
-    clipped = (own["experiment"] == "mnist") & own["claim"].str.contains("accuracy")
-    told = own[~clipped & (own["paper"].abs() > BEYOND_ROUNDING)]
-    same = np.sign(told["paper"]) == np.sign(told["ours"])
-    others = "; ".join(_elsewhere(row, numbers) for row in told[~same].itertuples())
-    exceptions = f" (not: {others})" if others else ""
-    return (
-        f"Of the {len(own)} numbers of Table 2 {agree} agree. Of the {len(told)} beyond ±{BEYOND_ROUNDING} (mnist's"
-        f" accuracy aside, which is clipped at 1 bit) {same.sum()} have our sign{exceptions}."
-    )
+    table_2 = numbers[(numbers["kind"] == PAPERS) & numbers["claim"].str.startswith("r of")]
+    clipped = (table_2["experiment"] == "mnist") & table_2["claim"].str.contains("accuracy")
+    clear = table_2[~clipped & (table_2["paper"].abs() > BEYOND_ROUNDING)]
+    same = np.sign(clear["paper"]) == np.sign(clear["ours"])
+    values: dict[str, object] = {
+        "numbers": len(table_2),
+        "agree": (table_2["verdict"] == "agree").sum(),
+        "clear": len(clear),
+        "rounding": BEYOND_ROUNDING,
+        "same": same.sum(),
+    }
+    if same.all():
+        return filled("signs", **values)
+    exceptions = "; ".join(_other_sign(row, numbers) for row in clear[~same].itertuples())
+    return filled("signs_except", **values, exceptions=exceptions)
 
 
-def _elsewhere(row: Any, numbers: pd.DataFrame) -> str:
+def _other_sign(row: Any, numbers: pd.DataFrame) -> str:
     """A number whose sign differs, and the runs in which it does not."""
     others = numbers[(numbers["experiment"] == row.experiment) & (numbers["claim"] == row.claim)]
     same = others.loc[np.sign(others["ours"]) == np.sign(row.paper), ["kind", "ours"]].to_numpy()
-    found = ", ".join(f"{_number(ours)} with {kind}" for kind, ours in same)
-    return (
-        f"{row.experiment}, {row.claim}: {_number(row.paper)} printed, {_number(row.ours)} here, {found or 'nowhere'}"
+    return filled(
+        "other_sign",
+        experiment=row.experiment,
+        claim=row.claim,
+        paper=_number(row.paper),
+        ours=_number(row.ours),
+        elsewhere=", ".join(f"{_number(ours)} with {kind}" for kind, ours in same) or "nowhere",
     )
 
 
-def _explained(verdicts: pd.DataFrame, numbers: pd.DataFrame) -> str:
-    """For every number that differs, the changes under which it does not, or that it hardly moves."""
-    lines = []
-    for row in verdicts[(verdicts["verdict"] == "differ") & verdicts["paper"].notna()].itertuples():
-        own = numbers[numbers["claim"] == row.claim]
-        own = own[own["experiment"] == own.loc[own["run"] == row.run, "experiment"].iloc[0]]
-        others = own[(own["run"] != row.run) & own["ours"].notna() & (own["kind"] != LINEAR)]
-        agreeing = [f"{_number(o.ours)} {_interval(o)} ({o.kind})" for o in others.itertuples() if o.verdict == "agree"]
-        low, high = _number(others["ours"].min()), _number(others["ours"].max())
-        span = low if low == high else f"between {low} and {high}"
-        said = f"agrees with another choice: {', '.join(agreeing)}" if agreeing else f"is {span} in all other runs too"
-        lines.append(f"- {row.run}, {row.claim}: {_number(row.paper)} printed, {_number(row.ours)} here; it {said}.")
-    return "What differs:\n\n" + "\n".join(lines) if lines else ""
+def _differences(verdicts: pd.DataFrame, numbers: pd.DataFrame) -> str:
+    """The numbers that differ, a line for each; empty if there are none."""
+    differing = verdicts[(verdicts["verdict"] == "differ") & verdicts["paper"].notna()]
+    lines = [_difference(row, numbers[numbers["claim"] == row.claim]) for row in differing.itertuples()]
+    return filled("differences", lines="\n".join(lines)) if lines else ""
+
+
+def _difference(row: Any, same_claim: pd.DataFrame) -> str:
+    """The changes under which a number that differs does agree, or that hardly move it."""
+    experiment = same_claim.loc[same_claim["run"] == row.run, "experiment"].iloc[0]
+    others = same_claim[
+        (same_claim["experiment"] == experiment)
+        & (same_claim["run"] != row.run)
+        & same_claim["ours"].notna()
+        & (same_claim["kind"] != LINEAR)
+    ]
+    values = {"run": row.run, "claim": row.claim, "paper": _number(row.paper), "ours": _number(row.ours)}
+    agreeing = others[others["verdict"] == "agree"]
+    if len(agreeing):
+        cells = [f"{_number(other.ours)} {_interval(other)} ({other.kind})" for other in agreeing.itertuples()]
+        return filled("agrees_elsewhere", **values, values=", ".join(cells))
+    low, high = _number(others["ours"].min()), _number(others["ours"].max())
+    return filled("differs_everywhere", **values, value=low if low == high else f"between {low} and {high}")
 
 
 def _numbers(numbers: pd.DataFrame) -> str:
@@ -162,9 +180,6 @@ def _numbers(numbers: pd.DataFrame) -> str:
         paper = _number(group["paper"].iloc[0])
         rows.append((experiment, claim, paper, *(cells.get(kind, "") for kind in KINDS), *(nonzero or [""])))
     return markdown(["experiment", "claim", "paper", *KINDS, "effects that are not 0"], rows)
-
-
-KINDS = (PAPERS, CLOSED, ROWS, RATE, PROGRAM)
 
 
 def _judged(row: Any) -> str:
@@ -182,24 +197,16 @@ def _claims(verdicts: pd.DataFrame) -> str:
     return markdown(["run", "claim", "paper", "ours", "95 % interval", "verdict"], rows)
 
 
-def _answer(predictors: pd.DataFrame, beyond: pd.DataFrame) -> str:
+def _flow_or_weight(predictors: pd.DataFrame, beyond: pd.DataFrame) -> str:
     """How often the edge flow says clearly more than the weight, counted."""
     wide = predictors.pivot_table(index=["run", "message", "layer"], columns="predictor", values=["r", "low", "high"])
-    edge, weight = (wide.xs(name, axis=1, level="predictor") for name in ("edge flow", "weight"))
-    said = []
-    for message, name in (("y", "accuracy"), ("z", "bias")):
-        own, alone = (table.xs(message, level="message") for table in (edge, weight))
-        clear = int((own["high"] < alone["low"]).sum())
-        reverse = int((alone["high"] < own["low"]).sum())
-        said.append(
-            f"on {name} the edge flow is the clearly stronger (more negative, intervals apart) in {clear} of {len(own)}"
-            f" layers, the weight in {reverse}"
-        )
-    better = int((beyond["low"] > 0).sum())
-    return (
-        f"Of removal's effect {'; '.join(said)}. Pruning by flow leaves less bias than pruning by magnitude at equal"
-        f" accuracy in {better} of {len(beyond)} runs."
-    )
+    values = {"better": (beyond["low"] > 0).sum(), "runs": len(beyond)}
+    for message, name in NAMES.items():
+        layers = wide.xs(message, level="message")
+        values[f"{name}_layers"] = len(layers)
+        values[f"{name}_flow"] = (layers["high", "edge flow"] < layers["low", "weight"]).sum()
+        values[f"{name}_weight"] = (layers["high", "weight"] < layers["low", "edge flow"]).sum()
+    return filled("flow_or_weight", **values)
 
 
 def _beyond(differences: pd.DataFrame) -> str:
@@ -230,10 +237,8 @@ def _decisions(decisions: pd.DataFrame) -> str:
     accuracy, gap = (decisions[decisions["claim"] == name] for name in ("argmax_accuracy", "parity_gap"))
     costly = int((accuracy["high"] < -AFFORDED).sum())
     fairer = int(((gap["low"] > 0) & (gap["before"] < 0) | (gap["high"] < 0) & (gap["before"] > 0)).sum())
-    said = (
-        f"The gap becomes smaller in {fairer} of {len(gap)} runs; accuracy falls by more than two points in {costly}."
-    )
-    return f"{said}\n\n{markdown(names, rows)}"
+    table = markdown(names, rows)
+    return filled("decisions", fairer=fairer, runs=len(gap), costly=costly, table=table)
 
 
 def _signed(value: object) -> str:
@@ -246,36 +251,20 @@ def _range(row: Any) -> str:
     return "" if row.low != row.low else f"[{_signed(row.low)}, {_signed(row.high)}]"
 
 
-def _departures(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What changes if the program is followed and not the text; mnist's layer and pixels are in the table above."""
-    parts = []
-    if "inversion" in tables:
-        parts += [_inversion(tables["inversion"]), "![Fig. 13 by eq. 13](reproduction/inversion.png)"]
-    for name, run in (("shared_edges_large", "adult-large"), ("shared_edges_mnist", "mnist")):
-        if name in tables:
-            own = tables[name]
-            accuracy, bias = ((own[f"{field}_repeated"] - own[field]).abs().max() for field in ("accuracy", "bias"))
-            parts.append(
-                f"*Edges that two pruned paths share* are scaled once here, once for every path by the program. On"
-                f" {run}, two widest paths, that moves the mean curve by at most {accuracy:.2f} points of accuracy and"
-                f" {bias:.2f} of bias, and at factors 1 and 0 not at all ([table](reproduction/{name}.csv))."
-            )
-    if "alpha" in tables:
-        parts.append(_alpha(tables["alpha"]))
-    return parts
-
-
 def _inversion(compared: pd.DataFrame) -> str:
     """How erratic the inversion is."""
-    said = [
-        f"in {way} precision {compared[f'far_{way}'].mean():.1f} % of networks and factors are more than a point of"
-        f" bias off, the mean curves by up to {(compared[f'bias_{way}'] - compared['bias']).abs().max():.1f} points"
-        for way in ("double", "single")
-    ]
-    return (
-        f"*Fig. 13's erratic curves* come from inverting covariances that are nearly singular, as the paper says. With"
-        f" eq. 13 as printed, {'; '.join(said)} ([table](reproduction/inversion.csv)). The same networks:"
-    )
+    values = {}
+    for precision in ("double", "single"):
+        values[f"{precision}_off"] = f"{compared[f'far_{precision}'].mean():.1f}"
+        off = (compared[f"bias_{precision}"] - compared["bias"]).abs()
+        values[f"{precision}_curve"] = f"{off.max():.1f}"
+    return filled("inversion", **values)
+
+
+def _shared_edges(name: str, compared: pd.DataFrame) -> str:
+    """What scaling shared edges once for every path changes; mnist's layer and pixels are in the table of numbers."""
+    moved = {field: (compared[f"{field}_repeated"] - compared[field]).abs().max() for field in ("accuracy", "bias")}
+    return filled("shared_edges", name=name, run=SHARED[name], **{key: f"{value:.2f}" for key, value in moved.items()})
 
 
 def _alpha(compared: pd.DataFrame) -> str:
@@ -288,12 +277,7 @@ def _alpha(compared: pd.DataFrame) -> str:
         points = f"{bias[whole].iloc[0] - bias[afforded].min():.1f}"
         rows.append((name, f"{accuracy[whole].iloc[0]:.1f}", f"{bias[whole].iloc[0]:.1f}", points))
     names = ["range drawn", "accuracy, %", "bias, %", f"bias taken off for at most {AFFORDED:g} points of accuracy"]
-    return (
-        "*The kernel SVM's penalty*: the text draws C, the program hands the same range to SGD's alpha. Fig. 3's nodes"
-        " and edges, the same pruned both times, by scikit-learn's fits, mean of"
-        f" {compared['networks'].iloc[0]} synthetic networks ([table](reproduction/alpha.csv)):\n\n"
-        + markdown(names, rows)
-    )
+    return filled("alpha", networks=compared["networks"].iloc[0], table=markdown(names, rows))
 
 
 def _cost(runs: pd.DataFrame) -> str:

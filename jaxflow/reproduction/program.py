@@ -17,45 +17,54 @@ from jaxtyping import Array, Float, Int
 
 from jaxflow import tables
 from jaxflow.datasets import Dataset
-from jaxflow.information import ESTIMATORS, Advance, Estimate, Estimates, gaussian
+from jaxflow.flows import Flows
+from jaxflow.information import ESTIMATORS, Advance, Estimates, EstimatorSpec
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import PAPER_METRICS, flow_scores, widest_paths
-from jaxflow.measurements import measure_flows
-from jaxflow.messages import binary_entropy
-from jaxflow.networks import MLP, Params, forward, kernels, tail_network, tail_params
-from jaxflow.outputs import Outputs, measure_outputs, outputs_of
-from jaxflow.running.config import Config, strategy_grid
-from jaxflow.sweeps import measure_interventions, strategy_ranks
+from jaxflow.interventions import PAPER_METRICS, padded_scores
+from jaxflow.measurements import measure_flows, stack_outputs
+from jaxflow.messages import Message, binary_entropy, unpermuted
+from jaxflow.metrics import Shown
+from jaxflow.networks import Network, Params
+from jaxflow.outputs import PAPER, counted_measures, measure_names, outputs_of
+from jaxflow.paths import widest_paths
+from jaxflow.running.config import Config, measured_messages, strategy_grid
+from jaxflow.study import Study
+from jaxflow.sweeps import Outputs, Stack, measure_interventions, strategy_ranks
 
-NodeFlows: TypeAlias = Mapping[int, Any]  # layer → flows about y and z [S, 2, n]
-GAPS = list(Outputs._fields[2:])
+NodeFlows: TypeAlias = dict[str, dict[int, Any]]  # message → layer → flows [S, n]
+GAPS = list(measure_names(PAPER)[2:])
 
 
 def estimate_by_inversion(
     layers: Array,
-    messages: Array,
+    messages: Mapping[str, Message],
     members: np.ndarray,
     *,
+    groups: None = None,
     draws: None = None,
     advance: Advance = ignore,
     precision: str = "float64",
-) -> Estimates:
+) -> dict[str, Estimates]:
     """I = ½ (Tr(Σ̃⁻¹Σ) − d + ln(det Σ̃ / det Σ)) / ln 2 bits, Σ̃ inverted however near it is to singular.
 
     Venkatesh et al. 2021, eq. 13 as printed, from the covariance rounded to ``precision``. Clipped to [0, H(M)]; what
     is not finite, as where a covariance is singular to the last digit, counts as 0.
     """
-    del draws
-    bits = np.zeros((len(messages), len(layers), messages.shape[1], len(members)))
-    for network, layer in enumerate(np.asarray(layers, float)):
-        for (p, k), message in ((at, np.asarray(messages[at], float)) for at in np.ndindex(*messages.shape[:2])):
-            joint = np.cov(message, layer, rowvar=False).astype(precision)
-            most = float(binary_entropy(jnp.asarray(message.mean())))
-            for subset, nodes in enumerate(members):
-                kept = np.concatenate([[True], nodes])
-                bits[p, network, k, subset] = np.clip(_by_inversion(joint[np.ix_(kept, kept)]), 0, most)
-    advance(bits[0].size)
-    return Estimates(bits)
+    del draws, groups
+    found = {}
+    for name, about in messages.items():
+        values = np.asarray(about.values, float)
+        bits = np.zeros((len(values), len(layers), len(members)))
+        for network, layer in enumerate(np.asarray(layers, float)):
+            for p, message in enumerate(values):
+                joint = np.cov(message, layer, rowvar=False).astype(precision)
+                most = float(binary_entropy(jnp.asarray(message.mean())))
+                for subset, nodes in enumerate(members):
+                    kept = np.concatenate([[True], nodes])
+                    bits[p, network, subset] = np.clip(_by_inversion(joint[np.ix_(kept, kept)]), 0, most)
+        advance(bits[0].size)
+        found[name] = Estimates(bits)
+    return found
 
 
 def _by_inversion(joint: np.ndarray) -> float:
@@ -71,34 +80,30 @@ def _by_inversion(joint: np.ndarray) -> float:
     return float(np.nan_to_num(nats / (2 * np.log(2)), posinf=0, neginf=0))
 
 
-def measured_again(params: Params, config: Config, dataset: Dataset, estimate: Estimate) -> Outputs:
-    """Outputs of trained networks ``[S, strategies, factors]`` by another estimate, from the flows to the end.
+def measured_again(params: Params, config: Config, dataset: Dataset, spec: EstimatorSpec) -> Outputs:
+    """Outputs of trained networks by measure ``[S, strategies, factors]``, estimated another way from flows to end.
 
     The random control is not drawn anew: ``config.strategies`` must have none.
     """
-    network, x, messages = _analysed(config, dataset)
-    flows = measure_flows(params, x, messages[None], network, config.first_layer, estimate)
-    ranks = _ranks(params, config, {layer: own.node for layer, own in flows.layers.items()}, len(x))
-    tail = jax.vmap(partial(tail_params, start=config.first_layer))(params)
+    study, x, messages = _analysed(config, dataset, spec)
+    single = unpermuted(messages)
+    measured = measure_flows(study, params, x, single)
+    stack = Stack(params, measured.start, _ranks(study, params, config, measured.flows), x, messages)
     levels = [strategy.level for strategy in config.strategies]
-    outputs, _ = measure_interventions(
-        tail, flows.start, ranks, levels, config.factors, flows.outputs, messages,
-        tail_network(network, config.first_layer), estimate,
-    )  # fmt: skip
-    return outputs
+    return measure_interventions(study, stack, levels, config.factors, measured.outputs)[0]
 
 
-def _ranks(params: Params, config: Config, node: NodeFlows, samples: int) -> Array:
+def _ranks(study: Study, params: Params, config: Config, flows: Flows) -> Array:
     """Ranks of the edges under strategies of which none is random."""
-    keys = jax.random.split(jax.random.key(0), len(node[config.first_layer]))
-    return strategy_ranks(keys, params, node, config.strategies, samples, config.first_layer)
+    keys = jax.random.split(jax.random.key(0), len(jax.tree.leaves(params)[0]))
+    return strategy_ranks(keys, params, flows, study, config.strategies)
 
 
-def _analysed(config: Config, dataset: Dataset) -> tuple[MLP, Array, Array]:
-    """The architecture, and inputs and messages of the analysis half."""
-    x, messages = dataset.test
-    both = np.stack([messages[name] for name in dataset.messages])
-    return config.network(dataset), jnp.asarray(x), jnp.asarray(both)
+def _analysed(config: Config, dataset: Dataset, spec: EstimatorSpec) -> tuple[Study, Array, dict[str, Message]]:
+    """How to measure by an estimator, and inputs and messages of the analysis half."""
+    study = dataclasses.replace(config.study(config.network(dataset), dataset), spec=spec, options=spec.options())
+    messages = jax.tree.map(jnp.asarray, measured_messages(study.roles, dataset))
+    return study, jnp.asarray(dataset.test.x), messages
 
 
 def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlows) -> pd.DataFrame:
@@ -110,15 +115,16 @@ def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlo
         A row per network, strategy and factor: ``accuracy``, ``bias``, and both with ``_double`` and ``_single``.
     """
     config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:2]))
-    estimates: dict[str, Estimate] = {
-        "": ESTIMATORS["gaussian"].estimate,
-        "_double": partial(estimate_by_inversion, precision="float64"),
-        "_single": partial(estimate_by_inversion, precision="float32"),
-    }
-    outputs = {name: measured_again(params, config, dataset, own) for name, own in estimates.items()}
-    table = tables.tradeoff_table(np.arange(len(outputs[""].bias)), config.strategies, config.factors, outputs[""])
+    gaussian = ESTIMATORS["gaussian"]
+    specs = {"": gaussian}
+    for precision, name in (("float64", "_double"), ("float32", "_single")):
+        estimate = partial(estimate_by_inversion, precision=precision)
+        specs[name] = EstimatorSpec(gaussian.function, estimate, f"gaussian{name}")
+    outputs = {name: measured_again(params, config, dataset, own) for name, own in specs.items()}
+    aims = [(strategy, "z") for strategy in config.strategies]
+    table = tables.tradeoff_table(np.arange(len(outputs[""]["bias"])), aims, config.factors, outputs[""], PAPER)
     for name, own in outputs.items():
-        table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(own.accuracy), np.ravel(own.bias)
+        table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(own["accuracy"]), np.ravel(own["bias"])
     return table.drop(columns=GAPS)
 
 
@@ -129,47 +135,56 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: N
         A row per network and factor: ``accuracy`` and ``bias`` in per cent with shared edges scaled once,
         ``accuracy_repeated`` and ``bias_repeated`` with them scaled for every path through them.
     """
-    network, x, messages = _analysed(config, dataset)
-    start = jax.lax.map(lambda own: forward(network, own, x)[config.first_layer], params)
-    tail = jax.vmap(partial(tail_params, start=config.first_layer))(params)
-    sources = [node[layer] for layer in sorted(node)[:-1]]
-    count = jax.vmap(partial(_paths_through, level=2, samples=len(x)))(tail, sources)
-    factors = jnp.asarray(config.factors, x.dtype)
-    logits_of = partial(_logits, tail_network(network, config.first_layer))
+    study, x, messages = _analysed(config, dataset, ESTIMATORS["gaussian"])
+    network, factors = study.network, jnp.asarray(config.factors, x.dtype)
+    sources = {name: {layer: own[layer] for layer in sorted(own)[:-1]} for name, own in node.items()}
+    through = partial(_paths_through, network, first_layer=study.first_layer, level=2, samples=len(x))
+    count = jax.vmap(through)(params, sources)
+
+    def shown(params: Params, times: Array, factor: Array) -> Outputs:
+        logits = network.activations(_scaled(network, params, times, factor), x)[-1]
+        single = unpermuted(messages)
+        bits: Any = study.spec.layer_bits
+        whole = {name: own[0, -1] for name, own in bits(single, logits).items()}
+        return outputs_of(whole, counted_measures(logits, messages, PAPER), messages, PAPER)
 
     def outputs(times: Array) -> Outputs:
-        one = jax.vmap(logits_of, (None, None, 0, None))  # every factor
-        logits = jax.lax.map(lambda own: one(own[0], own[1], factors, own[2]), (tail, times, start))
-        return measure_outputs(logits, messages[0], messages[1], gaussian)
+        one = jax.vmap(shown, (None, None, 0))  # every factor
+        return jax.lax.map(lambda own: one(own[0], own[1], factors), (params, times))
 
     once, repeated = outputs(jnp.minimum(count, 1)), outputs(count)
     return tables.tidy(
-        network=np.arange(len(count))[:, None], factor=np.array(config.factors),
-        accuracy=once.accuracy, bias=once.bias, accuracy_repeated=repeated.accuracy, bias_repeated=repeated.bias,
-    )  # fmt: skip
+        network=np.arange(len(count))[:, None],
+        factor=np.array(config.factors),
+        accuracy=once["accuracy"],
+        bias=once["bias"],
+        accuracy_repeated=repeated["accuracy"],
+        bias_repeated=repeated["bias"],
+    )
 
 
-def _paths_through(params: Params, node: list[Array], level: int, samples: int) -> Int[Array, "L W W"]:
+def _paths_through(
+    network: Network, params: Params, node: NodeFlows, first_layer: int, level: int, samples: int
+) -> Int[Array, "L W W"]:
     """Through how many of the widest paths every edge goes."""
-    weights = kernels(params)
-    scores = flow_scores("path", [own[1] for own in node], [own[0] for own in node], weights, samples)
+    weights = network.weights(params)[first_layer:]
+    keep, remove = (list(node[name].values()) for name in ("y", "z"))
+    scores = padded_scores("bias/acc", Shown(keep, remove, weights, samples=samples, method="path"))
     paths = widest_paths(scores.score, weights[0].shape[0], level)
     visited = jax.nn.one_hot(paths, scores.score.shape[1], dtype=jnp.int32)  # path, layer, node
     return jnp.einsum("kli,klj->lij", visited[:, :-1], visited[:, 1:])
 
 
-def _logits(
-    network: MLP, params: Params, times: Int[Array, "L W W"], factor: Array, start: Float[Array, "N n"]
-) -> Float[Array, "N 2"]:
-    """Logits with every weight multiplied by the factor as many times as told."""
-    pruned = dict(params)
-    for layer, kernel in enumerate(kernels(params)):
-        n, m = kernel.shape
-        pruned[f"layer_{layer}"] = {
-            **params[f"layer_{layer}"],
-            "kernel": factor ** times[layer, :n, :m].astype(kernel.dtype) * kernel,
-        }
-    return forward(network, pruned, start)[-1]
+def _scaled(network: Network, params: Params, times: Int[Array, "L W W"], factor: Float[Array, ""]) -> Params:
+    """Parameters with every weight of the last L layers multiplied by the factor as many times as told."""
+    weights = network.weights(params)
+    before = [jnp.ones_like(w) for w in weights[: len(weights) - len(times)]]
+    after = [
+        factor ** own[: w.shape[0], : w.shape[1]].astype(w.dtype)
+        for own, w in zip(times, weights[len(before) :], strict=True)
+    ]
+    scales = network.spread(params, [scale - 1 for scale in (*before, *after)])
+    return jax.tree.map(lambda w, scale: w * (1 + scale), params, scales)
 
 
 def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlows) -> pd.DataFrame:
@@ -186,21 +201,25 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
     Returns:
         A row per network, strategy and factor: ``accuracy``, ``bias``, and both with ``_program``, in per cent.
     """
-    network, x, messages = _analysed(config, dataset)
+    spec = ESTIMATORS["kernel-svm"]
     config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:1]))
-    activations = jax.vmap(lambda own: forward(network, own, x))(params)
-    ranks = _ranks(params, config, node, len(x))
-    frames = []
+    study, x, messages = _analysed(config, dataset, spec)
+    activations = jax.vmap(lambda own: study.network.activations(own, x))(params)
+    ranks = _ranks(study, params, config, Flows(node, samples=len(x)))
+    stack = Stack(params, activations[0], ranks, x, messages)
+    single = unpermuted(messages)
+    levels, frames = [own.level for own in config.strategies], []
     for published in (False, True):
-        estimate = partial(ESTIMATORS["kernel-svm"].estimate, backend="sklearn", published_alpha=published)
-        found = estimate(activations[-1], messages[None].astype(x.dtype), np.ones((1, 2), bool))
-        decisions = jnp.zeros((len(activations[-1]), len(GAPS)), x.dtype)
-        unpruned = outputs_of(jnp.asarray(found.bits[0, :, :, 0], x.dtype), decisions, messages)
-        outputs, _ = measure_interventions(
-            params, activations[0], ranks, [own.level for own in config.strategies], config.factors,
-            unpruned, messages, tail_network(network, 0), estimate, draws=found.draws[:, :, 0],
-        )  # fmt: skip
-        networks = np.arange(len(activations[-1]))
-        frames.append(tables.tradeoff_table(networks, config.strategies, config.factors, outputs).drop(columns=GAPS))
+        options = spec.options_from({"backend": "sklearn", "published_alpha": published})
+        own = dataclasses.replace(study, options=options)
+        found = own.estimate(activations[-1], single, np.ones((1, 2), bool))
+        bits = {name: jnp.asarray(of.bits[0, :, 0], x.dtype) for name, of in found.items()}
+        counted = jax.vmap(lambda logits: counted_measures(logits, messages, PAPER))(activations[-1])
+        unpruned = stack_outputs(bits, counted, messages, PAPER)
+        draws = {name: of.draws[:, 0] for name, of in found.items()}
+        outputs, _ = measure_interventions(own, stack, levels, config.factors, unpruned, draws=draws)
+        aims = [(strategy, "z") for strategy in config.strategies]
+        table = tables.tradeoff_table(np.arange(len(activations[-1])), aims, config.factors, outputs, PAPER)
+        frames.append(table.drop(columns=GAPS))
     text, program = frames
     return text.assign(accuracy_program=program["accuracy"], bias_program=program["bias"])

@@ -115,7 +115,7 @@ def write_page(
     folder = docs / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
     tables = _tables(finished) | {name: departures.summary(name, table) for name, table in compared.items()}
-    absent = [(name, own.config.name, own.config.estimator, own.kind, 0, 0.0, 0.0) for name, own in missing.items()]
+    absent = [(name, own.config.name, own.config.spec.name, own.kind, 0, 0.0, 0.0) for name, own in missing.items()]
     tables["runs"] = pd.concat([tables["runs"], pd.DataFrame(absent, columns=list(COST_COLUMNS))])
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
@@ -151,9 +151,9 @@ def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
         spent = results.manifest["seconds"]
         analyses = sum(spent.get(stage, 0.0) for stage in ("flows", "tradeoff", "dependence"))
         counted = results.manifest["seeds"], spent.get("training", 0.0), analyses
-        cost.append((name, config.name, config.estimator, own.kind, *counted))
+        cost.append((name, config.name, config.spec.name, own.kind, *counted))
         if not own.explains:
-            verdicts += of_run(name, config.name, config.estimator, tables)
+            verdicts += of_run(name, config.name, config.spec.name, tables)
             beyond.append(beyond_magnitude(name, tables))
             decided += decisions(name, tables)
             told.append(tables["predictors"].assign(run=name))

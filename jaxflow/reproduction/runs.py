@@ -99,4 +99,4 @@ def _swept(name: str, seeds: int, estimator: str) -> Config:
     """A closed-form run with the magnitude control beside the preset's strategies."""
     config = preset(name, seeds=seeds, estimator=estimator)
     levels = {f"{method}s": sorted({s.level for s in config.strategies if s.method == method}) for method in METHODS}
-    return preset(name, seeds=seeds, estimator=estimator, strategies=strategy_grid(**levels, metrics=METRICS))
+    return preset(name, seeds=seeds, estimator=estimator, strategies=strategy_grid(**levels, metrics=tuple(METRICS)))

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
-from flax.traverse_util import flatten_dict
 
 from jaxflow.errors import InputError
 from jaxflow.networks import Params
@@ -75,7 +75,7 @@ def write_chunk(root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.Da
     name = chunk_name(bounds)
     with explained(root):
         partial = own_folder(own_folder(root / PRIVATE) / name)
-        arrays = {key: np.asarray(leaf) for key, leaf in flatten_dict(params, sep="/").items()}
+        arrays = {key: np.asarray(leaf) for key, leaf in named_leaves(params).items()}
         about: dict[str, dict[str, Any]] = {PARAMS: {"shapes": {key: list(own.shape) for key, own in arrays.items()}}}
         with create(partial / PARAMS) as file:
             np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
@@ -91,6 +91,12 @@ def write_chunk(root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.Da
         folder = own_folder(root / CHUNKS)
         _move(partial, folder / name)
         sync([folder])
+
+
+def named_leaves(params: Params) -> dict[str, Any]:
+    """The leaves of parameters by name: ``layer_0/kernel`` in nested dictionaries, else the path in the pytree."""
+    paths = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(str(getattr(key, "key", key)) for key in path): leaf for path, leaf in paths}
 
 
 def _move(partial: Path, target: Path) -> None:

@@ -1,25 +1,24 @@
 """The frozen config of an experiment, with its checks."""
 
 import dataclasses
+import hashlib
+import inspect
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError, shown
-from jaxflow.information import BACKENDS, ESTIMATORS, check_backend
-from jaxflow.interventions import (
-    METHODS,
-    METRICS,
-    MOST_LEVEL,
-    PAPER_METRICS,
-    Strategy,
-    check_strategies,
-    checked_strategy,
-)
-from jaxflow.networks import MLP
+from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
+from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checked_strategy
+from jaxflow.messages import Message
+from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, checked_metric
+from jaxflow.networks import MLP, Network, mlp
+from jaxflow.outputs import NOTIONS, Roles
+from jaxflow.study import Study
 from jaxflow.training import Training
 from jaxflow.values import (
     LARGEST_SEED,
@@ -43,7 +42,7 @@ def strategy_grid(
     nodes: Iterable[Any] = (),
     edges: Iterable[Any] = (),
     paths: Iterable[Any] = (),
-    metrics: Iterable[str] = PAPER_METRICS,
+    metrics: Iterable[Any] = PAPER_METRICS,
 ) -> tuple[Strategy, ...]:
     """Every metric (``magnitude`` is one that the paper does not have) with every method at its levels.
 
@@ -51,7 +50,7 @@ def strategy_grid(
         nodes: levels of the method ``node``, how many of them are pruned: integers, or an array of them.
         edges: of the method ``edge``.
         paths: of the method ``path``.
-        metrics: names in ``jaxflow.interventions.METRICS``.
+        metrics: names in ``jaxflow.metrics.METRICS``, or functions of ``jaxflow.metrics.Shown``.
 
     Raises:
         InputError: levels that are no integers from 1 on, an unknown metric.
@@ -60,7 +59,10 @@ def strategy_grid(
         method: wholes(f"{method}s", values, 1, MOST_LEVEL, MOST_STRATEGIES)
         for method, values in zip(METHODS, (nodes, edges, paths), strict=True)
     }
-    names = [choice("metric", metric, METRICS) for metric in several("metrics", metrics, len(METRICS))]
+    names = [
+        choice("metric", metric, METRICS) if isinstance(metric, str) else checked_metric(metric)
+        for metric in several("metrics", metrics, MOST_STRATEGIES)
+    ]
     return tuple(Strategy(metric, method, k) for metric in names for method in METHODS for k in levels[method])
 
 
@@ -86,7 +88,10 @@ class Config:
         factors: what the chosen weights are multiplied by; 1.0 among them marks the unpruned point.
         first_layer: where the analysis begins; 1 leaves the input layer out.
         seeds: number of networks, up to a million.
-        estimator: of information, a name in ``jaxflow.information.ESTIMATORS``.
+        estimator: of information, a name in ``jaxflow.information.ESTIMATORS`` or a function of your own
+            ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
+        notion: what information about an attribute is conditioned on: ``parity`` on nothing, ``odds`` on the label,
+            ``opportunity`` on the label's class 1.
         backend: of an estimator that searches hyperparameters: ``jax`` or ``sklearn``.
         published_alpha: the kernel SVM with the range of its penalty as in the authors' program, see
             ``information.kernel_svm``.
@@ -99,6 +104,11 @@ class Config:
 
     Raises:
         InputError: a value of another type, not finite or out of range, or choices that do not go together.
+
+    Example:
+        >>> config = Config("people", hidden=(4, 4), strategies=strategy_grid(nodes=(1, 2)), notion="odds", seeds=20)
+        >>> len(config.strategies)  # three metrics, two levels
+        6
     """
 
     name: str
@@ -109,7 +119,8 @@ class Config:
     factors: tuple[float, ...] = factor_grid()
     first_layer: int = 0
     seeds: int = 100
-    estimator: str = "gaussian"
+    estimator: str | Callable[..., Any] = "gaussian"
+    notion: str = "parity"
     backend: str = "jax"
     published_alpha: bool = False
     tune: str = "each"
@@ -132,46 +143,113 @@ class Config:
 
     def _check_search(self) -> None:
         """Refuse choices that the estimator does not have."""
+        spec = self.spec
         for name, choices in (("backend", BACKENDS), ("tune", TUNE)):
             value = getattr(self, name)
-            if value != choices[0] and not ESTIMATORS[self.estimator].searches:
-                raise InputError(f"{self.estimator} searches no hyperparameters and has no {name} {value!r}")
-        if self.published_alpha and self.estimator != "kernel-svm":
-            raise InputError(f"{self.estimator} has no alpha; the published one belongs to kernel-svm")
-        check_backend(self.backend, self.published_alpha)
+            if value != choices[0] and not spec.searches:
+                raise InputError(f"{spec.name} searches no hyperparameters and has no {name} {value!r}")
+        if self.published_alpha and spec.name != "kernel-svm":
+            raise InputError(f"{spec.name} has no alpha; the published one belongs to kernel-svm")
+        self.options  # noqa: B018 - refuses what does not go together
+
+    @property
+    def spec(self) -> EstimatorSpec:
+        """The estimator as a run uses it."""
+        return spec_of(self.estimator)
+
+    @property
+    def options(self) -> Options:
+        """The options of the estimator."""
+        known = {own.name for own in dataclasses.fields(self.spec.options)}
+        return self.spec.options_from(
+            {name: getattr(self, name) for name in ("backend", "published_alpha") if name in known}
+        )
+
+    def roles(self, dataset: Dataset) -> Roles:
+        """Which of a dataset's messages is the label, which are attributes, and what they are conditioned on."""
+        return Roles(dataset.label, dataset.attributes, self.notion)
+
+    def study(self, network: Network, dataset: Dataset) -> Study:
+        """How the networks of this experiment are measured."""
+        return Study(network, self.roles(dataset), self.spec, self.options, self.first_layer)
 
     def network(self, dataset: Dataset) -> MLP:
-        """The architecture for a dataset, two logits at its end.
+        """The architecture for a dataset, a logit for every class of the label at its end.
 
         Raises:
-            InputError: a layer too wide to list its subsets, a strategy that asks for more than there is, too few
-                rows for a batch, or a class of the analysis half too small for the estimator's folds.
+            InputError: a strategy that asks for more than there is, too few rows for a batch, or a message of the
+                analysis half that the estimator cannot tell, such as a class too small for its folds.
         """
-        widths = (dataset.train.x.shape[1], *self.hidden, 2)
-        self._check_widths(widths)
-        check_strategies(self.strategies, widths[self.first_layer :])
+        outputs = dataset.classes[dataset.label]
+        self.check((dataset.train.x.shape[1], *self.hidden, outputs), dataset)
         if len(dataset.train.x) < self.training.batch_size:
             raise InputError(f"{len(dataset.train.x)} training rows cannot fill a batch of {self.training.batch_size}")
-        check = ESTIMATORS[self.estimator].check
-        if check is not None:
-            for name in dataset.messages:
-                check(dataset.test.messages[name], f"{name} in the analysis half")
-        return MLP((*self.hidden, 2), dataset.categories, self.linear)
+        return mlp(self.hidden, outputs, dataset.categories, self.linear)
 
-    def _check_widths(self, widths: tuple[int, ...]) -> None:
-        """Refuse a layer with more subsets than the estimator has time for."""
-        most = ESTIMATORS[self.estimator].most
-        for layer, width in enumerate(widths[self.first_layer :], self.first_layer):
-            if width > most:
-                hint = " (first_layer=1 leaves the input out)" if layer == 0 else ""
-                raise InputError(
-                    f"layer {layer} has {width} nodes, 2**{width} subsets;"
-                    f" {self.estimator} goes up to {most} nodes{hint}"
-                )
+    def check(self, widths: Sequence[int], dataset: Dataset) -> None:
+        """Refuse what cannot be analysed in layers of so many nodes, input and output included.
+
+        Raises:
+            InputError: see ``network``.
+        """
+        check_strategies(self.strategies, widths[self.first_layer :])
+        roles, messages = self.roles(dataset), measured_messages(self.roles(dataset), dataset)
+        for name in (roles.label, *roles.attributes):
+            measured = roles.measured(name)
+            self.spec.accepts(messages[measured], f"{measured} in the analysis half")
 
     def as_json(self) -> dict[str, Any]:
-        """The config as plain JSON types."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """The config as plain JSON types; a function by its qualified name and a hash of its source."""
+        plain = json.loads(json.dumps(dataclasses.asdict(self), default=function_identity))
+        if self.notion == "parity":
+            del plain["notion"]  # so that folders of earlier versions go on
+        return plain
+
+
+def function_identity(function: Any) -> dict[str, str]:
+    """What a manifest records of a user's function: its qualified name, and the SHA-256 of its source.
+
+    Of a ``functools.partial`` the arguments belong to it; of an object that is called, its class and its attributes.
+    What a function takes from around it, such as a closure's variables, is not seen.
+
+    Raises:
+        InputError: no function.
+    """
+    if not callable(function):
+        raise InputError(f"a config cannot hold {shown(function)}")
+    if isinstance(function, partial):
+        inner = function_identity(function.func)
+        given = f"{inner['sha256']} {function.args!r} {sorted(function.keywords.items())!r}".encode()
+        return {"function": inner["function"], "sha256": hashlib.sha256(given).hexdigest()}
+    named = hasattr(function, "__qualname__")
+    code = function if named else type(function)
+    try:
+        source = inspect.getsource(code).encode()
+    except (OSError, TypeError):  # typed into a console, or compiled
+        source = getattr(getattr(code, "__code__", None), "co_code", code.__qualname__.encode())
+    if not named:
+        source += repr(sorted(vars(function).items())).encode() if hasattr(function, "__dict__") else b""
+    return {"function": f"{code.__module__}.{code.__qualname__}", "sha256": hashlib.sha256(source).hexdigest()}
+
+
+def measured_messages(roles: Roles, dataset: Dataset) -> dict[str, Message]:
+    """Messages of the analysis half by name: label and attributes, and those conditioned as the notion says.
+
+    ``opportunity`` leaves out the rows whose label is not 1: they belong to stratum −1, which is none.
+    """
+    values, found = dataset.test.messages, {}
+    for name, classes in dataset.classes.items():
+        numbers = values[name] if classes or values[name].ndim == 2 else values[name][:, None]
+        found[name] = Message(numbers, None, classes)
+    for name in dataset.attributes:
+        if roles.notion == "odds":
+            label = found[roles.label]
+            given = dataclasses.replace(found[name], given=label.values, strata=label.classes)
+            found[roles.measured(name)] = given
+        elif roles.notion == "opportunity":
+            positive = (found[roles.label].values == 1).astype("int32") - 1
+            found[roles.measured(name)] = dataclasses.replace(found[name], given=positive, strata=1)
+    return found
 
 
 def _plain(config: Config) -> dict[str, Any]:
@@ -185,11 +263,12 @@ def _plain(config: Config) -> dict[str, Any]:
         "name": file_name("name", config.name),
         "hidden": hidden,
         "linear": wholes("linear", config.linear, 1, LAYERS),
-        "strategies": tuple(checked_strategy(strategy) for strategy in strategies),
+        "strategies": tuple(checked_strategy(strategy, functions=True) for strategy in strategies),
         "factors": tuple(real("every factor", factor) + 0.0 for factor in factors),  # −0 becomes 0
         "first_layer": whole("first_layer", config.first_layer, 0, len(hidden)),
         "seeds": whole("seeds, the number of networks,", config.seeds, 1, MOST_NETWORKS),
-        "estimator": choice("estimator", config.estimator, ESTIMATORS),
+        "estimator": config.estimator if callable(config.estimator) else spec_of(config.estimator).name,
+        "notion": choice("notion", config.notion, NOTIONS),
         "backend": choice("backend", config.backend, BACKENDS),
         "published_alpha": flag("published_alpha", config.published_alpha),
         "tune": choice("tune", config.tune, TUNE),

@@ -32,10 +32,23 @@ PAPER_STRATEGIES = strategy_grid((2, 3), (3, 6), (1, 2), metrics=("bias/acc", "a
 
 
 def preset(name: str, **changes: Any) -> Config:
-    """The config of an experiment, with changes; an SVM sweeps the twelve strategies of the main figures.
+    """The config of one of the paper's experiments (Venkatesh et al. 2021, App. C.1), with changes.
+
+    An estimator that searches hyperparameters sweeps the twelve strategies of the main figures only.
+
+    Args:
+        name: ``synthetic``, ``adult-small``, ``adult-large`` or ``mnist``.
+        changes: fields of ``Config`` that shall have other values, by name.
+
+    Returns:
+        The config.
 
     Raises:
-        InputError: unknown experiment or value.
+        InputError: unknown experiment, field or value.
+
+    Example:
+        >>> preset("adult-small", seeds=10, hidden=(5, 5)).hidden
+        (5, 5)
     """
     choice("experiment", name, PRESETS)
     if unknown := set(changes) - {field.name for field in dataclasses.fields(Config)}:

@@ -41,7 +41,7 @@ from jaxflow.running.manifest import NAME, assembled, fault, read_manifest
 
 FORMATS = ("png", "svg")
 TABLES = (*CHUNK_TABLES, "correlations", "predictors")
-NUMBERS = ("r", "p", "null95", "low", "high", "rho", "rho_low", "rho_high")  # columns that may be empty
+TEXTS = ("message", "witness", "metric", "method", "attribute", "stage", "predictor")  # all other columns are numbers
 FIGURES = ("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff")
 FOLDERS = (CHUNKS, PARAMS_FOLDER, "figures")
 
@@ -78,7 +78,9 @@ class Results:
         """
         path = self.path / f"{name}.csv"
         try:
-            return pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, ""))
+            columns = pd.read_csv(path, nrows=0).columns
+            numbers = dict.fromkeys(set(columns) - set(TEXTS), "")  # which may be empty
+            return pd.read_csv(path, keep_default_na=False, na_values=numbers, dtype={"message": str, "attribute": str})
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path} ({error}); the run's command makes it again") from None
 

@@ -3,32 +3,43 @@
 import pandas as pd
 
 from jaxflow.errors import printable
-from jaxflow.figures import MESSAGE_NAMES, counted, middle_level
+from jaxflow.figures import counted, message_titles, middle_level
 from jaxflow.interventions import METHODS
+from jaxflow.outputs import Roles
 from jaxflow.running.results import Results
 
 
 def summary(results: Results) -> str:
     """Accuracy and bias before and after, the correlations of flow and effect, and where the results lie."""
-    networks = results.table("networks")
+    networks, roles = results.table("networks"), roles_of(results)
     experiment = printable(str(results.manifest["experiment"]))
-    head = f"{experiment}: {len(networks)} networks, mean accuracy and bias at the output (%)"
-    where = f"Results: {printable(str(results.path))}"
-    parts = [
-        head,
-        _outputs(networks, results.table("tradeoff")),
-        "",
-        "Pearson r of edge flow and effect of removal",
-    ]
     return "\n".join(
         [
-            *parts,
-            _correlations(results.table("correlations")),
-            *_fits(results),
+            f"{experiment}: {len(networks)} networks, mean accuracy and bias at the output (%)",
+            *_outputs(networks, results.table("tradeoff"), roles),
             "",
-            where,
+            "Pearson r of edge flow and effect of removal",
+            _correlations(results.table("correlations"), roles),
+            *_fits(results),
+            *_searched(results),
+            "",
+            f"Results: {printable(str(results.path))}",
         ]
     )
+
+
+def roles_of(results: Results) -> Roles:
+    """Label and attributes of a run, from its manifest; the paper's where an earlier version wrote it."""
+    manifest = results.manifest
+    notion = manifest["identity"].get("notion", "parity")
+    return Roles(manifest.get("label", "y"), tuple(manifest.get("attributes", ("z",))), notion)
+
+
+def _searched(results: Results) -> list[str]:
+    """Which layers were too wide to go through all subsets."""
+    layers = results.manifest.get("searched", [])
+    names = ", ".join(f"layer {layer}" for layer in layers)
+    return ["", f"Flows of {names} are lower bounds, found by Gaussian search"] if layers else []
 
 
 def _fits(results: Results) -> list[str]:
@@ -39,12 +50,23 @@ def _fits(results: Results) -> list[str]:
     return ["", f"{unconverged:,} of {fits:,} SVM fits did not converge (fits.csv)"]
 
 
-def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame) -> str:
-    """Unpruned, and the chosen weights removed: every method at its middle level."""
-    columns = ["accuracy", "bias", "argmax_accuracy"]
+def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> list[str]:
+    """A table for every attribute: unpruned, and the chosen weights removed, every method at its middle level."""
     unpruned = networks.rename(columns={"output_accuracy": "accuracy", "output_bias": "bias"})
-    rows = {"unpruned": unpruned[columns].mean()}
     removed = tradeoff[tradeoff["factor"] == 0]
+    parts = []
+    for attribute in roles.attributes:
+        columns = ["accuracy", f"bias{roles.suffix(attribute)}", "argmax_accuracy"]
+        aimed = removed[removed["attribute"] == attribute] if "attribute" in removed else removed
+        rows = {"unpruned": unpruned[columns].mean()} | _after(aimed, columns)
+        table = pd.DataFrame(rows).T.rename(columns=lambda name: printable(str(name)).replace("_", " ", 1))
+        parts.append(table.to_string(float_format="{:.1f}".format))
+    return parts
+
+
+def _after(removed: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
+    """Means of the columns after removing the middle number of nodes, edges and paths."""
+    rows = {}
     for method in METHODS:
         of_method = removed[removed["method"] == method]
         for metric in ("bias/acc", "random"):
@@ -53,13 +75,14 @@ def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame) -> str:
                 level = middle_level(chosen["level"])
                 label = f"{counted(level, method)} removed, {metric}"
                 rows[label] = chosen.loc[chosen["level"] == level, columns].mean()
-    table = pd.DataFrame(rows).T.rename(columns={"argmax_accuracy": "argmax accuracy"})
-    return table.to_string(float_format="{:.1f}".format)
+    return rows
 
 
-def _correlations(table: pd.DataFrame) -> str:
+def _correlations(table: pd.DataFrame, roles: Roles) -> str:
     """A row for every message, a column for every layer."""
     by_layer = table.pivot_table(index="message", columns="layer", values="r", dropna=False)
-    by_layer.index = pd.Index([MESSAGE_NAMES[str(message)] for message in by_layer.index])
+    titles = message_titles(roles)
+    by_layer = by_layer.loc[[message for message in titles if message in by_layer.index]]
+    by_layer.index = pd.Index([titles[str(message)].replace("\\$", "$") for message in by_layer.index])
     by_layer.columns = pd.Index([f"layer {layer}" for layer in by_layer.columns])
     return by_layer.to_string(float_format="{:+.2f}".format, na_rep="–")

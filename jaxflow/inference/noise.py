@@ -1,26 +1,32 @@
 """The noise floor of node flows: what the flow about a message that the layer cannot know amounts to."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxflow.flows import node_flows, null95_of_flows
-from jaxflow.information.checks import checked_inputs
+from jaxflow.information.checks import checked
 from jaxflow.information.estimates import Estimator
 from jaxflow.information.gaussian import gaussian
+from jaxflow.messages import Message
+from jaxflow.orders import permuted_within
 from jaxflow.values import whole
 
 MOST_PERMUTATIONS = 10**6
 
 
 def noise_floor(
-    message: ArrayLike,
+    message: ArrayLike | Message,
     activations: ArrayLike,
     *,
     key: Array,
     permutations: int = 20,
     estimator: Estimator = gaussian,
+    given: ArrayLike | None = None,
+    groups: Any = None,
 ) -> Float[Array, "*batch"]:
     """null95: the 95th percentile of a layer's node flows about permutations of the message, in bits.
 
@@ -30,11 +36,14 @@ def noise_floor(
     node of many informative takes more than a flow above the floor.
 
     Args:
-        message: binary, ``[..., N]``. All messages of a batch are permuted alike.
+        message: classes or numbers, see ``gaussian``. All messages of a batch are permuted alike.
         activations: ``[..., N, n]``: samples on axis −2, see ``gaussian``.
         key: of the permutations, as ``jax.random.key(0)``.
         permutations: how many; n flows of each stand behind the percentile.
         estimator: of the information in all subsets, the one that the flows were computed with.
+        given: what the flows are conditioned on. The message moves within the strata of classes; about numbers, which
+            have none, it moves freely.
+        groups: for every column of the activations the number of its node.
 
     Returns:
         The floor ``[...]``, one for every message and layer.
@@ -43,15 +52,25 @@ def noise_floor(
         InputError: what the estimator refuses; no permutations.
 
     Example:
-        >>> message = jnp.arange(1000) % 2
-        >>> activations = jnp.stack([message + jnp.sin(jnp.arange(1000.0)), jnp.cos(jnp.arange(1000.0))], axis=1)
+        >>> message, time = np.arange(1000) % 2, np.arange(1000)
+        >>> activations = np.stack([message + np.sin(time), np.cos(time)], axis=1)
         >>> flow, _ = node_flows(gaussian(message, activations))
         >>> (flow > noise_floor(message, activations, key=jax.random.key(0))).tolist()
         [True, False]
     """
     permutations = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
-    m, x = checked_inputs(message, activations)
-    orders = [jax.random.permutation(own, m.shape[-1]) for own in jax.random.split(key, permutations)]
+    m, x, groups = checked(message, activations, given=given, groups=groups)
+    strata = m.given if m.strata else jnp.zeros(x.shape[-2], jnp.int32)
+    options: dict[str, Any] = {} if groups is None else {"groups": groups}
+    bits: Any = estimator  # of a message in its normal form, too, if that is what it was given in
+    if m.given is not None and not isinstance(message, Message):
+        options["given"] = m.given
+
+    def flows(key: Array) -> Array:
+        moved = jnp.take(m.values, permuted_within(key, strata), axis=-2 if m.continuous else -1)
+        if isinstance(message, Message):
+            return node_flows(bits(Message(moved, m.given, m.classes, m.strata), x, **options))[0]
+        return node_flows(bits(moved, x, **options))[0]
+
     # one permutation at a time: the bits of all of them would take as many times the memory
-    flows = [node_flows(estimator(m[..., order], x))[0] for order in orders]
-    return null95_of_flows(jnp.stack(flows))
+    return null95_of_flows(jnp.stack([flows(own) for own in jax.random.split(key, permutations)]))

@@ -1,0 +1,181 @@
+"""The analysis of one network, in two functions: its information flows, and what its output shows.
+
+Both are pure functions of arrays and work inside ``jit`` and ``vmap`` where their estimator does (gaussian, copula).
+Runs of many networks go the faster way of ``measurements`` and ``sweeps``, to the same numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
+
+from jaxflow.errors import InputError, shown
+from jaxflow.flows import Flows, edge_flows, node_flows
+from jaxflow.information import EstimatorSpec, gaussian, spec_of
+from jaxflow.information.exact import gaussian_flows
+from jaxflow.information.search import search_flows
+from jaxflow.messages import Message, as_message, unpermuted
+from jaxflow.networks import Network, Params
+from jaxflow.outputs import Roles, counted_measures, outputs_of
+
+Estimator: TypeAlias = str | Callable[..., Any]
+LISTED = 16  # nodes of a layer whose bits are kept; Gaussian flows of wider ones are computed without, or searched
+EXACT = 24  # nodes of the widest layer whose Gaussian flows are exact
+
+
+def network_flows(
+    network: Network,
+    params: Params,
+    x: ArrayLike,
+    messages: Mapping[str, Any],
+    estimator: Estimator = gaussian,
+    *,
+    given: Any = None,
+) -> Flows:
+    """Information flows through one network about every message, on every node and edge.
+
+    F_M(V) = max over T ⊆ layer∖V of I(M; X_V | X_T) of a node, |w| F_M(V) of an edge that leaves it (Venkatesh et al.
+    2021, eqs. 3 and 4).
+
+    Args:
+        network: the network, see ``jaxflow.network`` and ``jaxflow.mlp``.
+        params: its parameters; ``map_networks`` or ``jax.vmap`` take many.
+        x: features ``[N, d]`` of rows that the network was not trained on.
+        messages: what the flows are about, by name: classes ``[N]`` or numbers ``[N]``, ``[N, d]``.
+        estimator: of information; a name in ``jaxflow.information.ESTIMATORS`` or a function
+            ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
+        given: another message that all are conditioned on.
+
+    Returns:
+        Flows in bits: ``flows.node["z"][layer]`` ``[n_l]``, ``flows.witness["z"][layer]`` (bitmasks ``[n_l]``; of
+        layers above 24 nodes, whose Gaussian flows are searched, masks ``[n_l, n_l]``), ``flows.edge["z"][layer]``
+        ``[n_l, n_{l+1}]``; layer 0 is the input, the output has no edges.
+
+    Raises:
+        InputError: messages that do not fit x, or that the estimator cannot tell; a layer wider than the estimator can
+            list.
+
+    Example:
+        >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
+        >>> params = network.init(jax.random.key(0), x)
+        >>> flows = network_flows(network, params, x, {"y": (x[:, 0] > 0).astype(int)})
+        >>> [flows.node["y"][layer].shape for layer in range(3)], flows.edge["y"][0].shape
+        ([(2,), (3,), (2,)], (2, 3))
+    """
+    layers = network.activations(params, jnp.asarray(x))
+    about = _normal_forms(messages, given, len(layers[0]))
+    weights, spec = network.weights(params), spec_of(estimator)
+    bits: dict[str, dict[int, Array]] = {name: {} for name in about}
+    node: dict[str, dict[int, Array]] = {name: {} for name in about}
+    witness: dict[str, dict[int, Array]] = {name: {} for name in about}
+    for layer, own in enumerate(layers):
+        groups = None if network.groups is None else network.groups[layer]
+        for name, found in _layer_flows(spec, own, about, groups).items():
+            node[name][layer], witness[name][layer], listed = found
+            bits[name] |= {} if listed is None else {layer: listed}
+    edge = {name: {layer: edge_flows(own[layer], w) for layer, w in enumerate(weights)} for name, own in node.items()}
+    return Flows(node, witness, edge, bits, len(layers[0]))
+
+
+def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict[str, Message]:
+    """Messages by name, each conditioned on what is given."""
+    if not isinstance(messages, Mapping) or not messages:
+        raise InputError(f"messages are a dict of arrays by name, not {shown(messages)}")
+    return {
+        name: message if isinstance(message, Message) else as_message(message, given, samples=samples)
+        for name, message in messages.items()
+    }
+
+
+def _layer_flows(
+    spec: EstimatorSpec, layer: Float[Array, "N c"], messages: Mapping[str, Message], groups: Any
+) -> dict[str, tuple[Array, Array, Array | None]]:
+    """Node flows, witnesses and, where they are listed, bits of one layer about every message."""
+    nodes = layer.shape[1] if groups is None else max(groups) + 1
+    if nodes > LISTED and spec.flows is not None:
+        wide: Any = gaussian_flows if nodes <= EXACT else search_flows
+        return {name: (*wide(message, layer, groups=groups)[:2], None) for name, message in messages.items()}
+    if nodes > spec.most:
+        raise InputError(
+            f"a layer has {nodes} nodes; {spec.name} lists the subsets of up to {spec.most}, gaussian of any"
+        )
+    found = layer_information(spec, layer, messages, groups)
+    return {name: (*node_flows(bits), bits) for name, bits in found.items()}
+
+
+def layer_information(
+    spec: EstimatorSpec, layer: Float[Array, "N c"], messages: Mapping[str, Message], groups: Any = None
+) -> dict[str, Float[Array, " subsets"]]:
+    """Bits of every subset of a layer's nodes about every message, by the estimator's fast way if it has one."""
+    if spec.layer_bits is not None:
+        return {name: bits[0] for name, bits in spec.layer_bits(unpermuted(messages), layer, groups).items()}
+    extra = {} if groups is None else {"groups": groups}
+
+    def one(message: Message) -> Array:
+        spec.accepts(message, "a message")
+        values = message.values[..., 0] if message.continuous and message.values.shape[-1] == 1 else message.values
+        given = {} if message.given is None else {"given": message.given}
+        return jnp.asarray(spec.function(values, layer, **given, **extra))
+
+    return {name: one(message) for name, message in messages.items()}
+
+
+def measure_outputs(
+    network: Network,
+    params: Params,
+    x: ArrayLike,
+    messages: Mapping[str, Any],
+    estimator: Estimator = gaussian,
+    *,
+    label: str = "y",
+    given: Any = None,
+) -> dict[str, Float[Array, ""]]:
+    """What the output of one network shows about label and attributes, in per cent.
+
+    Args:
+        network: the network.
+        params: its parameters, pruned perhaps; ``map_networks`` or ``jax.vmap`` take many.
+        x: features ``[N, d]`` of rows that the network was not trained on.
+        messages: by name: the label, and the attributes.
+        estimator: of information, see ``network_flows``.
+        label: which of the messages is the label; the first where none has this name. All others are attributes.
+        given: another message that the attributes' information is conditioned on: with the label, bias is what lies
+            behind the odds gap.
+
+    Returns:
+        By name: ``accuracy`` and ``bias``, what the information in all logits stands for (``messages.read_out``;
+        Venkatesh et al. 2021, defs. 2 and 3); of the decision ``argmax_accuracy``, ``parity_gap``, ``odds_gap``;
+        ``threshold_accuracy`` and ``threshold_bias`` of the best held-out threshold (see ``jaxflow.outputs``). With
+        several attributes there is one ``bias_NAME``, ``parity_gap_NAME``, ``odds_gap_NAME`` and
+        ``threshold_bias_NAME`` for each.
+
+    Raises:
+        InputError: messages that do not fit x, no attribute, or a message that the estimator cannot tell.
+
+    Example:
+        >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
+        >>> params = network.init(jax.random.key(0), x)
+        >>> outputs = measure_outputs(network, params, x, {"y": (x[:, 0] > 0).astype(int), "z": jnp.arange(200) % 2})
+        >>> sorted(outputs)[:3]
+        ['accuracy', 'argmax_accuracy', 'bias']
+    """
+    layers = network.activations(params, jnp.asarray(x))
+    plain = _normal_forms(messages, None, len(layers[0]))
+    roles = _roles(plain, label)
+    about = {roles.label: plain[roles.label]}
+    about |= _normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
+    groups = None if network.groups is None else network.groups[-1]
+    bits = layer_information(spec_of(estimator), layers[-1], about, groups)
+    counted = counted_measures(layers[-1], plain, roles)
+    return outputs_of({name: own[-1] for name, own in bits.items()}, counted, about, roles)
+
+
+def _roles(messages: Mapping[str, Message], label: str) -> Roles:
+    """The label, and all other messages as attributes."""
+    label = label if label in messages else next(iter(messages))
+    attributes = tuple(name for name in messages if name != label)
+    if not attributes or messages[label].continuous:
+        raise InputError("give a label of classes and at least one attribute, such as {'y': ..., 'z': ...}")
+    return Roles(label, attributes)

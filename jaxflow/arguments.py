@@ -1,0 +1,173 @@
+"""The command's arguments: their types, defaults and help. Needs no JAX, so that a bad one is refused at once."""
+
+import argparse
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jaxflow.errors import InputError, printable, shown
+from jaxflow.running.hosts import parse_hosts
+from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, WIDTH, folder, whole
+
+EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
+ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "quadratic")
+BACKENDS = ("jax", "sklearn")
+TUNE = ("each", "once")
+NOTIONS = ("parity", "odds", "opportunity")
+TABLES = (".csv", ".parquet", ".tsv")
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line on stderr, exit code 2."""
+
+    def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Name the cause and where to look."""
+        self.exit(2, f"{self.prog}: {printable(message)}; {self.prog} --help lists the options\n")
+
+
+def refused_at_once(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """An argparse type from a check of the library's, which so refuses before JAX is loaded."""
+
+    def checked(text: str) -> Any:
+        try:
+            return convert(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def number(name: str, low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that is an integer."""
+    digits = re.compile(r"[-+]?[0-9]{1,100}")
+    return refused_at_once(lambda text: whole(name, int(text) if digits.fullmatch(text) else text, low, high))
+
+
+def path(name: str) -> Callable[[str], Path]:
+    """The type of an option that is a folder."""
+    return refused_at_once(partial(folder, name))
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Widths of layers from ``16,8`` or ``32x20`` or both."""
+    parts = [re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", part.strip()) for part in text.split(",")]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"{shown(text)} are no widths; write 16,8 or 32x20")
+    counts = [(int(part[1]), int(part[2] or 1)) for part in parts if part]
+    if not all(1 <= width <= WIDTH and count > 0 for width, count in counts) or sum(n for _, n in counts) > LAYERS:
+        limits = f"1 to {WIDTH} nodes, in up to {LAYERS} layers"
+        raise argparse.ArgumentTypeError(f"{shown(text)}: hidden layers have {limits}")
+    return tuple(width for width, count in counts for _ in range(count))
+
+
+def parser() -> Parser:
+    """All commands and options."""
+    top = Parser(prog="jaxflow", description="Information flows in trained networks, and interventions on them.")
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run one of the paper's experiments or a table of yours, or go on with it",
+        description="Train networks, measure information flows, intervene, and write tables and figures. The same"
+        " command goes on with an interrupted run; a larger --seeds extends a finished one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    run.add_argument("experiment", metavar="EXPERIMENT|TABLE", help=f"one of {', '.join(EXPERIMENTS)}; or a table of"
+                     " yours, a .csv or .parquet file or openml:NAME[@VERSION]")  # fmt: skip
+    _add_networks(run)
+    _add_table(run.add_argument_group("your table"))
+    _add_estimator(run.add_argument_group("information"))
+    _add_machines(run.add_argument_group("files and machines"))
+    _add_common(run)
+    _reproduce_parser(commands)
+    return top
+
+
+def _add_networks(run: argparse.ArgumentParser) -> None:
+    """Options of what is trained."""
+    count, seed = number("seeds", 1, MOST_NETWORKS), number("seed", 0, LARGEST_SEED)
+    run.add_argument("--seeds", type=count, default=100, metavar="N", help="number of networks")
+    run.add_argument("--hidden", type=widths, default=argparse.SUPPRESS, metavar="WIDTHS", help="of the hidden layers,"
+                     " such as 16,8 or 32x20 for twenty of 32 nodes; the paper's, or 3, if not given")  # fmt: skip
+    run.add_argument("--seed", type=seed, default=0, help="of initialisations, shuffles and the random control")
+    run.add_argument("--data-seed", type=seed, help="of the draw of rows; the authors' rows, or 0, if not given")
+
+
+def _add_table(run: Any) -> None:
+    """Options that a table of the user's needs."""
+    run.add_argument("--label", metavar="COLUMN", help="what the networks are trained to tell")
+    run.add_argument("--attribute", action="append", metavar="COLUMN", help="a protected attribute, or the product A*B"
+                     " of two; may be given several times")  # fmt: skip
+    run.add_argument("--drop", action="append", metavar="COLUMN", help="leave a column out")
+    run.add_argument("--category", action="append", metavar="COLUMN", help="numbers that are codes, not amounts")
+    run.add_argument("--keep-attributes", action="store_true", help="let the networks see the attributes")
+    run.add_argument("--learning-rate", type=float, metavar="RATE", help="of the first epoch; 0.003 if not given")
+    run.add_argument("--epochs", type=number("epochs", 1, 10**6), metavar="N", help="of training; 50 if not given")
+
+
+def _add_estimator(run: Any) -> None:
+    """Options of the estimate of information."""
+    run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
+                     help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
+    run.add_argument("--notion", choices=NOTIONS, default="parity", help="what information about an attribute is"
+                     " conditioned on: nothing, the label (odds), or the label's class 1 (opportunity)")  # fmt: skip
+    run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
+    run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
+                     " program, for --backend sklearn")  # fmt: skip
+    run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")
+    run.add_argument("--tune", choices=TUNE, default="each", help="search an SVM's hyperparameters for each estimate,"
+                     " or once per network and message and keep them under pruning")  # fmt: skip
+
+
+def _add_machines(run: Any) -> None:
+    """Options of files, devices and hosts."""
+    run.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/; else"
+                     " $JAXFLOW_DATA, else the user's cache, filled by download from OpenML")  # fmt: skip
+    run.add_argument(
+        "--out", type=path("--out"), metavar="DIR", help="results folder; results/EXPERIMENT-ESTIMATOR if not given"
+    )
+    run.add_argument("--chunk", type=number("chunk", 1, MOST_NETWORKS), default=argparse.SUPPRESS,
+                     help="networks computed and saved together; what suits the device and its memory if not"
+                     " given")  # fmt: skip
+    run.add_argument("--devices", type=number("devices", 1, MOST_NETWORKS), default=argparse.SUPPRESS, metavar="N",
+                     help="of this host, that share each chunk; all if not given; the results are the same up to the"
+                     " rounding of float32")  # fmt: skip
+    run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of"
+                     " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each"
+                     " the same command, with its I, and an --out that all can write to")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
+                     " finished run, one of another config or a damaged one, and delete it; an unfinished run of the"
+                     " same config goes on")  # fmt: skip
+
+
+def _reproduce_parser(commands: Any) -> None:
+    """``jaxflow reproduce``."""
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="run everything of the paper and write a page of verdicts",
+        description="Run the paper's experiments at full size, going on with what is there, and write tables, figures"
+        " and a page of verdicts on its claims.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    reproduce.add_argument("--only", nargs="+", default=(), metavar="FIGURE", help="only the runs of these figures,"
+                           " such as fig3")  # fmt: skip
+    reproduce.add_argument("--seeds", type=number("seeds", 1, MOST_NETWORKS), default=100, metavar="N",
+                           help="networks of every run; by kernel SVM at most 20 on a CPU")  # fmt: skip
+    reproduce.add_argument("--quick", action="store_true", help="10 networks, SVMs tuned once, and without kernel"
+                           " SVM and the runs that explain what differs")  # fmt: skip
+    reproduce.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/")
+    reproduce.add_argument(
+        "--docs", type=path("--docs"), default=Path("docs"), metavar="DIR", help="where the page goes"
+    )
+    reproduce.add_argument("--results", type=path("--results"), default=Path("results/reproduction"), metavar="DIR",
+                           help="where the runs are kept")  # fmt: skip
+    _add_common(reproduce)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    """Options of every command that computes."""
+    command.add_argument("--no-cache", action="store_true", help="do not keep compiled programs in the user's cache"
+                         " folder, from which later runs start faster")  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")

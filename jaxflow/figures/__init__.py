@@ -1,0 +1,97 @@
+"""Figures from tables. Every function takes or makes Axes or a Figure and returns it; none saves."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxflow.figures.curves import mark_unpruned, tradeoff, tradeoff_by_metric, tradeoff_curve, tradeoff_levels
+from jaxflow.figures.effects import dependence, dependence_panel
+from jaxflow.figures.networks import flow_panel, flows, training, typical_network
+from jaxflow.figures.style import (
+    COLOURS,
+    LONGEST_TITLE,
+    MARKERS,
+    PAPER_TITLES,
+    counted,
+    message_titles,
+    middle_level,
+    new_figure,
+    paper_style,
+    plain_text,
+)
+from jaxflow.outputs import Roles
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "PAPER_TITLES",
+    "counted",
+    "dependence",
+    "dependence_panel",
+    "draw_all",
+    "flow_panel",
+    "flows",
+    "laid_out",
+    "mark_unpruned",
+    "message_titles",
+    "middle_level",
+    "new_figure",
+    "paper_style",
+    "plain_text",
+    "run_title",
+    "tradeoff",
+    "tradeoff_by_metric",
+    "tradeoff_curve",
+    "tradeoff_levels",
+    "training",
+    "typical_network",
+]
+
+
+def laid_out(figure: Figure) -> Figure:
+    """Compute the layout once and keep it: matplotlib would do it again for every file, and draw twice for it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    return figure
+
+
+def draw_all(
+    table: Callable[[str], pd.DataFrame], title: str, roles: Roles, names: Sequence[str] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a run with its name.
+
+    Args:
+        table: the run's tables by name, such as ``Results.table``.
+        title: of the figures.
+        roles: label and attributes.
+        names: of the nodes of the first layer shown.
+    """
+    with paper_style():
+        for name, figure in _all_figures(table, title, roles, names):
+            yield name, laid_out(figure)
+
+
+def _all_figures(
+    table: Callable[[str], pd.DataFrame], title: str, roles: Roles, names: Sequence[str]
+) -> Iterator[tuple[str, Figure]]:
+    """``draw_all`` before the layout."""
+    networks, curves = table("networks"), table("training")
+    if len(curves):
+        yield "training", training(curves, title)
+    suffix = roles.suffix(roles.attributes[0])
+    typical = typical_network(networks, f"bias{suffix}" if suffix else "output_bias")
+    yield "flows", flows(table("node_flows"), table("edge_flows"), typical, title, names, roles)
+    yield "dependence", dependence(table("dependence"), title, roles)
+    tradeoffs = table("tradeoff")
+    if len(tradeoffs):
+        yield "tradeoff", tradeoff(tradeoffs, networks, title, roles)
+        yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title, roles)
+
+
+def run_title(name: str, estimator: str, networks: int) -> str:
+    """The title of a run's figures."""
+    plural = "s" if networks > 1 else ""
+    return f"{plain_text(name, LONGEST_TITLE)}, {estimator} estimate, {networks} network{plural}"

@@ -1,0 +1,88 @@
+"""The look of all figures, and how names are written in them.
+
+Colours are Okabe and Ito's, safe for colour-blind readers; markers and line styles tell the same in grey.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxflow.errors import printable
+from jaxflow.outputs import Roles
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}
+METRIC_LOOK = {"bias/acc": 0, "acc/bias": 1, "random": 6, "magnitude": 2}
+MANY_COLOURS = "viridis"
+LONGEST_LABEL, LONGEST_TITLE = 24, 60  # characters of a name
+MANY_POINTS = 20_000  # beyond which to look for the best place of a legend takes seconds
+RC: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.8,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
+    "svg.hashsalt": "jaxflow",
+}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """The look of all figures, for the length of a block."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, shared: bool | Literal["row"] = False
+) -> tuple[Figure, np.ndarray]:
+    """A figure that no global state knows of, in inches, and its grid of Axes, on the same scales if ``shared``.
+
+    With ``row`` the horizontal scales are the same within a row only.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=bool(shared))
+
+
+def message_titles(roles: Roles) -> dict[str, str]:
+    """What figures call the flow about each message: accuracy, bias, or ``bias (NAME)`` where there are several."""
+    biases = {
+        roles.measured(name): f"bias ({plain_text(name)})" if len(roles.attributes) > 1 else "bias"
+        for name in roles.attributes
+    }
+    return {roles.measured(roles.label): "accuracy"} | biases
+
+
+PAPER_TITLES = {"y": "accuracy", "z": "bias"}
+
+
+def plain_text(text: str, longest: int = LONGEST_LABEL) -> str:
+    r"""A user's name as matplotlib draws it letter by letter: no mathematics, one line, cut where it is too long.
+
+    ``$`` would begin mathematics, and ``$\frac{$`` a failure after all the computing.
+    """
+    line = printable(text)
+    line = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return line.replace("$", r"\$")
+
+
+def middle_level(levels: pd.Series) -> int:
+    """The middle one of the levels there are, the lower of two."""
+    distinct = sorted(set(levels))
+    return int(distinct[(len(distinct) - 1) // 2])
+
+
+def counted(level: int, method: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{level} {method}{'' if level == 1 else 's'}"

@@ -1,0 +1,194 @@
+"""A set of nodes as a search holds it, and the flows of all sets that differ from it by one node.
+
+A set T is held as the coordinates of all columns, and of the message, in an orthonormal basis of T's columns: rows r
+with cov(u, v | T) = cov(u, v) − Σ r_u r_v. A node that joins adds one row, a node that leaves takes one away; either is
+a rank-one update of the conditional covariances, of which only the variances and the rows of target and message are
+kept: O(n·|T|) for the flows of all sets that differ from T by one node.
+Shapes: n nodes, w = n + m columns with the message's m, orthonormal, as the last, d slots for the nodes of T.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow.information.columns import HIGHEST
+from jaxflow.information.recursion import DETERMINED
+
+RESOLVED = 10 * DETERMINED  # residual variance that a covariance in float32 still tells from 0
+
+
+class Subset(NamedTuple):
+    """A set T of nodes, seen from one target.
+
+    Attributes:
+        basis: coordinates of every column in an orthonormal basis of T's, zero rows where slots are empty.
+        nodes: the node in every slot, n in an empty one.
+        variance: of every column given T.
+        target: covariance of the target with every column given T.
+        message: covariance of the message's columns with every column given T.
+    """
+
+    basis: Float[Array, "d w"]
+    nodes: Int[Array, " d"]
+    variance: Float[Array, " w"]
+    target: Float[Array, " w"]
+    message: Float[Array, "m w"]
+
+
+class Problem(NamedTuple):
+    """Whose flow is searched.
+
+    Attributes:
+        covariance: of the standardised nodes and, last, the message's columns.
+        entropy: H(M), infinite for numbers.
+        order: nodes by their own information, most first.
+        target: the node.
+    """
+
+    covariance: Float[Array, "w w"]
+    entropy: Float[Array, ""]
+    order: Int[Array, " n"]
+    target: Int[Array, ""]
+
+
+def determinant_and_inverse(left: Float[Array, "m m"]) -> tuple[Float[Array, ""], Float[Array, "m m"]]:
+    """Of what is left of the message's covariance, by Gauss and Jordan; pivots are no smaller than rounding."""
+    m = len(left)
+    least = jnp.finfo(left.dtype).tiny if m == 1 else jnp.finfo(left.dtype).eps
+
+    def eliminate(j: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        determinant, a, inverse = state
+        pivot = jnp.maximum(a[j, j], least)
+        a_row, row = a[j] / pivot, inverse[j] / pivot
+        factor = jnp.where(jnp.arange(m) == j, 0, a[:, j])
+        a, inverse = (old - factor[:, None] * new[None] for old, new in ((a, a_row), (inverse, row)))
+        return determinant * pivot, a.at[j].set(a_row), inverse.at[j].set(row)
+
+    start = jnp.ones((), left.dtype), left, jnp.eye(m, dtype=left.dtype)
+    determinant, _, inverse = jax.lax.fori_loop(0, m, eliminate, start) if m > 1 else eliminate(jnp.array(0), start)
+    return determinant, inverse
+
+
+def quadratic_form(
+    inverse: Float[Array, "m m"], a: Float[Array, "*k m"], b: Float[Array, "*k m"]
+) -> Float[Array, "*k"]:
+    """aᵀ A b of every pair."""
+    return jnp.sum(jnp.matmul(a, inverse, precision=HIGHEST) * b, axis=-1)
+
+
+def bits_gained(
+    left: Float[Array, "*a"], explained: Float[Array, "*a"], entropy: Float[Array, ""]
+) -> Float[Array, "*a"]:
+    """Bits gained, up to H(M).
+
+    Args:
+        left: determinant of what is left of the message's covariance.
+        explained: the part of that covariance that is explained, relative to it.
+        entropy: H(M).
+    """
+    left = jnp.maximum(left, jnp.finfo(left.dtype).tiny)
+    gain = -jnp.log1p(-jnp.clip(explained, 0, 1 - jnp.finfo(left.dtype).epsneg)) / (2 * jnp.log(2.0))
+    return jnp.clip(entropy + jnp.log2(left) / 2, 0, gain)
+
+
+def _flow(variance: Array, explained: Array, left: Array, entropy: Array) -> Array:
+    """I(M; X_V | X_T) from the conditional covariances; −∞ where T leaves too little of the target.
+
+    Args:
+        variance: of the target given T.
+        explained: cᵀ A c of its covariance c with the message's columns, A the inverse of their covariance given T.
+        left: determinant of the latter.
+        entropy: H(M).
+    """
+    return jnp.where(
+        variance > RESOLVED, bits_gained(left, explained / jnp.maximum(variance, RESOLVED), entropy), -jnp.inf
+    )
+
+
+def _message_of(subset: Subset) -> tuple[Array, Array, Array]:
+    """Covariances of the message's columns with the target given T; determinant and inverse of their own."""
+    m = len(subset.message)
+    return subset.target[-m:], *determinant_and_inverse(subset.message[:, -m:])
+
+
+def own_flow(problem: Problem, subset: Subset) -> Array:
+    """Flow of the target node given the current subset T."""
+    c, left, inverse = _message_of(subset)
+    return _flow(subset.target[problem.target], quadratic_form(inverse, c, c), left, problem.entropy)
+
+
+def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
+    """Flow of the target given T and one more node, for every node; −∞ where it cannot join.
+
+    The inverse of the message's covariance given one more node follows from that given T (Sherman and Morrison).
+    """
+    n = subset.message.shape[1] - len(subset.message)
+    target, left, inverse = _message_of(subset)
+    variance = jnp.maximum(subset.variance[:n], RESOLVED)
+    to_target, to_message = subset.target[:n], subset.message[:, :n].T
+    c = target[None] - (to_target / variance)[:, None] * to_message
+    remains = jnp.maximum(1 - quadratic_form(inverse, to_message, to_message) / variance, jnp.finfo(left.dtype).tiny)
+    explained = quadratic_form(inverse, c, c) + quadratic_form(inverse, to_message, c) ** 2 / (variance * remains)
+    flows = _flow(subset.target[problem.target] - to_target**2 / variance, explained, left * remains, problem.entropy)
+    able = (subset.variance[:n] > RESOLVED) & (jnp.arange(n) != problem.target) & jnp.any(subset.nodes == n)
+    return jnp.where(able, flows, -jnp.inf)
+
+
+def _updated(problem: Problem, subset: Subset, row: Float[Array, " w"], sign: int) -> Subset:
+    """Covariances given a subset with (sign 1) or without (−1) the direction of ``row``."""
+    return subset._replace(
+        variance=subset.variance - sign * row**2,
+        target=subset.target - sign * row[problem.target] * row,
+        message=subset.message - sign * row[-len(subset.message) :, None] * row[None],
+    )
+
+
+def with_node(problem: Problem, subset: Subset, node: Int[Array, ""], able: Bool[Array, ""]) -> Subset:
+    """T and one more node, in the first empty slot; T itself if that is not able to join."""
+    slot = jnp.argmax(subset.nodes == len(subset.variance) - len(subset.message))
+    row = problem.covariance[node] - jnp.matmul(subset.basis[:, node], subset.basis, precision=HIGHEST)
+    row = jnp.where(able, row / jnp.sqrt(jnp.maximum(subset.variance[node], RESOLVED)), 0)
+    return _updated(problem, subset, row, 1)._replace(
+        basis=subset.basis.at[slot].set(jnp.where(able, row, subset.basis[slot])),
+        nodes=subset.nodes.at[slot].set(jnp.where(able, node, subset.nodes[slot])),
+    )
+
+
+def empty_set(problem: Problem, depth: int) -> Subset:
+    """The empty set, with room for ``depth`` nodes."""
+    covariance, n = problem.covariance, len(problem.order)
+    basis = jnp.zeros((depth, len(covariance)), covariance.dtype)
+    return Subset(basis, jnp.full(depth, n), jnp.diag(covariance), covariance[problem.target], covariance[n:])
+
+
+def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
+    """Of the target given T less the node in each slot, and the direction in the basis that leaves with it.
+
+    That direction is orthogonal to the other nodes: a row of the inverse of the nodes' coordinates.
+    """
+    n, depth = len(problem.order), len(subset.nodes)
+    empty = subset.nodes == n
+    own = subset.basis.at[:, subset.nodes].get(mode="clip")
+    inverse = jnp.linalg.inv(jnp.where(empty[None], jnp.eye(depth, dtype=own.dtype), own))
+    directions = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
+    target = jnp.matmul(directions, subset.basis[:, problem.target], precision=HIGHEST)
+    message = jnp.matmul(directions, subset.basis[:, n:], precision=HIGHEST)
+    own_target, left, known = _message_of(subset)
+    c = own_target[None] + target[:, None] * message
+    remains = 1 + quadratic_form(known, message, message)
+    explained = quadratic_form(known, c, c) - quadratic_form(known, message, c) ** 2 / remains
+    flows = _flow(subset.target[problem.target] + target**2, explained, left * remains, problem.entropy)
+    return directions, jnp.where(empty, -jnp.inf, flows)
+
+
+def without_node(problem: Problem, subset: Subset, slot: Int[Array, ""], direction: Float[Array, " d"]) -> Subset:
+    """T less the node in a slot: a reflection turns the direction that leaves into the slot's row, to be cleared."""
+    row = jnp.matmul(direction, subset.basis, precision=HIGHEST)
+    mirror = direction.at[slot].add(-1)
+    scale = 2 / jnp.maximum(jnp.vdot(mirror, mirror), jnp.finfo(mirror.dtype).tiny)
+    turned = subset.basis - scale * mirror[:, None] * jnp.matmul(mirror, subset.basis, precision=HIGHEST)[None]
+    smaller = _updated(problem, subset, row, -1)
+    n = len(subset.variance) - len(subset.message)
+    return smaller._replace(basis=turned.at[slot].set(0), nodes=subset.nodes.at[slot].set(n))

@@ -1,0 +1,202 @@
+"""The third contract: what a run must know of an estimator, the table of those built in, and the user's own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from jaxflow.errors import InputError, shown
+from jaxflow.information.copula import copula
+from jaxflow.information.copula import estimate as estimate_copula
+from jaxflow.information.copula import layer_bits as copula_layer_bits
+from jaxflow.information.copula import stack_flows as copula_stack_flows
+from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
+from jaxflow.information.custom import check_taken, estimate_one_by_one
+from jaxflow.information.estimates import Estimate, LayerBits, Options
+from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
+from jaxflow.information.gaussian import estimate as estimate_gaussian
+from jaxflow.information.gaussian import gaussian, layer_bits
+from jaxflow.information.quadratic import QuadraticOptions, quadratic
+from jaxflow.information.quadratic import estimate as estimate_quadratic
+from jaxflow.information.svms import (
+    LINEAR,
+    KernelOptions,
+    LinearOptions,
+    estimate_kernel,
+    kernel_svm,
+    linear_svm,
+)
+from jaxflow.information.svms import estimate as estimate_svm
+from jaxflow.messages import Message
+from jaxflow.values import choice
+
+MOST_CUSTOM = 16  # nodes whose 2**n subsets a user's own function is asked for
+
+
+def within_strata(message: Message) -> np.ndarray:
+    """Numbers ``[N]`` of the rows that a permutation of the message may exchange: those of one stratum of ``given``."""
+    if message.strata:
+        return np.asarray(message.given, np.int32)
+    return np.zeros(message.values.shape[-1 if message.classes else -2], np.int32)
+
+
+def within_folds(message: Message) -> np.ndarray:
+    """As ``within_strata``, and of one outer fold of the stratum: every fold keeps its number of each class."""
+    strata = within_strata(message)
+    values = np.asarray(message.values)
+    values = values.reshape(-1, values.shape[-1])[0]
+    numbers = np.zeros(len(values), np.int32)
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        if np.ptp(values[rows]):  # rows of a single class may be exchanged at will
+            numbers[rows] = outer_fold_numbers(np.unique(values[rows], return_inverse=True)[1])
+    return numbers + strata * (numbers.max() + 1)
+
+
+def accept(_message: Message, _name: str) -> None:
+    """The check of an estimator that takes any message."""
+
+
+@dataclass(frozen=True)
+class EstimatorSpec:
+    """An estimator as a run uses it. The function alone suffices; the other fields are facts and faster ways.
+
+    Attributes:
+        function: ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
+        estimate: of stacks of layers, see ``Estimate``; the function is called for one layer, message and permutation
+            after the other if not given.
+        name: in messages; the function's own if not given.
+        exchangeable: numbers ``[N]`` of a message, equal for the rows that a permutation of the noise floor may
+            exchange; None if the estimator has no noise floor.
+        most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
+        searches: whether it searches hyperparameters.
+        flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
+        layer_bits: the estimate as a pure function of one layer, which whatever uses it compiles into one program; None
+            if it must see arrays.
+        check: refuses a message that cannot be estimated, by the name given second; called before training.
+        options: the dataclass of its options.
+
+    Example:
+        >>> ESTIMATORS["linear-svm"].options_from({"backend": "sklearn"}).as_json()
+        {'backend': 'sklearn'}
+    """
+
+    function: Callable[..., Any]
+    estimate: Estimate = None  # pyright: ignore[reportAssignmentType]  # never None once made
+    name: str = ""
+    exchangeable: Callable[[Message], np.ndarray] | None = within_strata
+    most: int = MOST_CUSTOM
+    searches: bool = False
+    flows: Callable[..., ExactFlows] | None = None
+    layer_bits: LayerBits | None = None
+    check: Callable[[Message, str], None] = accept
+    options: type[Options] = Options
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", getattr(self.function, "__qualname__", type(self.function).__name__))
+        if self.estimate is None:
+            run = partial(estimate_one_by_one, function=self.function, name=self.name)
+            object.__setattr__(self, "estimate", run)
+
+    def accepts(self, message: Message, name: str) -> None:
+        """Refuse, before anything is trained, a message that cannot be estimated.
+
+        Args:
+            message: with what is given, but without permutations or any other batch.
+            name: what the refusal calls the message.
+
+        Raises:
+            InputError: as ``check`` says; the message is conditioned, and the estimator does not take ``given``.
+        """
+        check_taken(message, None, self.function, self.name)
+        self.check(message, name)
+
+    def options_from(self, values: Mapping[str, Any]) -> Options:
+        """The options of these names and values; what is not named has its default.
+
+        Raises:
+            InputError: the estimator has no such option, or not this value of it.
+        """
+        known = [field.name for field in fields(self.options)]
+        for name in values:
+            if name not in known:
+                has = f"its options are {', '.join(known)}" if known else "it has no options"
+                raise InputError(f"{self.name} has no {name}; {has}")
+        return self.options(**values)
+
+    def with_options(self, options: Options) -> Estimate:
+        """The estimate of stacks under these options."""
+        values = options.as_json()
+        return partial(self.estimate, **values) if values else self.estimate
+
+
+ESTIMATORS = {
+    "gaussian": EstimatorSpec(
+        gaussian, estimate_gaussian, "gaussian", most=MASK_NODES, flows=stack_flows, layer_bits=layer_bits
+    ),
+    "copula": EstimatorSpec(
+        copula, estimate_copula, "copula", most=MASK_NODES, flows=copula_stack_flows, layer_bits=copula_layer_bits
+    ),
+    "linear-svm": EstimatorSpec(
+        linear_svm,
+        partial(estimate_svm, svm=LINEAR),
+        "linear-svm",
+        exchangeable=None,
+        most=15,
+        searches=True,
+        check=check_folds,
+        options=LinearOptions,
+    ),
+    "kernel-svm": EstimatorSpec(
+        kernel_svm,
+        estimate_kernel,
+        "kernel-svm",
+        exchangeable=None,
+        most=8,
+        searches=True,
+        check=check_folds,
+        options=KernelOptions,
+    ),
+    "quadratic": EstimatorSpec(
+        quadratic,
+        estimate_quadratic,
+        "quadratic",
+        exchangeable=within_folds,
+        most=18,
+        check=check_folds,
+        options=QuadraticOptions,
+    ),
+}
+
+
+def spec_of(estimator: Any) -> EstimatorSpec:
+    """How a run uses an estimator: one of the names in ``ESTIMATORS``, or a function of the user's own.
+
+    A function gets one message ``[N]`` and the activations ``[N, n]`` of one layer as NumPy arrays, and returns the
+    bits of all 2ⁿ subsets of nodes in the order of their bitmasks. It may take ``given=`` and ``groups=``; if not,
+    messages that are conditioned, and nodes of several columns, are refused.
+
+    Args:
+        estimator: a name, a function, or a spec, which is taken as it is.
+
+    Raises:
+        InputError: an unknown name, or something that is neither a name nor a function.
+
+    Example:
+        >>> def agreement(message, activations):
+        ...     return np.array([0.0, np.mean((activations[:, 0] > 0) == message)])
+        >>> spec_of(agreement).name
+        'agreement'
+        >>> spec_of("quadratic").most
+        18
+    """
+    if isinstance(estimator, EstimatorSpec):
+        return estimator
+    if isinstance(estimator, str):
+        return ESTIMATORS[choice("estimator", estimator, ESTIMATORS)]
+    if not callable(estimator):
+        raise InputError(f"an estimator is a name or a function (message, activations) → bits, not {shown(estimator)}")
+    return next((spec for spec in ESTIMATORS.values() if spec.function is estimator), EstimatorSpec(estimator))

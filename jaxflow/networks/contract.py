@@ -1,0 +1,190 @@
+"""The contract of a network: what an analysis must know of one, and nothing more.
+
+Every method handles one network; whoever has many maps over their stacked parameters.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxflow.batching import batched_map
+from jaxflow.errors import InputError, shown
+from jaxflow.networks.leaves import is_floating
+
+Params: TypeAlias = Any  # any pytree whose weights are floating arrays
+Groups: TypeAlias = tuple[tuple[int, ...] | None, ...]
+
+
+class Network(ABC):
+    """A network as analyses see it: layers of nodes, and a weight for every edge between neighbouring layers.
+
+    A network is hashable and holds no parameters, so that functions compiled for it are traced once for all seeds.
+    Whoever writes one defines ``activations``, ``weights`` and ``spread``; the other methods have defaults, which a
+    network overrides where it can do better. ``jaxflow.network`` makes one from two functions.
+
+    Attributes:
+        groups: for every layer the node of every column, or None where every column is its own node; None for all
+            layers alike. A channel of a convolutional layer is a node of several columns.
+
+    Example:
+        >>> class Linear(Network):
+        ...     def activations(self, params, x):
+        ...         return x, x @ params
+        ...
+        ...     def weights(self, params):
+        ...         return [params]
+        ...
+        ...     def spread(self, params, values):
+        ...         return values[0]
+        >>> [a.shape for a in Linear().activations(jnp.ones((3, 2)), jnp.ones((5, 3)))]
+        [(5, 3), (5, 2)]
+    """
+
+    groups: Groups | None = None
+
+    @abstractmethod
+    def activations(self, params: Params, x: Any) -> tuple[Array, ...]:
+        """What every layer transmits: the input, the hidden layers after their non-linearity, and the output last.
+
+        Args:
+            params: of one network.
+            x: features ``[N, ...]``.
+        """
+
+    @abstractmethod
+    def weights(self, params: Params) -> list[Any]:
+        """The weight of every edge, ``[n_l, n_{l+1}]`` source → target for every layer but the output.
+
+        The weight of an edge that is a block of parameters is the block's Frobenius norm.
+        """
+
+    @abstractmethod
+    def spread(self, params: Params, values: Sequence[Any]) -> Params:
+        """Lay one value per edge onto the parameters that realise the edge, and zeros onto all others.
+
+        Args:
+            params: of one network.
+            values: for every layer one value per edge ``[n_l, n_{l+1}]``: booleans make a selection.
+
+        Returns:
+            A pytree like ``params`` with the values' type.
+        """
+
+    def init(self, key: Array, x: Any) -> Params:
+        """Fresh parameters for inputs like ``x``; only training needs them.
+
+        Raises:
+            InputError: the network was made without.
+        """
+        del key, x
+        raise InputError("this network has no init(key, x), so that jaxflow cannot train it; hand in trained params")
+
+    def start(self, params: Params, x: Any, layer: int) -> Any:
+        """What interventions from ``layer`` on need of an unpruned network, to be computed once.
+
+        By default None: ``resume`` begins at x.
+        """
+        del params, x, layer
+
+    def resume(self, params: Params, x: Any, start: Any, layer: int) -> tuple[Array, ...]:
+        """``activations(params, x)[layer:]``, where ``params`` differ from those of ``start`` only from ``layer`` on.
+
+        Args:
+            params: of one network, pruned perhaps.
+            x: features.
+            start: what ``start(params, x, layer)`` gave.
+            layer: the first layer to return.
+        """
+        del start
+        return self.activations(params, x)[layer:]
+
+    def logits_without(
+        self, params: Params, x: Any, start: Any, layer: int, edges: Int[Array, "G 3"]
+    ) -> Float[Array, "G N c"]:
+        """The output without each of the edges alone: what pruning it by the factor 0 gives, but for rounding.
+
+        Args:
+            params: of one network.
+            x: features.
+            start: what ``start(params, x, layer)`` gave.
+            layer: no edge lies before it.
+            edges: (layer, source, target), layers counted from the input.
+        """
+        widths = [w.shape for w in self.weights(params)]
+        shapes = jax.eval_shape(self.activations, params, x)
+
+        def without(edge: Array, params: Params, x: Any, start: Any) -> Array:
+            chosen = [_one_edge(edge, own, *shape) for own, shape in enumerate(widths)]
+            removed = jax.tree.map(_zero_where, params, self.spread(params, chosen))
+            return self.resume(removed, x, start, layer)[-1]
+
+        return batched_map(without, edges, 8 * sum(a.size for a in shapes), params, x, start)
+
+    def packed(self, params: Params) -> Params:
+        """The parameters as training carries them; by default as they are."""
+        return params
+
+    def unpacked(self, packed: Params) -> Params:
+        """The inverse of ``packed``."""
+        return packed
+
+    def packed_activations(self, packed: Params, x: Any) -> tuple[Array, ...]:
+        """``activations`` from packed parameters."""
+        return self.activations(packed, x)
+
+
+def _one_edge(edge: Int[Array, "3"], layer: int, sources: int, targets: int) -> Array:
+    """True at one edge, if it lies in this layer."""
+    source, target = jnp.arange(sources)[:, None] == edge[1], jnp.arange(targets)[None] == edge[2]
+    return (edge[0] == layer) & source & target
+
+
+def _zero_where(w: Any, chosen: Any) -> Any:
+    """The floating leaf with zeros where chosen."""
+    return jnp.where(chosen, jnp.zeros_like(w), w) if is_floating(w) else w
+
+
+def layer_sizes(weights: Sequence[Any]) -> tuple[int, ...]:
+    """Nodes of every layer, input and output included, from the weights between them."""
+    return (*(w.shape[-2] for w in weights), weights[-1].shape[-1])
+
+
+def check_fit(network: Network, params: Params, x: Any) -> None:
+    """Refuse a network whose activations and weights do not go together, before anything is computed.
+
+    Args:
+        network: to be checked.
+        params: of one network.
+        x: features.
+
+    Raises:
+        InputError: layers and weights differ in number or size, activations are no ``[N, n]``, or parameters no arrays.
+    """
+    for leaf in jax.tree.leaves(params):
+        if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float)):
+            raise InputError(f"the parameters hold {shown(leaf)}, which is no array; keep a module's arrays alone")
+    activations = jax.eval_shape(network.activations, params, x)
+    weights = jax.eval_shape(network.weights, params)
+    if len(weights) != len(activations) - 1 or not weights:
+        raise InputError(
+            f"{len(activations)} layers need {len(activations) - 1} kernels between them, not {len(weights)}"
+        )
+    groups = network.groups or (None,) * len(activations)
+    if len(groups) != len(activations):
+        raise InputError(f"groups must name the nodes of {len(activations)} layers or be None, not of {len(groups)}")
+    nodes = []
+    for layer, (own, columns) in enumerate(zip(activations, groups, strict=True)):
+        if len(own.shape) != 2 or (columns is not None and len(columns) != own.shape[1]):
+            expected = "_" if columns is None else len(columns)
+            raise InputError(f"activations of layer {layer} must be [N, {expected}], not {list(own.shape)}")
+        nodes.append(own.shape[1] if columns is None else max(columns) + 1)
+    for layer, own in enumerate(weights):
+        if own.shape != (nodes[layer], nodes[layer + 1]):
+            raise InputError(
+                f"the weights from layer {layer} must be [{nodes[layer]}, {nodes[layer + 1]}], source → target, not"
+                f" {list(own.shape)}; transposed=True takes kernels [target, source], groups= names columns' nodes"
+            )

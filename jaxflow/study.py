@@ -1,0 +1,79 @@
+"""How a stack of networks is measured: architecture, roles of the messages, estimator; and permuted messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from jaxflow.batching import BRIEF
+from jaxflow.information import Estimates, EstimatorSpec, Options
+from jaxflow.messages import Message, unpermuted
+from jaxflow.networks import Network
+from jaxflow.orders import permuted_within
+from jaxflow.outputs import Roles
+
+PERMUTATIONS = 20  # of a message, for the noise floor
+NO_OPTIONS = Options()
+Messages: TypeAlias = Mapping[str, Message]
+
+
+@dataclass(frozen=True)
+class Study:
+    """How a stack of networks is measured: hashable, so that what is compiled for it is traced once.
+
+    Attributes:
+        network: the architecture that all share.
+        roles: which message is the label, which are attributes.
+        spec: the estimator of information.
+        options: of the estimator.
+        first_layer: where the analysis begins.
+    """
+
+    network: Network
+    roles: Roles
+    spec: EstimatorSpec
+    options: Options = NO_OPTIONS
+    first_layer: int = 0
+
+    def estimated(self, messages: Messages) -> dict[str, Message]:
+        """The messages that information is measured about, label first: those of ``Roles.measured``."""
+        return {name: messages[name] for name in self.roles.measured_names}
+
+    def groups(self, layer: int) -> tuple[int, ...] | None:
+        """The node of every column of a layer, if nodes have several."""
+        return None if self.network.groups is None else self.network.groups[layer]
+
+    def estimate(self, layers: Array, messages: Messages, members: np.ndarray, **how: Any) -> dict[str, Estimates]:
+        """The estimator on a stack of layers, see ``jaxflow.information.Estimate``."""
+        return self.spec.with_options(self.options)(layers, messages, members, **how)
+
+
+def with_permutations(
+    key: Array, messages: Messages, exchangeable: Mapping[str, np.ndarray] | None
+) -> dict[str, Message]:
+    """Messages ``[N]`` with permutations of each for the noise floor, ``[P, N]``, the same for all networks.
+
+    Args:
+        key: of the permutations.
+        messages: without.
+        exchangeable: numbers ``[N]`` for each; rows change places only with those of the same number (within a fold, so
+            that folds and ranks serve all permutations). None for no permutations, P = 1.
+    """
+    if exchangeable is None:
+        return unpermuted(messages)
+    groups = jnp.stack([jnp.asarray(exchangeable[name]) for name in messages])
+    orders = _permuted_orders(key, groups)
+    rows = jnp.concatenate([jnp.broadcast_to(jnp.arange(groups.shape[1]), orders[:1].shape), orders])
+    return {name: replace(own, values=own.values[rows[:, k]]) for k, (name, own) in enumerate(messages.items())}
+
+
+@partial(jax.jit, compiler_options=BRIEF)
+def _permuted_orders(key: Array, groups: Int[Array, "K N"]) -> Int[Array, "P K N"]:
+    """Random orders of the rows that leave every row in a place of its group."""
+    keys = jax.random.split(key, (PERMUTATIONS, len(groups)))
+    return jax.vmap(jax.vmap(permuted_within), (0, None))(keys, groups)

@@ -1,0 +1,74 @@
+"""The public names: each is a page of documentation, and its examples run as they stand."""
+
+import doctest
+import importlib
+import inspect
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxflow
+
+PUBLIC = {name: getattr(jaxflow, name) for name in jaxflow.__all__}
+MODULES = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, types.ModuleType)}
+PUBLIC |= {f"pipeline.{name}": getattr(jaxflow.pipeline, name) for name in ("Config", "analyse", "preset", "run")}
+DOCUMENTED = {name: thing for name, thing in PUBLIC.items() if name not in (*MODULES, "METRICS")}
+NAMESPACE = {"jax": jax, "jnp": jnp, "np": np, "jaxflow": jaxflow, **PUBLIC}
+
+# their docstrings have no example yet
+WITHOUT_EXAMPLE = {"kernel_svm", "linear_svm", "search_flows"}
+COMPLETE = [name for name in DOCUMENTED if name not in WITHOUT_EXAMPLE]
+
+
+def sections(docstring: str) -> set[str]:
+    """Headings of a docstring in Google's style, such as Args."""
+    return {line[:-1] for line in docstring.splitlines() if line.endswith(":") and line[:-1].isalpha()}
+
+
+def expected_sections(thing: object) -> set[str]:
+    """What the docstring of a public function or class must have."""
+    if isinstance(thing, type):
+        # an exception holds nothing but its message, and a contract is what its methods say
+        return {"Example"} if issubclass(thing, Exception) else {"Attributes", "Example"}
+    return {"Returns", "Raises", "Example"} | ({"Args"} if inspect.signature(thing).parameters else set())
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_public_name_is_a_page_of_documentation(name):
+    docstring = inspect.getdoc(DOCUMENTED[name]) or ""
+    missing = expected_sections(DOCUMENTED[name]) - sections(docstring)
+    assert not missing, f"the docstring of {name} lacks {sorted(missing)}"
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTED if inspect.isfunction(DOCUMENTED[name])])
+def test_every_argument_is_explained(name):
+    docstring = inspect.getdoc(DOCUMENTED[name]) or ""
+    arguments = docstring.partition("Args:\n")[2]
+    for parameter in inspect.signature(DOCUMENTED[name]).parameters:
+        assert f"    {parameter}: " in arguments, f"{name} does not explain {parameter}"
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_examples_run(name):
+    docstring = inspect.getdoc(DOCUMENTED[name]) or ""
+    # names of the module in which it is defined belong to an example, as in an ordinary doctest
+    home = vars(importlib.import_module(DOCUMENTED[name].__module__))
+    examples = doctest.DocTestParser().get_doctest(docstring, {**home, **NAMESPACE}, name, None, 0)
+    assert examples.examples
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    said: list[str] = []
+    runner.run(examples, out=said.append)
+    assert not runner.failures, "".join(said)
+
+
+@pytest.mark.parametrize("name", [*MODULES, "METRICS"])
+def test_a_module_and_a_table_say_what_they_are(name):
+    assert isinstance(PUBLIC[name], dict) or (PUBLIC[name].__doc__ or "").strip().endswith(".")
+
+
+def test_public_names_are_listed_once_and_imported_when_used():
+    assert len(set(jaxflow.__all__)) == len(jaxflow.__all__)
+    assert set(jaxflow.__all__) - set(MODULES) == set(jaxflow._HOMES)

@@ -1,0 +1,287 @@
+"""Permutation p-values and honest flows: what they promise under the null hypothesis and of Gaussian layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxflow import InputError, honest_flows, node_flows, significance
+from jaxflow.inference import honest
+from jaxflow.inference.permutations import step_down
+from jaxflow.information import copula, gaussian, kernel_svm
+
+N, NODES = 200, 3
+KEY = jax.random.key(0)
+
+
+@pytest.fixture
+def message(rng):
+    return rng.integers(0, 2, N)
+
+
+@pytest.fixture
+def layer(rng, message):
+    """One node that tells the message, one that does not, one that is dead."""
+    return np.column_stack([message + rng.normal(size=N), rng.normal(size=N), np.zeros(N)]).astype(np.float32)
+
+
+# --- significance ----------------------------------------------------------------------------------------------------
+
+
+def plain_step_down(flow, drawn):
+    """Westfall and Young's algorithm 4.1, one comparison after another."""
+    order = sorted(range(len(flow)), key=lambda node: -flow[node])
+    adjusted, before = np.zeros(len(flow)), 0
+    for j, node in enumerate(order):
+        reached = sum(max(row[k] for k in order[j:]) >= flow[node] for row in drawn)
+        before = max(before, (1 + reached) / (1 + len(drawn)))
+        adjusted[node] = before
+    return adjusted
+
+
+@pytest.mark.parametrize("values", [1000, 3])
+def test_step_down_is_the_plain_loop_with_and_without_ties(rng, values):
+    flow, drawn = rng.integers(0, values, 7) / 8, rng.integers(0, values, (50, 7)) / 8
+    np.testing.assert_array_equal(step_down(flow, drawn), plain_step_down(flow, drawn))
+    order = rng.permutation(7)
+    np.testing.assert_array_equal(step_down(flow[order], drawn[:, order]), step_down(flow, drawn)[order])
+
+
+def test_p_values_are_the_counts_of_the_formula(message, layer, rng):
+    """With surrogates of the caller's, every number follows from ``gaussian`` and ``node_flows``."""
+    surrogates = np.stack([rng.permutation(message) for _ in range(39)])
+    found = significance(KEY, message, layer, permutations=surrogates)
+    flow, witness = node_flows(gaussian(message, layer))
+    drawn = np.asarray(node_flows(gaussian(surrogates, layer))[0])
+    np.testing.assert_allclose(found.flow, flow, atol=1e-6)
+    np.testing.assert_array_equal(found.witness, witness)
+    np.testing.assert_allclose(found.p, (1 + np.sum(drawn >= np.asarray(flow), axis=0)) / 40)
+    np.testing.assert_allclose(found.p_max, plain_step_down(np.asarray(flow), drawn))
+    assert float(found.null95) == pytest.approx(np.percentile(drawn, 95), abs=1e-6)
+
+
+def test_p_is_never_zero_and_a_dead_node_has_one(message, layer):
+    found = significance(KEY, message, layer, permutations=19)
+    assert found.p[0] == found.p_max[0] == 1 / 20
+    assert found.p[2] == found.p_max[2] == 1
+    assert np.all(found.p_max >= found.p)
+    constant = significance(KEY, 0 * message, layer, permutations=19)
+    np.testing.assert_array_equal(constant.p, 1)
+
+
+def test_a_surrogate_that_is_the_message_ties_with_it(message, layer):
+    """Equal messages have equal flows to the bit, wherever they stand among the permutations."""
+    found = significance(KEY, message, layer, permutations=np.stack([message] * 4))
+    np.testing.assert_array_equal(found.p, 1)
+    np.testing.assert_array_equal(found.p_max, 1)
+
+
+def test_layers_of_a_stack_are_one_family(message, layer, rng):
+    """p of every node is that of its layer alone; p_max steps down over the nodes of all layers."""
+    layers = np.stack([layer, rng.normal(size=layer.shape).astype(np.float32), layer[:, ::-1]])
+    surrogates = np.stack([rng.permutation(message) for _ in range(39)])
+    found = significance(KEY, message, layers, permutations=surrogates)
+    drawn = np.concatenate([node_flows(gaussian(surrogates, own))[0] for own in layers], axis=1)
+    assert found.flow.shape == (3, NODES)
+    assert found.null95.shape == (3,)
+    np.testing.assert_allclose(found.p_max.ravel(), plain_step_down(found.flow.ravel(), drawn))
+    for own, p, null95 in zip(layers, found.p, found.null95, strict=True):
+        alone = significance(KEY, message, own, permutations=surrogates)
+        np.testing.assert_array_equal(p, alone.p)
+        assert float(null95) == pytest.approx(float(alone.null95), abs=1e-6)
+
+
+def test_under_the_null_p_is_uniform_and_p_max_errs_in_alpha_of_the_layers(rng):
+    """1,000 layers that know nothing: P(p ≤ α) ≤ α for every node, P(some p_max ≤ α) ≤ α, within four errors."""
+    layers, B, alpha = 1000, 19, 0.1
+    activations = rng.normal(size=(layers, N, NODES)).astype(np.float32)
+    messages = rng.integers(0, 2, (layers, B + 1, N))  # independent rows: permutations in distribution
+    flows = jax.vmap(lambda m, x: node_flows(gaussian(m, x, classes=2))[0])(jnp.asarray(messages), activations)
+    flows = np.asarray(flows)
+    p = (1 + np.sum(flows[:, 1:] >= flows[:, :1], axis=1)) / (B + 1)
+    some = np.mean([step_down(own[0], own[1:]).min() <= alpha for own in flows])
+    error = 4 * np.sqrt(alpha * (1 - alpha) / layers)
+    assert np.abs(np.mean(p <= alpha, axis=0) - alpha).max() < error
+    assert np.abs(np.mean(p <= 0.5, axis=0) - 0.5).max() < 4 * 0.5 / np.sqrt(layers)
+    assert alpha - error < some < alpha + error
+
+
+def test_rows_change_places_within_sessions_only(rng):
+    """A message that its session determines cannot be moved: every permutation ties, p = 1."""
+    session = np.arange(N) % 4
+    message = session % 2
+    layer = (message + 0.1 * rng.normal(size=N))[:, None]
+    free = significance(KEY, message, layer, permutations=19)
+    bound = significance(KEY, message, layer, within=session, permutations=19)
+    assert free.p[0] == 1 / 20
+    assert bound.p[0] == 1
+
+
+def test_given_classes_bound_the_permutations_and_condition_the_flow(rng, message):
+    """A node that knows only G: it has a flow about M, and none given G."""
+    given = np.where(rng.random(N) < 0.8, message, 1 - message)
+    layer = (given + 0.3 * rng.normal(size=N))[:, None].astype(np.float32)
+    assert significance(KEY, message, layer, permutations=99).p[0] == 1 / 100
+    found = significance(KEY, message, layer, given=given, permutations=99)
+    assert found.p[0] > 0.05
+    np.testing.assert_allclose(found.flow, node_flows(gaussian(message, layer, given=given))[0], atol=1e-6)
+    assert significance(KEY, message, layer, given=message, permutations=19).p[0] == 1
+
+
+@pytest.mark.parametrize("estimator", ["copula", "quadratic"])
+def test_other_estimators_have_null_distributions_of_their_own(message, layer, estimator):
+    found = significance(KEY, message, layer, estimator=estimator, permutations=19)
+    assert found.p[0] == 1 / 20
+    assert found.p[1] > 1 / 20
+
+
+def test_numbers_groups_and_an_estimator_of_ones_own(rng, layer):
+    numbers = layer[:, 0] + rng.normal(size=N)
+    found = significance(KEY, numbers, layer, groups=[0, 1, 1], permutations=19)
+    assert found.p.shape == (2,)
+    assert found.p[0] == 1 / 20
+    own = significance(KEY, numbers, layer, estimator=lambda m, x: np.asarray(gaussian(m, x)), permutations=19)
+    np.testing.assert_allclose(own.flow[:2], found.flow, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"message": np.zeros((2, N), int)}, "one message at a time"),
+        ({"estimator": "linear-svm"}, "linear-svm has no null distribution: use gaussian, copula or quadratic"),
+        ({"within": np.zeros(N - 1)}, "within must hold one number for each"),
+        ({"permutations": 0}, "permutations must be between 1 and"),
+        ({"permutations": np.zeros((5, N - 1), int)}, "surrogates must be"),
+        ({"permutations": np.full((5, N), 2)}, "surrogates of a message of 2 classes must hold 0 to 1"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused_in_one_line(message, layer, options, says):
+    options = {"message": message, "activations": layer} | options
+    with pytest.raises(InputError, match=says) as caught:
+        significance(KEY, **options)
+    assert "\n" not in str(caught.value)
+
+
+# --- honest flows ----------------------------------------------------------------------------------------------------
+
+
+def test_a_flow_lies_within_its_interval_and_tells_what_is_there(message, layer):
+    flow, low, high = honest_flows(KEY, message, layer)
+    assert np.all(low <= flow)
+    assert np.all(flow <= high)
+    assert low[0] > 0
+    assert low[1] < 0.02
+    np.testing.assert_array_equal([flow[2], low[2], high[2]], 0)  # a dead node
+
+
+def conditional_information(covariance, node, mask):
+    """I(M; X_V | X_T) of Gaussian variables in bits; M is the last of them."""
+    n = len(covariance) - 1
+
+    def left(nodes):
+        about = covariance[nodes, n]
+        return covariance[n, n] - about @ np.linalg.solve(covariance[np.ix_(nodes, nodes)], about)
+
+    others = [i for i in range(n) if mask >> i & 1]
+    return 0.5 * np.log2(left(others) / left([*others, node]))
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_information_of_the_chosen_subsets(rng, monkeypatch):
+    """Gaussian layers of three nodes, 1,000 rows: of flows above twice their error 95 % are within, four errors about.
+
+    A flow's own error is √(1 − 2^(−2I)) / (√N ln 2), which does not depend on what was drawn.
+    """
+    plain, chosen, covered = honest._conditional, [], []
+
+    def noted(message, layer, columns, node, mask):
+        chosen.append((node, mask))
+        return plain(message, layer, columns, node, mask)
+
+    monkeypatch.setattr(honest, "_conditional", noted)
+    for number in range(300):
+        mixing, weights = rng.normal(size=(NODES, NODES)), rng.normal(size=NODES) * rng.choice([0, 0.2, 0.5], NODES)
+        x = rng.normal(size=(1000, NODES)) @ mixing
+        numbers = x @ weights + rng.normal(size=1000)
+        mixed = np.vstack([np.column_stack([mixing, mixing @ weights]), np.eye(NODES + 1)[-1]])
+        chosen.clear()
+        _, low, high = honest_flows(jax.random.key(number), numbers, x.astype(np.float32))
+        truth = np.zeros(NODES)
+        for node, mask in chosen:
+            truth[node] += conditional_information(mixed.T @ mixed, node, mask) / 2
+        large = truth > 2 * np.sqrt(1 - 2 ** (-2 * truth)) / np.sqrt(1000) / np.log(2)
+        covered += list(((low <= truth) & (truth <= high))[large])
+    assert len(covered) > 400
+    assert abs(np.mean(covered) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / len(covered))
+
+
+def test_of_a_message_that_nodes_do_not_know_the_honest_flow_is_zero_on_average(rng):
+    """Where the flow itself, a maximum, is above it in nearly all layers."""
+    layers = rng.normal(size=(100, N, NODES)).astype(np.float32)
+    numbers = rng.normal(size=N)
+    flows = honest_flows(KEY, numbers, layers).flow
+    error = flows.mean(axis=1).std() / np.sqrt(len(flows))
+    assert abs(flows.mean()) < 4 * error
+    assert np.asarray(node_flows(gaussian(numbers, layers))[0]).mean() > 4 * error
+
+
+def test_wider_confidence_is_a_wider_interval_about_the_same_flow(message, layer):
+    narrow, wide = (honest_flows(KEY, message, layer, confidence=level) for level in (0.5, 0.99))
+    np.testing.assert_array_equal(narrow.flow, wide.flow)
+    assert np.all(wide.low[:2] < narrow.low[:2])
+    assert np.all(wide.high[:2] >= narrow.high[:2])
+
+
+def test_layers_names_scales_and_node_order_change_nothing(message, layer):
+    found = honest_flows(KEY, message, layer)
+    stacked = honest_flows(KEY, message, np.stack([layer, layer[:, [2, 0, 1]] * 8 + 4]))
+    for own, many in zip(found, stacked, strict=True):
+        assert many.shape == (2, NODES)
+        np.testing.assert_allclose(many[0], own, atol=1e-9)
+        np.testing.assert_allclose(many[1], own[[2, 0, 1]], atol=1e-5)
+
+
+def test_given_classes_and_given_numbers_take_away_what_they_explain(rng):
+    """X₁ knows only G and X₂ the message besides: about M given G only the second has a flow."""
+    rows = 2000
+    given = rng.integers(0, 2, rows)
+    message = np.where(rng.random(rows) < 0.8, given, 1 - given)
+    layer = np.column_stack([given + rng.normal(size=rows), message + rng.normal(size=rows)]).astype(np.float32)
+    plain = honest_flows(KEY, message, layer)
+    assert np.all(plain.low > 0)
+    for condition in (given, given + 1e-3 * rng.normal(size=rows)):
+        found = honest_flows(KEY, message, layer, given=condition)
+        assert found.low[0] <= 0.003
+        assert found.low[1] > 0
+        expected = node_flows(gaussian(message, layer, given=condition))[0][1]
+        assert float(found.low[1]) < float(expected) < float(found.high[1])
+
+
+def test_three_classes_numbers_groups_and_copula(rng):
+    rows = 2000
+    message = rng.integers(0, 3, rows)
+    layer = (np.eye(3)[message] + rng.normal(size=(rows, 3))).astype(np.float32)
+    numbers = layer @ [1.0, 1.0, 0.0] + rng.normal(size=rows)
+    for own, options in ((message, {}), (numbers, {}), (message, {"groups": [0, 1, 1]})):
+        bits = gaussian(own, layer, **options)
+        found = honest_flows(KEY, own, layer, **options)
+        flow = np.asarray(node_flows(bits)[0])
+        assert np.all(found.low < flow)
+        assert np.all(flow < found.high)
+    found = honest_flows(KEY, message, layer**3, estimator=copula)
+    np.testing.assert_allclose(found.flow, honest_flows(KEY, message, layer, estimator="copula").flow, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"message": np.zeros((2, N), int)}, "one message at a time"),
+        ({"estimator": kernel_svm}, "come with the estimators gaussian and copula, not with kernel-svm"),
+        ({"confidence": 1.0}, "confidence must be"),
+    ],
+)
+def test_what_is_not_honest_is_refused_in_one_line(message, layer, options, says):
+    options = {"message": message, "activations": layer} | options
+    with pytest.raises(InputError, match=says) as caught:
+        honest_flows(KEY, **options)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,495 @@
+"""Networks of one's own: the contract means the same in every framework, and the same as the MLP's own way."""
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import equinox as eqx
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from sklearn.neural_network import MLPClassifier
+
+from jaxflow import Flows, InputError, Network, flax_network, map_networks, mlp, network, prune, rank, select
+from jaxflow.networks import check_fit, layer_sizes
+
+RNG = np.random.default_rng(3)
+X = jnp.asarray(RNG.normal(size=(40, 3)), jnp.float32)
+BUILT_IN = mlp(hidden=(4, 5), linear=(2,))
+EDGES = jnp.array([[0, 2, 1], [1, 0, 4], [2, 3, 0], [2, 4, 1]])
+
+
+def generic(own: Network) -> Network:
+    """The MLP by the generic way: two functions, and nothing that it overrides."""
+    return network(own.activations, own.weights, own.init)
+
+
+def flows_of(own: Network, params: Any) -> Flows:
+    """Flows that need no estimate: one number per node."""
+    rng = np.random.default_rng(1)
+    sizes = layer_sizes(own.weights(params))
+    node = {name: {k: jnp.asarray(rng.random(n), jnp.float32) for k, n in enumerate(sizes)} for name in ("y", "z")}
+    return Flows(node, samples=len(X))
+
+
+def numbers_of(own: Network, params: Any) -> list[Any]:
+    """Another number for every edge."""
+    return [1 + 100.0 * layer + jnp.arange(w.size, dtype=jnp.float32).reshape(w.shape)
+            for layer, w in enumerate(own.weights(params))]  # fmt: skip
+
+
+def masks_of(own: Network, params: Any) -> list[Any]:
+    """Some edges of every layer."""
+    return [jnp.asarray(np.random.default_rng(layer).random(w.shape) < 0.4)
+            for layer, w in enumerate(own.weights(params))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def params() -> Any:
+    return jax.jit(BUILT_IN.init)(jax.random.key(0), X)
+
+
+def equal(ours: Any, theirs: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+
+
+def test_the_generic_way_is_the_mlps_way(params):
+    """Bit for bit: activations, spread values, ranks, selections, pruned logits; removals but for rounding."""
+    own = generic(BUILT_IN)
+    equal(own.activations(params, X), BUILT_IN.activations(params, X))
+    for values in (numbers_of(own, params), masks_of(own, params)):
+        equal(own.spread(params, values), BUILT_IN.spread(params, values))
+    flows = flows_of(own, params)
+    for method in ("node", "edge", "path"):
+        ours, theirs = (rank(net, params, flows, method=method) for net in (own, BUILT_IN))
+        equal(ours, theirs)
+        chosen = select(own, params, ours, 3)
+        equal(chosen, select(BUILT_IN, params, theirs, 3))
+        pruned = prune(params, chosen, 0.3)
+        for layer in (0, 1):
+            ours, theirs = (net.resume(pruned, X, net.start(params, X, layer), layer) for net in (own, BUILT_IN))
+            if layer == 0 or not any(bool(m.any()) for m in BUILT_IN.weights(chosen)[:layer]):
+                equal(ours, theirs)
+    for layer in (0, 1):
+        edges = EDGES[EDGES[:, 0] >= layer]
+        ours, theirs = (
+            net.logits_without(params, X, net.start(params, X, layer), layer, edges) for net in (own, BUILT_IN)
+        )
+        assert ours.shape == theirs.shape == (len(edges), len(X), 2)
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+        assert np.ptp(np.asarray(ours), axis=0).max() > 1e-3
+
+
+def test_removals_prune_one_edge(params):
+    for net in (BUILT_IN, generic(BUILT_IN)):
+        found = net.logits_without(params, X, net.start(params, X, 0), 0, EDGES)
+        for (layer, *edge), logits in zip(np.asarray(EDGES), found, strict=True):
+            masks = [jnp.zeros(w.shape, bool) for w in net.weights(params)]
+            masks[layer] = masks[layer].at[tuple(edge)].set(True)
+            pruned = prune(params, net.spread(params, masks), 0)
+            np.testing.assert_allclose(logits, net.activations(pruned, X)[-1], atol=1e-6)
+
+
+def test_equal_networks_share_one_trace(params):
+    """Networks of the same functions are equal, and so are equal Flax modules."""
+    traces = []
+
+    @partial(jax.jit, static_argnums=0)
+    def logits(own: Network, params: Any) -> Any:
+        traces.append(own)
+        return own.activations(params, X)[-1]
+
+    activations, kernels = lambda p, x: (x, x @ p), lambda p: [p]
+    logits(network(activations, kernels), jnp.ones((3, 2)))
+    logits(network(activations, kernels), jnp.zeros((3, 2)))
+    assert len(traces) == 1
+    for _ in range(2):
+        own = flax_network(Linen())
+        logits(own, own.init(jax.random.key(0), X))
+        logits(mlp((4, 5), linear=(2,)), params)
+    assert len(traces) == 3
+
+
+class Linen(nn.Module):
+    """Sown in another order than that of their names."""
+
+    @nn.compact
+    def __call__(self, x):
+        h = nn.tanh(nn.Dense(4, name="z_first")(x))
+        self.sow("intermediates", "z", h)
+        h = nn.relu(nn.Dense(5, name="b_second")(h))
+        self.sow("intermediates", "a", h)
+        return nn.Dense(2, name="a_out")(h)
+
+
+NAMES = ("z_first", "b_second", "a_out")
+
+
+def linen() -> tuple[Network, Any]:
+    own = flax_network(Linen(), kernels=NAMES)
+    return own, own.init(jax.random.key(1), X)
+
+
+def linen_by_functions() -> tuple[Network, Any]:
+    own, params = linen()
+    return network(own.activations, lambda p: [p[name]["kernel"] for name in NAMES]), params
+
+
+class Nnx(nnx.Module):
+    """With a dropout, whose random state is no weight."""
+
+    def __init__(self, rngs):
+        self.first, self.second, self.out = (
+            nnx.Linear(n, m, rngs=rngs) for n, m in ((3, 4), (4, 5), (5, 2))
+        )  # fmt: skip
+        self.dropout = nnx.Dropout(0.5, deterministic=True, rngs=rngs)
+
+    def __call__(self, x):
+        first = nnx.relu(self.first(x))
+        second = self.dropout(nnx.tanh(self.second(first)))
+        return x, first, second, self.out(second)
+
+
+def of_nnx() -> tuple[Network, Any]:
+    graph, state = nnx.split(Nnx(nnx.Rngs(0)))
+    return network(
+        activations=lambda state, x: nnx.merge(graph, state)(x),
+        kernels=lambda state: [state[name]["kernel"][...] for name in ("first", "second", "out")],
+    ), state
+
+
+def of_equinox() -> tuple[Network, Any]:
+    """Kernels are target × source; the module is filtered to its arrays."""
+    model = eqx.nn.MLP(3, 2, 4, 2, key=jax.random.key(2))
+    arrays, rest = eqx.partition(model, eqx.is_array)
+
+    def activations(arrays: Any, x: Any) -> Any:
+        layers = eqx.combine(arrays, rest).layers
+        first = jax.nn.relu(jax.vmap(layers[0])(x))
+        second = jax.nn.relu(jax.vmap(layers[1])(first))
+        return x, first, second, jax.vmap(layers[2])(second)
+
+    return network(activations, lambda arrays: [layer.weight for layer in arrays.layers], transposed=True), arrays
+
+
+def of_sklearn() -> tuple[Network, Any]:
+    """Lists of NumPy arrays in double precision, made by scikit-learn."""
+    y = (np.asarray(X)[:, 0] > 0).astype(int) + (np.asarray(X)[:, 1] > 0)
+    fitted = MLPClassifier((4, 5), max_iter=3, random_state=0)
+    with pytest.warns(match="converge"):
+        fitted.fit(np.asarray(X), y)
+    params = {"coefs": fitted.coefs_, "intercepts": fitted.intercepts_}
+
+    def activations(params: Any, x: Any) -> Any:
+        layers = [x]
+        for w, b in zip(params["coefs"], params["intercepts"], strict=True):
+            z = layers[-1] @ jnp.asarray(w, jnp.float32) + jnp.asarray(b, jnp.float32)[None]
+            layers.append(jax.nn.relu(z) if len(layers) < len(params["coefs"]) else z)
+        return layers
+
+    own = network(activations, lambda params: params["coefs"])
+    shown = np.exp(np.asarray(own.activations(params, X)[-1], float))
+    np.testing.assert_allclose(shown / shown.sum(axis=1, keepdims=True), fitted.predict_proba(np.asarray(X)), atol=1e-5)
+    return own, params
+
+
+def of_torch() -> tuple[Network, Any]:
+    """A ``state_dict`` as arrays, with a counter among them; kernels are target × source."""
+    sizes = (3, 4, 5, 2)
+    params: dict[str, Any] = {"steps": np.array(7)}
+    for layer, (n, m) in enumerate(pairwise(sizes)):
+        params |= {
+            f"{2 * layer}.weight": RNG.normal(size=(m, n)).astype(np.float32),
+            f"{2 * layer}.bias": np.ones(m, np.float32),
+        }
+
+    def activations(params: Any, x: Any) -> Any:
+        def linear(k: int, h: Any) -> Any:
+            return h @ params[f"{k}.weight"].T + params[f"{k}.bias"][None]
+
+        first = jax.nn.relu(linear(0, x))
+        second = jax.nn.relu(linear(2, first))
+        return x, first, second, linear(4, second)
+
+    return network(activations, lambda p: [p[f"{k}.weight"] for k in (0, 2, 4)], transposed=True), params
+
+
+FRAMEWORKS = {
+    "linen": linen, "functions": linen_by_functions, "nnx": of_nnx, "equinox": of_equinox, "sklearn": of_sklearn,
+    "torch": of_torch,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def foreign(request) -> tuple[Network, Any]:
+    own, params = FRAMEWORKS[request.param]()
+    check_fit(own, params, X)
+    return own, params
+
+
+def test_spread_lays_values_on_the_edges_they_belong_to(foreign):
+    """What is laid on is read off again; booleans are the selection of the same edges, and nothing else is chosen."""
+    own, params = foreign
+    numbers, masks = numbers_of(own, params), masks_of(own, params)
+    laid, chosen = own.spread(params, numbers), own.spread(params, masks)
+    equal(own.weights(laid), numbers)
+    assert jax.tree.structure(chosen) == jax.tree.structure(params)
+    assert all(leaf.dtype == bool for leaf in jax.tree.leaves(chosen))
+    assert [leaf.shape for leaf in jax.tree.leaves(chosen)] == [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+    assert sum(int(leaf.sum()) for leaf in jax.tree.leaves(chosen)) == sum(int(m.sum()) for m in masks)
+    for w, mask, pruned in zip(own.weights(params), masks, own.weights(prune(params, chosen, 0.25)), strict=True):
+        np.testing.assert_allclose(pruned, np.where(mask, 0.25 * np.asarray(w), w), rtol=1e-6)
+
+
+def test_ranks_are_those_of_the_weights(foreign):
+    """The network is nothing but its weights and flows: an MLP of the same weights has the same ranks."""
+    own, params = foreign
+    weights = own.weights(params)
+    same = {f"layer_{k}": {"kernel": jnp.asarray(w), "bias": jnp.zeros(w.shape[1])} for k, w in enumerate(weights)}
+    built_in = mlp([w.shape[1] for w in weights[:-1]], outputs=weights[-1].shape[1])
+    flows = flows_of(own, params)
+    for method, level in (("node", 2), ("edge", 7), ("path", 3)):
+        ours, theirs = rank(own, params, flows, method=method), rank(built_in, same, flows, method=method)
+        equal(ours, theirs)
+        masks = built_in.weights(select(built_in, same, theirs, level))
+        equal(select(own, params, ours, level), own.spread(params, masks))
+
+
+def test_pruning_all_edges_out_of_a_node_cuts_it_off(foreign):
+    """Layer 1 onwards the logits no longer depend on the node, as if it were 0; removals do it edge by edge."""
+    own, params = foreign
+    masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+    masks[0] = masks[0].at[1].set(True)
+    pruned = prune(params, own.spread(params, masks), 0)
+    moved = own.activations(pruned, X.at[:, 1].add(3.0))
+    for ours, theirs in zip(moved[1:], own.activations(pruned, X)[1:], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    (without,) = own.logits_without(params, X, own.start(params, X, 1), 1, jnp.array([[1, 2, 3]]))
+    masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+    masks[1] = masks[1].at[2, 3].set(True)
+    pruned = prune(params, own.spread(params, masks), 0.0)
+    np.testing.assert_allclose(without, own.activations(pruned, X)[-1], atol=1e-6)
+
+
+def test_everything_maps_over_networks(foreign):
+    """Stacked parameters through ranks, selections and pruned logits: network k of many is network k alone."""
+    own, params = foreign
+    flows = flows_of(own, params)
+
+    def one(params: Any) -> tuple[Any, Any]:
+        chosen = select(own, params, rank(own, params, flows, method="edge"), 5)
+        return chosen, own.activations(prune(params, chosen, 0.0), X)[-1]
+
+    def scaled(leaf: Any) -> Any:
+        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.stack([jnp.asarray(leaf * k if floating else leaf) for k in (1.0, -2.0, 0.5)])
+
+    stacked = jax.tree.map(scaled, params)
+    chosen, logits = map_networks(one, stacked)
+    assert logits.shape == (3, 40, own.weights(params)[-1].shape[1])
+    for k in range(3):
+        alone = jax.jit(one)(jax.tree.map(lambda leaf, k=k: leaf[k], stacked))
+        jax.tree.map(lambda ours, theirs, k=k: np.testing.assert_array_equal(ours[k], theirs), chosen, alone[0])
+        np.testing.assert_allclose(logits[k], alone[1], atol=1e-5)
+
+
+class Convolutions(nn.Module):
+    """Two convolutions and a dense layer on 6 × 6 images; channels are nodes."""
+
+    @nn.compact
+    def __call__(self, x):
+        h1 = nn.relu(nn.Conv(3, (3, 3))(x))
+        h2 = nn.relu(nn.Conv(4, (3, 3), strides=2)(h1))
+        return x, h1, h2, nn.Dense(2)(h2.reshape(len(h2), -1))
+
+
+def channels(*shape: int) -> list[int]:
+    """The node of every column of a flattened ``[height, width, channel]``."""
+    return np.indices(shape)[-1].ravel().tolist()
+
+
+IMAGES = jnp.asarray(RNG.normal(size=(10, 6, 6, 2)), jnp.float32)
+
+
+def convolutional() -> tuple[Network, Any]:
+    module = Convolutions()
+    own = network(
+        activations=lambda params, x: module.apply({"params": params}, x),
+        kernels=lambda params: (
+            params["Conv_0"]["kernel"], params["Conv_1"]["kernel"], params["Dense_0"]["kernel"].reshape(9, 4, 2)),
+        groups=(channels(6, 6, 2), channels(6, 6, 3), channels(3, 3, 4), None),
+    )  # fmt: skip
+    return own, module.init(jax.random.key(0), IMAGES)["params"]
+
+
+def test_a_channel_is_a_node_and_a_window_an_edge():
+    own, params = convolutional()
+    check_fit(own, params, IMAGES)
+    assert layer_sizes(own.weights(params)) == (2, 3, 4, 2)
+    windows = np.asarray(params["Conv_1"]["kernel"], float)
+    np.testing.assert_allclose(own.weights(params)[1], np.linalg.norm(windows.reshape(9, 3, 4), axis=0), rtol=1e-5)
+    assert [a.shape for a in own.activations(params, IMAGES)] == [(10, 72), (10, 108), (10, 36), (10, 2)]
+
+
+def test_pruning_an_edge_zeroes_its_window():
+    """By hand, in a convolution and in the dense layer, where the window is the channel's 9 positions."""
+    own, params = convolutional()
+    for edge, name, place in (
+        ((0, 1, 2), "Conv_0", np.s_[:, :, 1, 2]),
+        ((1, 2, 0), "Conv_1", np.s_[:, :, 2, 0]),
+        ((2, 3, 1), "Dense_0", np.s_[3::4, 1]),
+    ):
+        masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+        masks[edge[0]] = masks[edge[0]].at[edge[1:]].set(True)
+        by_hand = jax.tree.map(np.array, params)
+        assert by_hand[name]["kernel"][place].size == 9
+        by_hand[name]["kernel"][place] = 0
+        equal(prune(params, own.spread(params, masks), 0.0), by_hand)
+        (without,) = own.logits_without(params, IMAGES, None, 0, jnp.array([edge]))
+        np.testing.assert_allclose(without, own.activations(by_hand, IMAGES)[-1], atol=1e-6)
+
+
+def test_transposed_windows_lie_behind():
+    """PyTorch's ``[out, in, h, w]`` has the weights and the selection of Flax's ``[h, w, in, out]``."""
+    kernel = RNG.normal(size=(3, 5, 2, 4)).astype(np.float32)
+    turned = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+    ours, theirs = (network(lambda _, x: (x, x), lambda p: [p], transposed=t) for t in (True, False))
+    np.testing.assert_allclose(ours.weights(turned)[0], theirs.weights(kernel)[0], rtol=1e-6)
+    mask = [jnp.asarray(RNG.random((2, 4)) < 0.5)]
+    np.testing.assert_array_equal(np.transpose(ours.spread(turned, mask), (2, 3, 1, 0)), theirs.spread(kernel, mask))
+
+
+def test_tied_weights_are_pruned_with_either_edge():
+    own = network(lambda p, x: (x, x @ p["w"], x @ p["w"] @ p["w"]), lambda p: (p["w"], p["w"]))
+    masks = [jnp.array([[True, False], [False, False]]), jnp.array([[True, False], [False, True]])]
+    chosen = own.spread({"w": jnp.ones((2, 2))}, masks)["w"]
+    np.testing.assert_array_equal(chosen, [[True, False], [False, True]])
+
+
+def test_flax_layers_can_be_named():
+    """What submodules return, too; a module that is called in a loop sows one layer after the other."""
+
+    class Loop(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            dense = nn.Dense(3, name="inner")
+            for _ in range(2):
+                x = nn.tanh(dense(x))
+                self.sow("intermediates", "h", x)
+            return nn.Dense(2, name="out")(x)
+
+    whole = flax_network(Loop(), kernels=lambda p: (p["inner"]["kernel"], p["inner"]["kernel"], p["out"]["kernel"]))
+    params = whole.init(jax.random.key(0), X)
+    check_fit(whole, params, X)
+    x, first, second, logits = whole.activations(params, X)
+    np.testing.assert_allclose(second, jnp.tanh(first @ params["inner"]["kernel"]), atol=1e-6)
+    named = flax_network(Loop(), layers=("inner", "h")).activations(params, X)
+    assert len(named) == 6
+    np.testing.assert_allclose(jnp.tanh(named[1]), first, atol=1e-6)
+    equal((named[3], named[-1]), (first, logits))
+    with pytest.raises(InputError, match=r"no intermediate 'g'; it has .*h"):
+        flax_network(Loop(), layers=("g",)).activations(params, X)
+    assert x is X
+
+
+def test_flax_kernels_come_in_natural_order():
+    class Deep(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            for layer in range(12):
+                x = nn.Dense(layer + 2)(x)
+                self.sow("intermediates", f"h{layer}", x)
+            return nn.Dense(2)(x)
+
+    own = flax_network(Deep())
+    params = own.init(jax.random.key(0), X)
+    check_fit(own, jax.tree.map(lambda leaf: leaf, params), X)  # whose keys are sorted
+    assert layer_sizes(own.weights(params)) == (3, *range(2, 14), 2)
+
+
+def test_flax_modules_with_further_collections():
+    class Normal(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            h = nn.relu(nn.BatchNorm(use_running_average=True)(nn.Dense(4)(x)))
+            self.sow("intermediates", "h", h)
+            return nn.Dense(2)(h)
+
+    own = flax_network(Normal())
+    params = own.init(jax.random.key(0), X)
+    assert set(params) == {"params", "batch_stats"}
+    check_fit(own, params, X)
+    chosen = own.spread(params, masks_of(own, params))
+    assert not any(leaf.any() for leaf in jax.tree.leaves(chosen["batch_stats"]))
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (network(lambda p, x: (x, x @ p.T), lambda p: [p]), r"from layer 0 must be \[3, 2\], .*not \[2, 3\]"),
+        (network(lambda p, x: (x, x, x @ p.T), lambda p: [p], transposed=True), "3 layers need 2 kernels"),
+        (network(lambda p, x: (x[0], x @ p.T), lambda p: [p], transposed=True), r"layer 0 must be \[N, _\]"),
+        (network(lambda p, x: (x, x @ p.T), lambda p: [p], transposed=True, groups=(None,)), "2 layers"),
+        (network(lambda p, x: (x, x @ p.T), lambda p: [p], transposed=True, groups=((0, 1), None)), r"\[N, 2\]"),
+        (network(lambda p, x: (x, x @ p.T), lambda p: [p], transposed=True, groups=((0, 1, 1), None)), r"\[2, 2\]"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(own, says):
+    with pytest.raises(InputError, match=says):
+        check_fit(own, jnp.ones((2, 3)), X)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: network(lambda p, x: (x, x @ p), lambda p: [p], groups=((0, 2), None)), "none left out"),
+        (lambda: network(lambda p, x: (x, x @ p), lambda p: [p], groups=((0.5,), None)), "node's number"),
+        (lambda: flax_network(Convolutions()).activations(convolutional()[1], IMAGES), "logits alone"),
+        (lambda: flax_network(Linen(), kernels=("first",)).weights(linen()[1]), "no kernel under 'first'"),
+    ],
+)
+def test_no_networks_are_refused(make, says):
+    with pytest.raises(InputError, match=says):
+        make()
+
+
+def test_a_module_that_is_not_filtered_to_its_arrays_is_refused():
+    own, arrays = of_equinox()
+    model = eqx.tree_at(lambda m: m.layers[0].bias, arrays, jax.nn.relu)
+    with pytest.raises(InputError, match="which is no array; keep a module's arrays alone"):
+        check_fit(own, model, X)
+
+
+def test_mapping_needs_stacked_networks():
+    for stacked in ((), (jnp.ones(3), jnp.ones(4)), (jnp.float32(1),)):
+        with pytest.raises(InputError, match="stacked"):
+            map_networks(lambda *items: items, *stacked)
+
+
+def test_mapping_is_vmap():
+    """Many networks, which do not fill their batches, with keys among the arguments and the results; under jit too."""
+    keys, values = jax.random.split(jax.random.key(0), 57), jnp.arange(57.0)
+
+    def one(key: Any, value: Any) -> dict[str, Any]:
+        return {"draw": value + jax.random.normal(key, (3,)), "key": jax.random.fold_in(key, 1)}
+
+    expected = jax.vmap(one)(keys, values)
+    for found in (map_networks(one, keys, values), jax.jit(partial(map_networks, one))(keys, values)):
+        np.testing.assert_allclose(found["draw"], expected["draw"], rtol=1e-6)
+        np.testing.assert_array_equal(jax.random.key_data(found["key"]), jax.random.key_data(expected["key"]))
+
+
+def test_mapping_traces_a_function_once():
+    traces = []
+
+    def one(value: Any) -> Any:
+        traces.append(value)
+        return 2 * value
+
+    for _ in range(3):
+        map_networks(one, jnp.arange(10.0))
+    assert len(traces) == 2  # once to size the batches

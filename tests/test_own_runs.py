@@ -1,0 +1,334 @@
+"""Runs on the contracts: several attributes, notions, networks trained elsewhere, and functions of the user's."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxflow
+from jaxflow import Dataset, InputError, Split, pipeline
+from jaxflow.analysis import measure_outputs, network_flows
+from jaxflow.information import gaussian
+from jaxflow.messages import as_message, read_out
+from jaxflow.metrics import Scores, bias_to_accuracy
+from jaxflow.pipeline import Config, strategy_grid
+from jaxflow.running.config import function_identity
+from jaxflow.running.summary import summary
+from jaxflow.tables import metric_name
+from jaxflow.training import Training
+
+ROWS = 240
+TABLES = ("networks", "information", "node_flows", "edge_flows", "tradeoff", "dependence", "correlations", "predictors")
+pytestmark = pytest.mark.usefixtures("plain_figures")
+
+
+def people(label_classes: int = 2, groups: int = 3) -> Dataset:
+    """'hired' with the attributes 'age' (whose name sorts before the label's) and 'sex'."""
+    rng = np.random.default_rng(0)
+
+    def half() -> Split:
+        hired, age, sex = (rng.integers(0, count, ROWS) for count in (label_classes, groups, 2))
+        x = rng.normal(size=(ROWS, 3)) + np.column_stack([hired, age, hired + sex])
+        return Split(x, {"hired": hired, "age": age, "sex": sex})
+
+    return Dataset("people", half(), half(), label="hired", attributes=("age", "sex"))
+
+
+CONFIG = Config(
+    "people",
+    hidden=(3,),
+    training=Training(learning_rate=0.03, epochs=4),
+    strategies=strategy_grid(edges=(2,)),
+    factors=(1.0, 0.0),
+    seeds=2,
+)
+
+
+def run(out, dataset=None, **changes):
+    return pipeline.run(dataclasses.replace(CONFIG, **changes), dataset or people(), out=out)
+
+
+def network_of(results, number):
+    """Parameters of one network."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[number]), results.params())
+
+
+def same(ours, theirs, names=TABLES):
+    for name in names:
+        pd.testing.assert_frame_equal(ours.table(name), theirs.table(name), rtol=1e-4, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jaxflow.figures, "draw_all", lambda *_: ())
+        return run(tmp_path_factory.mktemp("run") / "out")
+
+
+# Several attributes
+
+
+def test_tables_of_two_attributes_have_their_columns(finished):
+    each = [f"{m}_{a}" for m in ("bias", "parity_gap", "odds_gap") for a in ("age", "sex")]
+    last = ["threshold_accuracy", "threshold_bias_age", "threshold_bias_sex"]
+    head = ["network", "metric", "method", "level", "attribute", "factor", "accuracy"]
+    tradeoff = finished.table("tradeoff")
+    assert tradeoff.columns.tolist() == [*head, *each[:2], "argmax_accuracy", *each[2:], *last]
+    assert finished.table("networks").columns.tolist() == [
+        *("network", "argmax_accuracy", "output_accuracy"), *(f"output_{n}" if n == "bias" else n for n in each), *last
+    ]  # fmt: skip
+    assert len(tradeoff) == 2 * 3 * 2 * 2
+    for name in ("information", "node_flows", "edge_flows", "dependence"):
+        assert finished.table(name)["message"].unique().tolist() == ["hired", "age", "sex"]
+    assert finished.manifest["label"] == "hired"
+    assert finished.manifest["attributes"] == ["age", "sex"]
+    text = summary(finished)
+    assert text.index("bias age") < text.index("bias sex")
+
+
+def test_tables_equal_the_analysis_of_each_network(finished):
+    """Flows, outputs and the sweep of every network by the functions for one; no message is taken for another."""
+    network, half = CONFIG.network(people()), people().test
+    for number in (0, 1):
+        own = network_of(finished, number)
+        flows = network_flows(network, own, half.x, half.messages)
+        outputs = measure_outputs(network, own, half.x, half.messages, label="hired")
+        table = finished.table("node_flows").set_index(["network", "layer", "message"])["flow"]
+        for message in half.messages:
+            for layer in range(3):
+                np.testing.assert_allclose(table.loc[number, layer, message], flows.node[message][layer], atol=1e-5)
+        row = finished.table("networks").set_index("network").loc[number]
+        for measure, value in outputs.items():
+            assert row[{"accuracy": "output_accuracy"}.get(measure, measure)] == pytest.approx(float(value), abs=2e-3)
+        for attribute in ("age", "sex"):
+            ranks = jaxflow.rank(network, own, flows, method="edge", keep="hired", remove=attribute)
+            pruned = jaxflow.prune(own, jaxflow.select(network, own, ranks, 2), 0.0)
+            after = measure_outputs(network, pruned, half.x, half.messages, label="hired")
+            rows = finished.table("tradeoff").query("network == @number and metric == 'bias/acc' and factor == 0")
+            for measure, value in after.items():
+                found = rows.set_index("attribute").loc[attribute, measure]
+                assert found == pytest.approx(float(value), abs=5e-3)
+
+
+def test_one_attribute_among_two_is_measured_as_alone(finished, tmp_path):
+    """The other attribute changes nothing but that its name is in the columns."""
+    data = people()
+    alone = run(tmp_path / "out", Dataset("people", data.train, data.test, label="hired", attributes=("sex",)))
+    names = {f"{measure}_sex": measure for measure in ("bias", "parity_gap", "odds_gap", "threshold_bias")}
+    both = finished.table("tradeoff").query("attribute == 'sex'").rename(columns=names).reset_index(drop=True)
+    own = alone.table("tradeoff")
+    chosen = own["metric"] != "random"  # each attribute has its random control
+    pd.testing.assert_frame_equal(both[own.columns][chosen], own[chosen], rtol=1e-4, atol=2e-3)
+    for name in ("information", "node_flows", "edge_flows", "dependence"):
+        ours, theirs = (results.table(name).query("message == 'sex'").reset_index(drop=True)
+                        for results in (finished, alone))  # fmt: skip
+        columns = [column for column in theirs.columns if column != "null95"]  # of other permutations
+        pd.testing.assert_frame_equal(ours[columns], theirs[columns], rtol=1e-4, atol=2e-3)
+
+
+# Notions
+
+
+def test_odds_is_information_given_the_label(tmp_path):
+    results = run(tmp_path / "out", notion="odds", seeds=1)
+    network, half, own = CONFIG.network(people()), people().test, network_of(results, 0)
+    table = results.table("information").set_index(["layer", "message"])["bits"]
+    layers = network.activations(own, jnp.asarray(half.x))
+    hired = half.messages["hired"]
+    for layer, activations in enumerate(layers):
+        np.testing.assert_allclose(table[layer, "hired"], gaussian(hired, activations), atol=1e-5)
+        for attribute in ("age", "sex"):
+            expected = gaussian(half.messages[attribute], activations, given=hired)
+            np.testing.assert_allclose(table[layer, f"{attribute}|hired"], expected, atol=1e-5)
+    row = results.table("networks").iloc[0]
+    bits = gaussian(half.messages["sex"], layers[-1], given=hired)[-1]
+    expected = 100 * read_out(jnp.asarray(bits), jax.tree.map(jnp.asarray, as_message(half.messages["sex"], hired)))
+    assert row["bias_sex"] == pytest.approx(float(expected), abs=2e-3)
+    assert results.manifest["identity"]["notion"] == "odds"
+
+
+def test_opportunity_is_information_within_the_rows_of_label_1(tmp_path):
+    results = run(tmp_path / "out", notion="opportunity", seeds=1)
+    network, half, own = CONFIG.network(people()), people().test, network_of(results, 0)
+    positive = half.messages["hired"] == 1
+    table = results.table("information").set_index(["layer", "message"])["bits"]
+    for layer, activations in enumerate(network.activations(own, jnp.asarray(half.x))):
+        for attribute in ("age", "sex"):
+            expected = gaussian(half.messages[attribute][positive], activations[positive])
+            np.testing.assert_allclose(table[layer, f"{attribute}|hired=1"], expected, atol=1e-5)
+
+
+def test_a_notion_is_part_of_a_run(finished):
+    with pytest.raises(InputError, match="another notion"):
+        run(finished.path, notion="odds")
+
+
+def test_a_label_of_four_classes(tmp_path):
+    results = run(tmp_path / "out", people(4), seeds=1)
+    assert results.params()["layer_1"]["kernel"].shape == (1, 3, 4)
+    assert not results.table("networks").isna().any(axis=None)
+    assert results.table("information")["bits"].max() <= 2
+
+
+# Networks that were trained elsewhere
+
+
+def test_analysing_trained_networks_gives_the_tables_of_their_run(finished, tmp_path):
+    network = CONFIG.network(people())
+    analysed = pipeline.analyse(network, finished.params(), people(), CONFIG, out=tmp_path / "out")
+    same(analysed, finished)
+    assert len(analysed.table("training")) == 0
+    again = pipeline.analyse(network, finished.params(), people(), CONFIG, out=tmp_path / "out")
+    assert again.manifest["run"] == analysed.manifest["run"]
+    other = jax.tree.map(lambda leaf: leaf + 1, finished.params())
+    with pytest.raises(InputError, match="another params"):
+        pipeline.analyse(network, other, people(), CONFIG, out=tmp_path / "out")
+
+
+def test_a_network_of_ones_own_gives_the_built_in_ones_tables(finished, tmp_path):
+    """The same function written by hand, with kernels target → source."""
+
+    def activations(params, x):
+        hidden = x @ params["in"].T + params["a"][None]
+        hidden = jnp.where(hidden > 0, hidden, 0.01 * hidden)
+        return x, hidden, hidden @ params["out"].T + params["b"][None]
+
+    network = jaxflow.network(activations, lambda params: [params["in"], params["out"]], transposed=True)
+    first, last = (finished.params()[f"layer_{layer}"] for layer in (0, 1))
+    params = {"in": first["kernel"].swapaxes(1, 2), "out": last["kernel"].swapaxes(1, 2)}
+    params |= {"a": first["bias"], "b": last["bias"]}
+    same(pipeline.analyse(network, params, people(), CONFIG, out=tmp_path / "out"), finished)
+
+
+@pytest.mark.parametrize("params", [{}, {"a": np.zeros(())}, {"a": np.zeros((2, 3)), "b": np.zeros((3, 3))}])
+def test_parameters_must_be_stacked(params, tmp_path):
+    with pytest.raises(InputError, match="stacked on axis 0"):
+        pipeline.analyse(CONFIG.network(people()), params, people(), CONFIG, out=tmp_path / "out")
+
+
+def test_a_network_must_have_an_output_for_every_class(finished, tmp_path):
+    with pytest.raises(InputError, match="the network has 2 outputs, hired 4 classes"):
+        pipeline.analyse(CONFIG.network(people()), finished.params(), people(4), CONFIG, out=tmp_path / "out")
+
+
+# Functions of the user's
+
+
+def by_counts(message, activations, *, given=None, groups=None):
+    """Bits about the message in whether each node is above its median, by counting: ten lines of NumPy."""
+    del given, groups
+    above = np.asarray(activations) > np.median(activations, axis=0)
+    bits = []
+    for subset in range(2 ** above.shape[1]):
+        members = [i for i in range(above.shape[1]) if subset >> i & 1]
+        cells = np.unique(above[:, members] @ 2 ** np.arange(len(members)), return_inverse=True)[1].ravel()
+        joint = np.zeros((cells.max() + 1, int(np.max(message)) + 1))
+        np.add.at(joint, (cells, np.asarray(message)), 1 / len(cells))
+        independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+        bits.append(np.sum(joint[joint > 0] * np.log2(joint[joint > 0] / independent[joint > 0])))
+    return np.array(bits)
+
+
+def removed_flow(shown):
+    """A metric of one line."""
+    return Scores(edge=[jnp.abs(w) * f[:, None] for w, f in zip(shown.weights, shown.remove, strict=True)])
+
+
+def test_an_estimator_of_the_users_makes_every_table(tmp_path):
+    results = run(tmp_path / "out", estimator=by_counts, seeds=1)
+    network, half, own = CONFIG.network(people()), people().test, network_of(results, 0)
+    table = results.table("information").set_index(["layer", "message"])["bits"]
+    for layer, activations in enumerate(network.activations(own, jnp.asarray(half.x))):
+        for name, message in half.messages.items():
+            np.testing.assert_allclose(table[layer, name], by_counts(message, np.asarray(activations)), atol=1e-5)
+    assert not results.table("tradeoff").isna().any(axis=None)
+    recorded = results.manifest["identity"]["estimator"]
+    assert recorded["function"].endswith("by_counts")
+    assert len(recorded["sha256"]) == 64
+
+
+def test_a_metric_of_the_users_is_one_among_the_strategies(finished, tmp_path):
+    """A copy of the paper's gives the paper's rows; another gives its own."""
+
+    def copied(shown):
+        return bias_to_accuracy(shown)
+
+    strategies = strategy_grid(edges=(2,), metrics=("bias/acc", copied, removed_flow))
+    results = run(tmp_path / "out", strategies=strategies)
+    table = results.table("tradeoff").set_index("metric")
+    assert table.index.unique().tolist() == ["bias/acc", "copied", "removed_flow"]
+    pd.testing.assert_frame_equal(
+        table.loc["copied"].reset_index(drop=True), table.loc["bias/acc"].reset_index(drop=True)
+    )
+    expected = finished.table("tradeoff").set_index("metric").loc["bias/acc"]
+    pd.testing.assert_frame_equal(table.loc["bias/acc"], expected, rtol=1e-4, atol=2e-4)
+    assert not np.allclose(table.loc["removed_flow", "accuracy"], table.loc["bias/acc", "accuracy"])
+
+
+def test_another_function_of_the_same_name_is_refused(tmp_path):
+    def make(slope):
+        if slope:
+
+            def mine(shown):
+                return Scores(edge=[slope * w for w in shown.weights])
+
+        else:
+
+            def mine(shown):
+                return Scores(edge=[abs(w) for w in shown.weights])
+
+        return mine
+
+    how = {"strategies": strategy_grid(edges=(2,), metrics=(make(1),)), "seeds": 1}
+    run(tmp_path / "metric", **how)
+    run(tmp_path / "metric", **how)
+    with pytest.raises(InputError, match="another strategies"):
+        run(tmp_path / "metric", **how | {"strategies": strategy_grid(edges=(2,), metrics=(make(0),))})
+
+
+def test_another_estimator_of_the_same_name_is_refused(tmp_path):
+    results = run(tmp_path / "out", estimator=by_counts, seeds=1)
+    first = by_counts
+    again = run(tmp_path / "out", estimator=first, seeds=1)
+    assert again.manifest["run"] == results.manifest["run"]
+
+    def by_counts_too(message, activations, *, given=None, groups=None):
+        return first(message, activations, given=given, groups=groups)
+
+    by_counts_too.__qualname__ = first.__qualname__
+    by_counts_too.__name__ = first.__name__
+    with pytest.raises(InputError, match="another estimator"):
+        run(tmp_path / "out", estimator=by_counts_too, seeds=1)
+
+
+class Scaled:
+    """A metric that is an object."""
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def __call__(self, shown):
+        return Scores(edge=[self.slope * w for w in shown.weights])
+
+
+def test_functions_are_known_by_source_and_arguments():
+    """The same in every process: no addresses. Other arguments make another function."""
+
+    def same_as(one, other):
+        return function_identity(one) == function_identity(other)
+
+    assert same_as(partial(by_counts, given=3), partial(by_counts, given=3))
+    assert not same_as(partial(by_counts, given=3), partial(by_counts, given=4))
+    assert not same_as(partial(by_counts, given=3), by_counts)
+    assert same_as(Scaled(2.0), Scaled(2.0))
+    assert not same_as(Scaled(2.0), Scaled(3.0))
+    assert not same_as(by_counts, removed_flow)
+    assert [metric_name(m) for m in ("random", removed_flow, partial(removed_flow), Scaled(1.0))] == [
+        *("random", "removed_flow", "removed_flow", "Scaled")
+    ]
+    with pytest.raises(InputError, match="a config cannot hold 3"):
+        function_identity(3)
