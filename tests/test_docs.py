@@ -39,7 +39,7 @@ def test_every_function_that_the_docs_name_exists():
     page = (ROOT / "docs/method.md").read_text()
     sections = ("Equation → function", "Beyond the paper")
     text = "\n".join(page.split(f"## {section}\n")[1].split("\n## ")[0] for section in sections)
-    for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text):
+    for name in re.findall(r"`([a-z_]+(?:\.(?!csv\b)\w+)+)`", text):
         module, attribute = f"jaxflow.{name}".rsplit(".", 1)
         try:
             importlib.import_module(f"jaxflow.{name}")
