@@ -101,7 +101,7 @@ def rows_together(nodes: int) -> int:
 
 def free_bytes() -> int:
     """Memory that is free for arrays: the accelerator's, else this machine's within the limit of its control group."""
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}  # of several hosts, only this one's can be asked
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
     try:
