@@ -2,7 +2,7 @@
 
 What one test compiles, none compiles again, in whichever of pytest's workers. Two thirds of the tests' time is
 compilation, so that programs are optimised less than a user's; with XLA_FLAGS in the environment, even empty ones, they
-are compiled as these say. ``.ci/run`` runs the tests of numbers so once more.
+are compiled as these say. ``.ci/more`` runs the tests of numbers so once more.
 """
 
 import os
