@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxflow.cli import main, widths
+from jaxflow.arguments import widths
+from jaxflow.cli import main
 
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest

@@ -17,11 +17,12 @@ from jaxflow.information import exact as exact_module
 from jaxflow.information.columns import decomposed, projected
 from jaxflow.information.exact import _all_flows
 from jaxflow.information.recursion import explained_variance
-from jaxflow.measurements import Study, _layer_flows, with_permutations
+from jaxflow.measurements import _layer_flows
 from jaxflow.messages import Message, as_message
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER
 from jaxflow.pipeline import preset, run, strategy_grid
+from jaxflow.study import Study, with_permutations
 from jaxflow.training import Training
 
 N = 1500

@@ -22,11 +22,11 @@ from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import layer_bits
 from jaxflow.information.ranks import ranking
-from jaxflow.measurements import Study
 from jaxflow.messages import Message
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER, measure_names
 from jaxflow.running.config import strategy_grid
+from jaxflow.study import Study
 from jaxflow.sweeps import Interventions, Stack
 from jaxflow.training import Training
 

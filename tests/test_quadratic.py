@@ -11,8 +11,8 @@ from jaxflow import InputError, node_flows
 from jaxflow.information import quadratic
 from jaxflow.information.cross_validation import accuracy_to_information, outer_folds
 from jaxflow.information.ranks import normal_scores, ranking, stable_order
-from jaxflow.measurements import with_permutations
 from jaxflow.messages import as_message
+from jaxflow.study import with_permutations
 
 
 @pytest.fixture
