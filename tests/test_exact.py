@@ -22,6 +22,7 @@ from jaxflow.messages import Message, as_message
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER
 from jaxflow.pipeline import preset, run, strategy_grid
+from jaxflow.running import plan
 from jaxflow.study import Study, with_permutations
 from jaxflow.training import Training
 
@@ -229,7 +230,7 @@ def test_a_layer_that_memory_cannot_hold_is_searched_and_the_run_says_so(monkeyp
 @pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""
-    for module in (tables, measurements):
+    for module in (tables, measurements, plan):
         monkeypatch.setattr(module, "LISTED_NODES", 3)
     told = []
     results = run(config(hidden=(4,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))
