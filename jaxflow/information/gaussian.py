@@ -102,38 +102,29 @@ def about_layers(
     return pairs.placed(jax.vmap(one)(values, layers))
 
 
-def estimate(
+def estimate_listed(
     layers: Float[Array, "S N c"],
     messages: Mapping[str, Message],
     members: Bool[np.ndarray, "T n"],
     *,
+    layer_bits: LayerBits,
     groups: Groups = None,
     draws: Mapping[str, object] | None = None,
     advance: Advance = ignore,
 ) -> dict[str, Estimates]:
-    """Bits of all layers, messages ``values [P, N]`` or ``[P, N, d]`` and subsets: see ``gaussian``.
+    """The stack protocol of an estimator that lists all subsets of a layer, see ``jaxflow.information.Estimate``.
 
     Args:
         layers: activations.
-        messages: by name; the first of each is the message, the others are its permutations.
+        messages: by name, ``values [P, N]`` or ``[P, N, d]``; the first of each is the message, the others are its
+            permutations.
         members: nodes of every subset.
+        layer_bits: the bits of all subsets of one layer's nodes, a pure function.
         groups: the node of every column.
-        draws: not used.
+        draws: not used, nothing is searched.
         advance: told how many (layer, message, subset) are done.
     """
     del draws
-    return estimated(layer_bits, layers, messages, members, groups, advance)
-
-
-def estimated(
-    layer_bits: LayerBits,
-    layers: Float[Array, "S N c"],
-    messages: Mapping[str, Message],
-    members: Bool[np.ndarray, "T n"],
-    groups: Groups,
-    advance: Advance,
-) -> dict[str, Estimates]:
-    """``estimate`` by a pure function of one layer that gives the bits of all its subsets."""
     masks = members @ 2 ** np.arange(members.shape[1])
     found = _all_layers(layers, dict(messages), layer_bits=layer_bits, groups=groups)
     bits = {name: np.asarray(own)[..., masks] for name, own in found.items()}
@@ -173,6 +164,9 @@ def layer_bits(
         ends = np.cumsum([len(own) for own in values])[:-1]
         found |= dict(zip(names, jnp.split(bits, ends), strict=True))
     return {name: found[name] for name in messages}
+
+
+estimate = partial(estimate_listed, layer_bits=layer_bits)
 
 
 def bits_about(
