@@ -102,6 +102,8 @@ def about_layers(
     values, layers = pairs.messages.values, pairs.layers
     if len(layers) == 1:  # a vmap of one would turn products of matrices into batches of products
         return pairs.placed(one(values[0], layers[0])[None])
+    if values.shape[1] >= MANY:  # of which all layers' do not fit into memory at once
+        return pairs.placed(batched_map(lambda pair: one(*pair), (values, layers), 8 * layers[0].size))
     return pairs.placed(jax.vmap(one)(values, layers))
 
 
