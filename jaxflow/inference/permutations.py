@@ -21,7 +21,7 @@ from jaxflow.messages import Message
 from jaxflow.values import whole
 
 MOST_PERMUTATIONS = 10**6
-TIED = 1e-6  # of a flow, or bits, by which it ties with a larger one: of equal flows rounding must not decide
+TIED = 1e-6  # bits, of flows above 1 relative, within which flows are equal: rounding must not decide between them
 BLOCK_BYTES = 2**27  # of surrogates and their information that are held at once
 
 
@@ -63,6 +63,7 @@ def significance(
 
     and p_max is Westfall and Young's step-down over all nodes of the stack (*Resampling-based multiple testing*, 1993,
     algorithm 4.1): in descending order of F, node j is compared with max_{k ≥ j} F_b(k), and p-values may only rise.
+    An F_b that is smaller by no more than rounding, 1e-6 bit, counts as equal: p can only become larger by that.
     The probability that any node without information has p_max ≤ α is at most α. Neither is ever 0, and a dead node,
     whose flow is 0 under every permutation, has 1.
 
