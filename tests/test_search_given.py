@@ -72,7 +72,9 @@ def test_nodes_that_a_stratum_or_their_own_columns_determine(rng, message, strat
     assert_certified(message, x, *search_flows(message, x, **SMALL, **options), options)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["strata", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("both", "groups"))]
+)
 def test_node_order_changes_nothing(rng, message, strata, kind):
     columns, options = kind_of(kind, strata)
     x, order = mixed(rng, message, strata, columns), rng.permutation(NODES)

@@ -165,8 +165,8 @@ def kernel_svm(
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> message = rng.integers(0, 2, 200)
-        >>> activations = (message + 2 * rng.integers(0, 2, 200) + 0.1 * rng.normal(size=200))[:, None]
+        >>> message = rng.integers(0, 2, 60)
+        >>> activations = (message + 2 * rng.integers(0, 2, 60) + 0.1 * rng.normal(size=60))[:, None]
         >>> [round(float(bits), 1) for bits in kernel_svm(message, activations)]  # no line tells 0 and 2 from 1 and 3
         [0.0, 1.0]
     """
