@@ -18,13 +18,6 @@ from jaxflow.errors import InputError
 
 Out = TypeVar("Out")
 
-# On a CPU jaxlib's kernels for batches of matrices (Cholesky and the like) run on a thread of XLA's pool and wait there
-# until other threads of the pool have done parts of the batch. Programs that ``on_all_cores`` runs side by side can so
-# take all threads, which then wait for ever (jaxlib 0.10). A program waits in at most three such kernels at once, so
-# that four threads for each core leave one to do the work. XLA reads this when it is first used.
-POOL_THREADS_PER_CORE = 4
-os.environ.setdefault("NPROC", str(POOL_THREADS_PER_CORE * (os.cpu_count() or 1)))
-
 CPU_BYTES, CPU_MOST = 2**18, 25  # a batch that stays in a core's second cache; XLA inlines small loops up to about 40
 CPU_TOGETHER, CPU_WORK = 100, 10**12  # networks of a chunk; multiplications, about a minute on two cores
 ACCELERATOR_BYTES = 2**30

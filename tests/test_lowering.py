@@ -150,7 +150,7 @@ ENTRIES = {
     "information.search._all_layers, of groups": Entry(
         40,
         lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES), integers(SAMPLES), 3, 2), keys()),
-        {"beam": 4, "restarts": 2, "depth": 6, "groups": tuple(range(NODES - 4)) + (0, 0, 1, 2)},
+        {"beam": 4, "restarts": 2, "depth": 6, "groups": (*range(NODES - 4), 0, 0, 1, 2)},
     ),
     "information.gaussian.about_layers": Entry(30, lambda: (of_message(1, 2), floats(1, SAMPLES, NODES))),
     "information.gaussian._all_layers": Entry(70, lambda: (LAYERS, of_messages()), {"layer_bits": layer_bits}),
@@ -167,20 +167,32 @@ ENTRIES = {
 }
 
 
+def lowered(name: str, platform: str) -> str:
+    """The program of an entry for a platform, as text."""
+    module, function = f"jaxflow.{name.partition(',')[0]}".rsplit(".", 1)  # what follows tells its arguments
+    _, arguments, options = ENTRIES[name]
+    compiled = getattr(importlib.import_module(module), function)
+    compiled = compiled if hasattr(compiled, "lower") else jax.jit(compiled)
+    return export.export(compiled, platforms=[platform])(*arguments(), **options).mlir_module()
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_compiled_function_lowers_for_accelerators(monkeypatch, name):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # for ``batching``, which asks
-    module, function = f"jaxflow.{name.partition(',')[0]}".rsplit(".", 1)
-    loops, arguments, options = ENTRIES[name]
-    compiled = getattr(importlib.import_module(module), function)
-    if not hasattr(compiled, "lower"):
-        compiled = jax.jit(compiled)
     for platform in ("cuda", "tpu"):
-        text = export.export(compiled, platforms=[platform])(*arguments(), **options).mlir_module()
+        text = lowered(name, platform)
         assert "callback" not in text
         assert not re.search(r"[<x]f64", text)
         assert not re.search(r"sort.*tensor<[\dx]*u?i64>", text)  # no TPU has integers of 64 bits
-        assert text.count("stablehlo.while") <= loops
+        assert text.count("stablehlo.while") <= ENTRIES[name][0]
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if "search._all_layers" not in name])  # which runs alone
+def test_no_kernel_on_a_cpu_takes_a_batch_of_matrices(name):
+    """It would wait for XLA's threads, all of which may wait likewise: two programs side by side then never end."""
+    calls = re.findall("custom_call @lapack_.*", lowered(name, "cpu"))
+    assert all(re.search(r": \(tensor<\d+x\d+xf32>", call) for call in calls)
+    assert bool(calls) == name.startswith(("information.linear", "information.nystrom", "information.quadratic"))
 
 
 def test_every_compiled_function_of_the_package_is_among_them():

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.information import matrices
+
 RIDGE = 1e-3  # λ of the class covariance (1 − λ)Σ + λI
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -69,9 +71,8 @@ def log_odds(x: Float[Array, "n B"], classes: Classes, member: Bool[Array, " n"]
     inside = member[:, None] & member[None]
     eye = jnp.eye(len(member), dtype=x.dtype)
     covariance = jnp.where(inside[None], (1 - RIDGE) * classes.covariance + RIDGE * eye[None], eye[None])
-    root = jnp.linalg.cholesky(covariance)
-    whiten = jax.scipy.linalg.solve_triangular(root, jnp.broadcast_to(eye, root.shape), lower=True)
-    whiten = jnp.where(member[None, None], whiten, 0)
+    root = jax.vmap(matrices.root)(covariance)
+    whiten = jnp.where(member[None, None], jax.vmap(matrices.inverse)(root), 0)
     shift = jnp.einsum("cij,cj->ci", whiten, classes.mean, precision=HIGHEST)
     distance = jnp.einsum("cij,jb->cib", whiten, x, precision=HIGHEST) - shift[..., None]
     spread = jnp.sum(jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)), axis=-1)

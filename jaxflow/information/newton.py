@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxflow.information import matrices
+
 HIGHEST = jax.lax.Precision.HIGHEST
 MOST_PAIRED = 32
 LENGTHS = 2.0 ** np.array([0, *np.arange(-10, 0, 0.5), 0.5, 1, 1.5, 2])  # that are tried; the full one wins ties
@@ -153,7 +155,7 @@ def _newton_direction(problem: Problem, fits: Fits) -> tuple[Float[Array, "F K d
     gradient = penalty * fits.w - c[..., None] * pull
     bend = curvature(loss.curvature(fits.r).astype(x.dtype))
     hessian = penalty[..., None] * jnp.eye(x.shape[1])[None, None] + c[..., None, None] * bend
-    direction = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(hessian), True), gradient[..., None])[..., 0]
+    direction = jax.vmap(jax.vmap(matrices.solved))(hessian, gradient)
     return direction, jnp.sum(direction * gradient, axis=-1)
 
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import ALONE, batched_map
+from jaxflow.information import matrices
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 from jaxflow.information.linear import of_all_machines, told_right, training_rows
 from jaxflow.information.newton import HIGHEST, smoothed_hinge, solve
@@ -78,7 +79,7 @@ def fold_accuracies(
 def whitening(kernel: Float[Array, "m m"]) -> Float[Array, "m m"]:
     """L⁻¹ of K + εI = LLᵀ."""
     eye = jnp.eye(len(kernel), dtype=kernel.dtype)
-    return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(kernel + RIDGE * eye), eye, lower=True)
+    return matrices.inverse(matrices.root(kernel + RIDGE * eye))
 
 
 def _fit_bytes(train: Array) -> int:
