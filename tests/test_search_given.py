@@ -159,13 +159,13 @@ def test_wide_layers_of_groups_within_strata(rng, message, strata):
     options = {"beam": 1, "restarts": 1, "depth": 4, "given": strata, "groups": groups}
     flows, witnesses = search_flows(message, x, **options)
     assert int(witnesses.sum(axis=-1).max()) <= 4
-    alone = []
-    for node, (flow, members) in enumerate(zip(flows, np.asarray(witnesses), strict=True)):
-        chosen = np.append(np.flatnonzero(members), node)
+    alone, some = [], (0, 17, 34)  # every subset's groups compile anew
+    for node in some:
+        flow, chosen = flows[node], np.append(np.flatnonzero(witnesses[node]), node)
         columns = np.isin(groups, chosen)
         numbers = np.argsort(chosen)  # of the nodes in the subset
         own = numbers[np.searchsorted(np.sort(chosen), groups[columns])]
         bits = gaussian(message, x[:, columns], given=strata, groups=own)
         assert float(flow) == pytest.approx(float(bits[-1] - bits[2 ** (len(chosen) - 1) - 1]), abs=1e-5)
         alone.append(float(bits[2 ** (len(chosen) - 1)]))
-    assert float(flows.mean()) > 2 * np.mean(alone)
+    assert float(flows[np.array(some)].mean()) > 2 * np.mean(alone)
