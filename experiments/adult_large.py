@@ -1,4 +1,4 @@
-"""The modified Adult data, larger network (Venkatesh et al. 2021, §4.2; Fig. 17), step by step.
+"""The modified Adult data, larger network (Venkatesh et al. 2021, §4.2; Figs. 15 and 17), step by step.
 
     python experiments/adult_large.py [--seeds 100] [--data-dir DIR] [--figure FILE]
 
@@ -6,62 +6,40 @@ Two embedded categories join the numeric features. Factors go on below zero: doe
 again? The estimate is Gaussian, as in Figs. 15 and 17; in Fig. 6a linear SVMs.
 """
 
-import argparse
-from pathlib import Path
-
 import jax
-import jax.numpy as jnp
-import matplotlib.pyplot as plt
+from options import read_options
 
 import jaxflow as jf
+from jaxflow import figures, pipeline, tables
 
-parser = argparse.ArgumentParser(description="the paper's larger network on Adult")
-parser.add_argument("--seeds", type=int, default=100, help="number of networks")
-parser.add_argument("--data-dir", type=Path, help="folder with the original data files")
-parser.add_argument("--figure", type=Path, default=Path("adult_large.png"), help="where the figure goes")
-options = parser.parse_args()
+options = read_options("the paper's larger network on Adult", figure="adult_large.png")
 
 # 1. data: one half trains the networks, the other is analysed
 data = jf.load_dataset("adult-large", options.data_dir)
-x, messages = jnp.asarray(data.test.x), data.test.messages
 
-# 2. many networks (5, 3, 3, 2), whose first two inputs are trained embeddings of categories
-network = jf.mlp(hidden=(3, 3), categories=data.categories)
-trained = jf.train_many(jax.random.key(0), options.seeds, network, data.train.x, data.train.messages["y"])
+# 2. the paper's config: networks (5, 3, 3, 2), whose first two inputs are trained embeddings of categories
+curves = (("node", 2), ("edge", 6), ("path", 2))
+strategies = [("bias/acc", *curve) for curve in curves]
+config = pipeline.preset("adult-large", strategies=strategies, seeds=options.seeds)
+network = config.network(data)
 
-factors = jnp.linspace(1, -1, 21)
-strategies = [
-    ("bias/acc", "node", 2),
-    ("bias/acc", "edge", 6),
-    ("bias/acc", "path", 2),
-]
+# 3. many networks on the same rows
+y = data.train.messages["y"]
+trained = jf.train_many(jax.random.key(0), config.seeds, network, data.train.x, y, config.training)
 
 
+# 4. flows, and the sweep: weights go on to factor −1
 def one_network(params):
-    """Outputs of one network for every strategy and factor."""
-    # 3. flows of both messages through every node and edge
-    flows = jf.network_flows(network, params, x, messages)
-
-    # 4. the top nodes, edges or paths of a ranking lose their weights, step by step
-    def sweep(metric, method, level):
-        ranks = jf.rank(network, params, flows, metric, method)
-        chosen = jf.select(network, params, ranks, level)
-        return jax.vmap(lambda f: jf.measure_outputs(network, jf.prune(params, chosen, f), x, messages))(factors)
-
-    return [sweep(*strategy) for strategy in strategies]
+    """Outputs of one network after every strategy, from its weights to the same with the other sign."""
+    flows = jf.network_flows(network, params, *data.test)
+    return jf.measure_pruning(network, params, *data.test, flows, config.strategies, config.factors)
 
 
-swept = jf.map_networks(one_network, trained.params)
+outputs = jf.map_networks(one_network, trained.params)  # [networks, strategies, factors] of every measure
 
-# 5. Fig. 17: bias and accuracy from factor 1 to −1; complete removal is the point in the middle
-figure, axes = plt.subplots(layout="constrained")
-for (metric, method, level), outputs in zip(strategies, swept, strict=True):
-    label = f"{level} {method}s by {metric}"
-    bias, accuracy = outputs["bias"], outputs["accuracy"]  # [networks, factors]
-    errors = accuracy.std(axis=0) / options.seeds**0.5, bias.std(axis=0) / options.seeds**0.5
-    axes.errorbar(bias.mean(axis=0), accuracy.mean(axis=0), *errors, label=label)
-    ends = [f"{values[:, 0].mean():.1f} → {values[:, 10].mean():.1f} %" for values in (bias, accuracy)]
-    print(f"{label}: bias {ends[0]}, accuracy {ends[1]}")
-axes.set(xlabel="information bias, %", ylabel="information accuracy, %")
-axes.legend()
-figure.savefig(options.figure)
+# 5. Fig. 17: from factor 1 to −1; complete removal is the hollow point on the way
+tradeoff, unpruned = tables.pruning_tables(config.strategies, config.factors, outputs)
+with figures.paper_style():
+    figure = figures.tradeoff_by_metric(tradeoff, unpruned, curves, ("bias/acc",), "adult-large, Gaussian estimate")
+figure.savefig(options.figure, dpi=200)
+print(tradeoff.query("factor in (1, 0)").groupby(["metric", "method", "factor"])[["bias", "accuracy"]].mean().round(1))

@@ -5,65 +5,40 @@
 Y tells 5, 8 from 4, 9; Z is odd. Five hidden layers of six nodes: do larger networks need more pruning?
 """
 
-import argparse
-from pathlib import Path
-
 import jax
-import jax.numpy as jnp
-import matplotlib.pyplot as plt
+from options import read_options
 
 import jaxflow as jf
+from jaxflow import figures, pipeline, tables
 
-parser = argparse.ArgumentParser(description="the paper's deep network on MNIST")
-parser.add_argument("--seeds", type=int, default=100, help="number of networks")
-parser.add_argument("--data-dir", type=Path, help="folder with the original data files")
-parser.add_argument("--figure", type=Path, default=Path("mnist.png"), help="where the figure goes")
-options = parser.parse_args()
+options = read_options("the paper's deep network on MNIST", figure="mnist.png")
 
 # 1. data: one half trains the networks, the other is analysed
 data = jf.load_dataset("mnist", options.data_dir)
-x, messages = jnp.asarray(data.test.x), data.test.messages
 
-# 2. many networks (784, 6, 6, 6, 6, 6, 2) on the same images
-network = jf.mlp(hidden=(6, 6, 6, 6, 6))
-trained = jf.train_many(jax.random.key(0), options.seeds, network, data.train.x, data.train.messages["y"])
+# 2. the paper's config: networks (784, 6, 6, 6, 6, 6, 2), analysed from the first hidden layer on
+curves = (("node", 6), ("edge", 18), ("path", 6))
+strategies = [("bias/acc", *curve) for curve in curves]
+config = pipeline.preset("mnist", strategies=strategies, seeds=options.seeds)
+network = config.network(data)
 
-factors = jnp.linspace(1, 0, 11)
-strategies = [
-    ("bias/acc", "node", 6),
-    ("bias/acc", "edge", 18),
-    ("bias/acc", "path", 6),
-]
+# 3. many networks on the same images
+y = data.train.messages["y"]
+trained = jf.train_many(jax.random.key(0), config.seeds, network, data.train.x, y, config.training)
 
 
+# 4. flows, without the 784 inputs, and the sweep
 def one_network(params):
-    """Outputs of one network for every strategy and factor."""
-    # 3. flows of both messages, without the 784 inputs: from the first hidden layer on
-    layers = dict(enumerate(network.activations(params, x)))
-    del layers[0]
-    node = {name: {i: jf.node_flows(jf.gaussian(m, h))[0] for i, h in layers.items()} for name, m in messages.items()}
-    flows = jf.Flows(node, samples=len(x))
-
-    # 4. the top nodes, edges or paths of a ranking lose their weights, step by step
-    def sweep(metric, method, level):
-        ranks = jf.rank(network, params, flows, metric, method)
-        chosen = jf.select(network, params, ranks, level)
-        return jax.vmap(lambda f: jf.measure_outputs(network, jf.prune(params, chosen, f), x, messages))(factors)
-
-    return [sweep(*strategy) for strategy in strategies]
+    """Outputs of one network after every strategy, of hidden nodes, edges between them and paths, and factor."""
+    flows = jf.network_flows(network, params, *data.test, first_layer=1)
+    return jf.measure_pruning(network, params, *data.test, flows, config.strategies, config.factors)
 
 
-swept = jf.map_networks(one_network, trained.params)
+outputs = jf.map_networks(one_network, trained.params)  # [networks, strategies, factors] of every measure
 
 # 5. Fig. 6b: how far each strategy goes
-figure, axes = plt.subplots(layout="constrained")
-for (metric, method, level), outputs in zip(strategies, swept, strict=True):
-    label = f"{level} {method}s by {metric}"
-    bias, accuracy = outputs["bias"], outputs["accuracy"]  # [networks, factors]
-    errors = accuracy.std(axis=0) / options.seeds**0.5, bias.std(axis=0) / options.seeds**0.5
-    axes.errorbar(bias.mean(axis=0), accuracy.mean(axis=0), *errors, label=label)
-    ends = [f"{values[:, 0].mean():.1f} → {values[:, -1].mean():.1f} %" for values in (bias, accuracy)]
-    print(f"{label}: bias {ends[0]}, accuracy {ends[1]}")
-axes.set(xlabel="information bias, %", ylabel="information accuracy, %")
-axes.legend()
-figure.savefig(options.figure)
+tradeoff, unpruned = tables.pruning_tables(config.strategies, config.factors, outputs)
+with figures.paper_style():
+    figure = figures.tradeoff_by_metric(tradeoff, unpruned, curves, ("bias/acc",), "mnist, Gaussian estimate")
+figure.savefig(options.figure, dpi=200)
+print(tradeoff.query("factor in (1, 0)").groupby(["metric", "method", "factor"])[["bias", "accuracy"]].mean().round(1))

@@ -1,65 +1,45 @@
-"""The synthetic experiment (Venkatesh et al. 2021, §4.1; Figs. 3 and 8), step by step.
+"""The synthetic experiment (Venkatesh et al. 2021, §4.1; Figs. 3, 8 and 13), step by step.
 
-    python experiments/synthetic.py [--seeds 100] [--data-dir DIR] [--figure FILE]
+    python experiments/synthetic.py [--seeds 100] [--figure FILE]
 
 X1 and X2 tell Y only where Z = 1, X3 tells it always. Does pruning by bias-to-accuracy flow take the bias off? The
-estimate is Gaussian here; the paper's is a kernel SVM (``jaxflow run synthetic --estimator kernel-svm``).
+estimate is Gaussian here, as in Fig. 13; in Fig. 3 a kernel SVM (``jaxflow run synthetic --estimator kernel-svm``).
 """
 
-import argparse
-from pathlib import Path
-
 import jax
-import jax.numpy as jnp
-import matplotlib.pyplot as plt
+from options import read_options
 
 import jaxflow as jf
+from jaxflow import figures, pipeline, tables
 
-parser = argparse.ArgumentParser(description="the paper's synthetic experiment")
-parser.add_argument("--seeds", type=int, default=100, help="number of networks")
-parser.add_argument("--data-dir", type=Path, help="folder with the original data files")
-parser.add_argument("--figure", type=Path, default=Path("synthetic.png"), help="where the figure goes")
-options = parser.parse_args()
+options = read_options("the paper's synthetic experiment", figure="synthetic.png")
 
 # 1. data: one half trains the networks, the other is analysed
-data = jf.load_dataset("synthetic")
-x, messages = jnp.asarray(data.test.x), data.test.messages
+data = jf.load_dataset("synthetic", options.data_dir)
 
-# 2. many networks (3, 3, 2) on the same rows, each with its own initialisation and shuffles
-network, training = jf.mlp(hidden=(3,)), jf.Training(learning_rate=3e-2)
-trained = jf.train_many(jax.random.key(0), options.seeds, network, data.train.x, data.train.messages["y"], training)
+# 2. the paper's config: networks (3, 3, 2); the top nodes or edges by either ratio of the flows lose their weights
+metrics, curves = ("bias/acc", "acc/bias"), (("node", 2), ("edge", 3))
+strategies = [(metric, *curve) for metric in metrics for curve in curves]
+config = pipeline.preset("synthetic", estimator="gaussian", strategies=strategies, seeds=options.seeds)
+network = config.network(data)
 
-factors = jnp.linspace(1, 0, 11)
-strategies = [
-    (metric, method, level) for method, level in [("node", 2), ("edge", 3)] for metric in ("bias/acc", "acc/bias")
-]
+# 3. many networks on the same rows, each with its own initialisation and shuffles
+y = data.train.messages["y"]
+trained = jf.train_many(jax.random.key(0), config.seeds, network, data.train.x, y, config.training)
 
 
+# 4. flows, and the sweep: weights go from factor 1 to 0
 def one_network(params):
-    """Outputs of one network for every strategy and factor."""
-    # 3. flows of both messages through every node and edge
-    flows = jf.network_flows(network, params, x, messages)
-
-    # 4. the top nodes or edges of a ranking lose their weights, step by step
-    def sweep(metric, method, level):
-        ranks = jf.rank(network, params, flows, metric, method)
-        chosen = jf.select(network, params, ranks, level)
-        return jax.vmap(lambda f: jf.measure_outputs(network, jf.prune(params, chosen, f), x, messages))(factors)
-
-    return [sweep(*strategy) for strategy in strategies]
+    """Outputs of one network after every strategy and factor."""
+    flows = jf.network_flows(network, params, *data.test)
+    return jf.measure_pruning(network, params, *data.test, flows, config.strategies, config.factors)
 
 
-swept = jf.map_networks(one_network, trained.params)
+outputs = jf.map_networks(one_network, trained.params)  # [networks, strategies, factors] of every measure
 
-# 5. Fig. 3: how much bias goes for how much accuracy
-figure, axes = plt.subplots(layout="constrained")
-for (metric, method, level), outputs in zip(strategies, swept, strict=True):
-    label = f"{level} {method}s by {metric}"
-    bias, accuracy = outputs["bias"], outputs["accuracy"]  # [networks, factors]
-    errors = accuracy.std(axis=0) / options.seeds**0.5, bias.std(axis=0) / options.seeds**0.5
-    axes.errorbar(bias.mean(axis=0), accuracy.mean(axis=0), *errors, label=label)
-    ends = [f"{values[:, 0].mean():.1f} → {values[:, -1].mean():.1f} %" for values in (bias, accuracy)]
-    print(f"{label}: bias {ends[0]}, accuracy {ends[1]}")
-axes.set(xlabel="information bias, %", ylabel="information accuracy, %")
-axes.legend()
-figure.savefig(options.figure)
+# 5. Fig. 13: how much bias goes for how much accuracy
+tradeoff, unpruned = tables.pruning_tables(config.strategies, config.factors, outputs)
+with figures.paper_style():
+    figure = figures.tradeoff_by_metric(tradeoff, unpruned, curves, metrics, "synthetic, Gaussian estimate")
+figure.savefig(options.figure, dpi=200)
+print(tradeoff.query("factor in (1, 0)").groupby(["metric", "method", "factor"])[["bias", "accuracy"]].mean().round(1))

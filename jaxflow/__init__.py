@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxflow import information, pipeline
-    from jaxflow.analysis import measure_outputs, network_flows
+    from jaxflow.analysis import measure_outputs, measure_pruning, network_flows
     from jaxflow.batching import map_networks
     from jaxflow.datasets import Dataset, Split, load_dataset, read_table
     from jaxflow.errors import InputError
@@ -42,6 +42,7 @@ __all__ = [
     "load_dataset",
     "map_networks",
     "measure_outputs",
+    "measure_pruning",
     "mlp",
     "network",
     "network_flows",
@@ -71,6 +72,7 @@ _HOMES = {
     "kernel_svm": "information",
     "map_networks": "batching",
     "measure_outputs": "analysis",
+    "measure_pruning": "analysis",
     "network_flows": "analysis",
     "honest_flows": "inference",
     "significance": "inference",

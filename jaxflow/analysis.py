@@ -1,12 +1,14 @@
-"""The analysis of one network, in two functions: its information flows, and what its output shows.
+"""One network, in three functions: its flows, what its output shows, and what pruning does to that.
 
 Both are pure functions of arrays and work inside ``jit`` and ``vmap`` where their estimator does (gaussian, copula).
 Runs of many networks go the faster way of ``measurements`` and ``sweeps``, to the same numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
@@ -16,9 +18,11 @@ from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
 from jaxflow.information.exact import gaussian_flows
 from jaxflow.information.search import search_flows
-from jaxflow.messages import Message, as_message, unpermuted
-from jaxflow.networks import Network, Params
+from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
+from jaxflow.messages import Message, as_message, conditioned, unpermuted
+from jaxflow.networks import Network, Params, check_fit, layer_sizes
 from jaxflow.outputs import Roles, counted_measures, outputs_of
+from jaxflow.values import whole
 
 Estimator: TypeAlias = str | Callable[..., Any]
 LISTED = 16  # nodes of a layer whose bits are kept; Gaussian flows of wider ones are computed without, or searched
@@ -33,6 +37,7 @@ def network_flows(
     estimator: Estimator = gaussian,
     *,
     given: Any = None,
+    first_layer: int = 0,
 ) -> Flows:
     """Information flows through one network about every message, on every node and edge.
 
@@ -47,6 +52,7 @@ def network_flows(
         estimator: of information; a name in ``jaxflow.information.ESTIMATORS`` or a function
             ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
         given: another message that all are conditioned on.
+        first_layer: where the analysis begins; 1 leaves the input out.
 
     Returns:
         Flows in bits: ``flows.node["z"][layer]`` ``[n_l]``, ``flows.witness["z"][layer]`` (bitmasks ``[n_l]``; of
@@ -54,8 +60,8 @@ def network_flows(
         ``[n_l, n_{l+1}]``; layer 0 is the input, the output has no edges.
 
     Raises:
-        InputError: messages that do not fit x, or that the estimator cannot tell; a layer wider than the estimator can
-            list.
+        InputError: a network whose activations and weights do not go together; messages that do not fit x, that are
+            conditioned twice, or that the estimator cannot tell; a layer wider than the estimator can list.
 
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
@@ -64,29 +70,36 @@ def network_flows(
         >>> [flows.node["y"][layer].shape for layer in range(3)], flows.edge["y"][0].shape
         ([(2,), (3,), (2,)], (2, 3))
     """
-    layers = network.activations(params, jnp.asarray(x))
+    x = jnp.asarray(x)
+    check_fit(network, params, x)
+    layers = network.activations(params, x)
+    whole("first_layer", first_layer, 0, len(layers) - 1)
     about = _normal_forms(messages, given, len(layers[0]))
     weights, spec = network.weights(params), spec_of(estimator)
     bits: dict[str, dict[int, Array]] = {name: {} for name in about}
     node: dict[str, dict[int, Array]] = {name: {} for name in about}
     witness: dict[str, dict[int, Array]] = {name: {} for name in about}
-    for layer, own in enumerate(layers):
+    for layer, own in list(enumerate(layers))[first_layer:]:
         groups = None if network.groups is None else network.groups[layer]
         for name, found in _layer_flows(spec, own, about, groups).items():
             node[name][layer], witness[name][layer], listed = found
             bits[name] |= {} if listed is None else {layer: listed}
-    edge = {name: {layer: edge_flows(own[layer], w) for layer, w in enumerate(weights)} for name, own in node.items()}
+    edge = {
+        name: {layer: edge_flows(own[layer], w) for layer, w in enumerate(weights) if layer in own}
+        for name, own in node.items()
+    }
     return Flows(node, witness, edge, bits, len(layers[0]))
 
 
 def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict[str, Message]:
-    """Messages by name, each conditioned on what is given."""
+    """Messages by name, each conditioned on what is given; those that are normal forms already keep what they have."""
     if not isinstance(messages, Mapping) or not messages:
         raise InputError(f"messages are a dict of arrays by name, not {shown(messages)}")
-    return {
-        name: message if isinstance(message, Message) else as_message(message, given, samples=samples)
+    forms = {
+        name: message if isinstance(message, Message) else as_message(message, samples=samples)
         for name, message in messages.items()
     }
+    return forms if given is None else {name: conditioned(message, given) for name, message in forms.items()}
 
 
 def _layer_flows(
@@ -170,6 +183,77 @@ def measure_outputs(
     bits = layer_information(spec_of(estimator), layers[-1], about, groups)
     counted = counted_measures(layers[-1], plain, roles)
     return outputs_of({name: own[-1] for name, own in bits.items()}, counted, about, roles)
+
+
+def measure_pruning(
+    network: Network,
+    params: Params,
+    x: ArrayLike,
+    messages: Mapping[str, Any],
+    flows: Flows,
+    strategies: Sequence[Any],
+    factors: Sequence[float] | ArrayLike,
+    estimator: Estimator = gaussian,
+    *,
+    keep: str = "y",
+    remove: str = "z",
+    given: Any = None,
+    key: Array | None = None,
+) -> dict[str, Float[Array, "K F"]]:
+    """What the output of one network shows after every strategy of pruning, step by step.
+
+    A strategy ranks nodes, edges or paths under a metric and selects the first ``level`` of them; their weights are
+    multiplied by every factor in turn (``rank``, ``select`` and ``prune``; Venkatesh et al. 2021, §3.2), and the output
+    is measured (``measure_outputs``).
+
+    Args:
+        network: the network.
+        params: its parameters; ``map_networks`` or ``jax.vmap`` take many.
+        x: features ``[N, d]`` of rows that the network was not trained on.
+        messages: by name: the label, and the attributes.
+        flows: what ``network_flows`` gave of this network.
+        strategies: (metric, method, level) each, such as ``("bias/acc", "node", 2)``; ``pipeline.strategy_grid`` makes
+            many.
+        factors: what the selected weights are multiplied by ``[F]``; 1 leaves them, 0 removes them.
+        estimator: of information, see ``network_flows``.
+        keep: the label, whose flow shall stay.
+        remove: the message whose flow shall go.
+        given: another message that the attributes' information at the output is conditioned on.
+        key: for the random metric, of this network alone.
+
+    Returns:
+        By name as ``measure_outputs``, in per cent ``[K, F]``: a row for every strategy, a column for every factor.
+
+    Raises:
+        InputError: a strategy that the network is too small for, no strategy, no factor, and what ``rank`` and
+            ``measure_outputs`` refuse.
+
+    Example:
+        >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
+        >>> params = network.init(jax.random.key(0), x)
+        >>> messages = {"y": (x[:, 0] > 0).astype(int), "z": jnp.arange(200) % 2}
+        >>> flows = network_flows(network, params, x, messages)
+        >>> strategies = [("bias/acc", "node", 1), ("bias/acc", "edge", 2)]
+        >>> measure_pruning(network, params, x, messages, flows, strategies, (1.0, 0.5, 0.0))["bias"].shape
+        (2, 3)
+    """
+    chosen, steps = [checked_strategy(own, functions=True) for own in strategies], jnp.asarray(factors, jnp.float32)
+    if not chosen or steps.ndim != 1 or not steps.size:
+        raise InputError("give at least one strategy, such as ('bias/acc', 'node', 2), and one factor, such as 0")
+    weights = analysed_weights(network.weights(params), flows, (keep, remove))
+    check_strategies(chosen, layer_sizes(weights))
+    ranks = strategy_ranks(weights, flows, chosen, keep=keep, remove=remove, key=key)
+    levels = jnp.array([strategy.level for strategy in chosen])
+
+    def after(ranks: Array, level: Array, factor: Array) -> dict[str, Array]:
+        pruned = prune(params, select(network, params, ranks, level), factor)
+        return measure_outputs(network, pruned, x, messages, estimator, label=keep, given=given)
+
+    if spec_of(estimator).layer_bits is not None:
+        return jax.lax.map(lambda own: jax.vmap(partial(after, *own))(steps), (ranks, levels))
+    # an estimator that must see arrays gets one network after the other
+    found = [after(own, level, factor) for own, level in zip(ranks, levels, strict=True) for factor in steps]
+    return {name: jnp.stack([own[name] for own in found]).reshape(len(chosen), -1) for name in found[0]}
 
 
 def _roles(messages: Mapping[str, Message], label: str) -> Roles:

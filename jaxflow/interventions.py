@@ -132,8 +132,7 @@ def rank(
         >>> rank(network, params, flows)[0, :, 0].tolist()  # the second node is the first to be pruned
         [1, 0]
     """
-    weights = network.weights(params)
-    own = weights[_first_layer(flows, (keep, remove), weights) :]
+    own = analysed_weights(network.weights(params), flows, (keep, remove))
     choice("method", method, METHODS)
     paths = math.prod((own[0].shape[0], *(w.shape[1] for w in own)))
     count = (
@@ -142,8 +141,17 @@ def rank(
     return strategy_ranks(own, flows, (Strategy(metric, method, count),), keep=keep, remove=remove, key=key)[0]
 
 
-def _first_layer(flows: Flows, messages: Sequence[str], weights: Sequence[Array]) -> int:
-    """The first analysed layer, after a look at whether the flows are of this network."""
+def analysed_weights(weights: Sequence[Array], flows: Flows, messages: Sequence[str]) -> Sequence[Array]:
+    """The weights from the first analysed layer on, after a look at whether the flows are of this network.
+
+    Args:
+        weights: of one network, all layers.
+        flows: what ``network_flows`` gave.
+        messages: names of those that will be asked for.
+
+    Raises:
+        InputError: flows about other messages or of another network.
+    """
     for name in messages:
         if name not in flows.node:
             raise InputError(
@@ -156,7 +164,7 @@ def _first_layer(flows: Flows, messages: Sequence[str], weights: Sequence[Array]
             raise InputError(
                 f"the flows about {name} are not of one network's layers as they lie between these weights"
             )
-    return min(flows.node[messages[0]])
+    return weights[min(flows.node[messages[0]]) :]
 
 
 def strategy_ranks(

@@ -70,13 +70,31 @@ def as_message(message: Any, given: Any = None, *, samples: int | None = None, c
         3
     """
     values, count = _coded("message", message, samples, classes)
-    if given is None:
-        return Message(values, None, count)
-    rows = values.shape[-1 if count else -2]
+    plain = Message(values, None, count)
+    return plain if given is None else conditioned(plain, given)
+
+
+def conditioned(message: Message, given: Any) -> Message:
+    """The message conditioned on another one.
+
+    Args:
+        message: on which nothing is conditioned yet.
+        given: classes ``[N]``; or numbers ``[N]`` or ``[N, g]``.
+
+    Raises:
+        InputError: the message is conditioned already, or given does not hold one value for every sample.
+
+    Example:
+        >>> conditioned(as_message([0, 2, 1, 0]), [0, 0, 1, 1]).strata
+        2
+    """
+    if message.given is not None:
+        raise InputError("this message is already conditioned: leave out given, or give the message as an array")
+    rows = message.values.shape[-2 if message.continuous else -1]
     condition, strata = _coded("given", given, rows, None)
     if condition.ndim != (1 if strata else 2) or condition.shape[0] != rows:
         raise InputError(f"given must hold one value for every sample of the message, got {jnp.shape(given)}")
-    return Message(values, condition, count, strata)
+    return replace(message, given=condition, strata=strata)
 
 
 def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> tuple[Any, int]:
@@ -93,9 +111,10 @@ def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> 
     whole = np.asarray(array)
     plain = whole.dtype == np.int32  # neither to be copied nor to be moved to the host and back
     whole = whole if plain else whole.astype(np.int64)
-    if whole.size and not 0 <= whole.min() <= whole.max() < MOST_CLASSES:
+    largest = whole.max(initial=0)
+    if whole.size and not 0 <= whole.min() <= largest < MOST_CLASSES:
         raise InputError(f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}; make numbers floating")
-    return whole.astype(np.int32), classes or max(2, int(whole.max(initial=0)) + 1)
+    return array if plain else whole.astype(np.int32), classes or max(2, int(largest) + 1)
 
 
 def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Float[Array, "*batch count"]:

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES
-from jaxflow.outputs import Roles, measure_names
+from jaxflow.outputs import PAPER, Roles, measure_names
 
 Values: TypeAlias = Array | np.ndarray
 ByLayer: TypeAlias = Mapping[int, Values]
@@ -159,6 +160,35 @@ def tradeoff_table(
         factor=np.array(factors)[None, None, :],
         **{name: outputs[name] for name in measure_names(roles)},
     )
+
+
+def pruning_tables(
+    strategies: Sequence[Any],
+    factors: Sequence[float],
+    outputs: Outputs,
+    *,
+    remove: str = "z",
+    roles: Roles = PAPER,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tradeoff table of networks that ``analysis.measure_pruning`` pruned, and the networks table of its start.
+
+    Args:
+        strategies: (metric, method, level) each.
+        factors: what the selected weights were multiplied by, 1 among them.
+        outputs: of many networks, by measure ``[S, K, F]``.
+        remove: the attribute that was aimed at.
+        roles: label and attributes.
+
+    Raises:
+        InputError: no factor is 1, which leaves the networks as they are.
+    """
+    unpruned = np.flatnonzero(np.asarray(factors) == 1)
+    if not len(unpruned):
+        raise InputError("the networks as they are cannot be told: let one of the factors be 1")
+    networks = np.arange(len(next(iter(outputs.values()))))
+    start = {name: np.asarray(values)[:, 0, unpruned[0]] for name, values in outputs.items()}
+    aims = [(strategy, remove) for strategy in strategies]
+    return tradeoff_table(networks, aims, factors, outputs, roles), networks_table(networks, start, roles)
 
 
 def metric_name(metric: Any) -> str:

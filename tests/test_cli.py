@@ -1,17 +1,23 @@
 """The command, through real processes."""
 
+import hashlib
+import json
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from urllib.error import HTTPError, URLError
 
 import numpy as np
+import openml_cache
 import pandas as pd
 import pytest
 
+from jaxflow import read_table
 from jaxflow.arguments import widths
 from jaxflow.cli import main
+from jaxflow.datasets import sources
 
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest
@@ -175,6 +181,14 @@ def test_a_table_of_the_users_is_described_and_run(tmp_path):
     assert "hired" in process.stderr
     assert process.stdout.startswith("people: 2 networks")
     assert process.stdout.index("bias sex") < process.stdout.index("bias race")
+    text = (tmp_path / "out/manifest.json").read_text()
+    assert str(tmp_path) not in text
+    about = json.loads(text)["dataset"]
+    sha256 = hashlib.sha256((tmp_path / "people.csv").read_bytes()).hexdigest()
+    assert about["source"].items() >= {"table": "people.csv", "sha256": sha256, "attributes": ["sex", "race"]}.items()
+    assert about["values"] == {"hired": ["no", "yes"], "sex": ["f", "m"], "race": ["a", "b", "c"]}
+    assert about["notes"][-1] == "halves are drawn with seed 0"
+    assert about["rows"] == {"train": 150, "test": 150}
     before = tables(tmp_path / "out")
     again = jaxflow(*command, "--quiet")
     assert (again.returncode, again.stderr, again.stdout) == (0, "", process.stdout)
@@ -182,6 +196,42 @@ def test_a_table_of_the_users_is_described_and_run(tmp_path):
     other = jaxflow(*command, "--quiet", "--notion", "odds")
     assert other.returncode == 2
     assert "another notion" in other.stderr
+
+
+OPENML = ("run", "openml:people@3", "--label", "hired", "--attribute", "sex", "--attribute", "race", "--seeds", "2",
+          "--epochs", "2", "--no-cache")  # fmt: skip
+
+
+@pytest.mark.usefixtures("plain_figures")
+def test_a_table_of_openml_runs_as_the_file_does(tmp_path, monkeypatch, capsys):
+    """From scikit-learn's cache, as a first fetch leaves it there."""
+    write_people(tmp_path / "people.csv")
+    frame = pd.read_csv(tmp_path / "people.csv")
+    kinds = {"age": "NUMERIC", "hours": "NUMERIC", "sex": "{f,m}", "race": "{a,b,c}", "hired": "{no,yes}"}
+    rows = frame[list(kinds)].to_csv(index=False, header=False).encode()
+    openml_cache.prepare(tmp_path / "openml", "people", 3, list(kinds.items()), "hired", rows)
+    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path)
+    assert main([*OPENML, "--out", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr()
+    assert "note: version 3 of OpenML's table people" in output.err
+    assert output.out.startswith("people: 2 networks")
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["dataset"]["source"]["table"] == "openml:people@3"
+    assert manifest["identity"]["data"] == read_table(frame, "hired", ["sex", "race"]).fingerprint()
+
+
+@pytest.mark.parametrize("error", [URLError("[Errno -3] no such host"), HTTPError("x", 412, "Failed", None, None)])
+def test_openml_without_a_network_is_one_line(tmp_path, monkeypatch, capsys, error):
+    def offline(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr(sources, "fetch_openml", offline)
+    assert main([*OPENML, "--quiet", "--out", str(tmp_path / "out")]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert line.startswith("jaxflow: openml:people@3 was not fetched (")
+    assert "check name and version on openml.org and the connection" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("arguments", [("run", "adult"), ("run", "synthetic", "--seeds", "0")], ids=" ".join)

@@ -26,6 +26,35 @@ def test_links_lead_somewhere(page):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+def table_of(header):
+    """First and second cells of every row of the map's table with this header."""
+    lines = (ROOT / "docs/architecture.md").read_text().split(f"\n{header}\n")[1].split("\n\n")[0].splitlines()
+    return [line.strip("| ").split(" | ")[:2] for line in lines[1:]]
+
+
+def names_in(cell):
+    return re.findall(r"`([a-z_]+)/?`", cell)
+
+
+def modules_below(folder):
+    paths = (path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
+    return sorted({path.stem for path in paths} - {"__init__", "__main__"})
+
+
+def test_the_map_names_every_room_once():
+    walls = [name for _, modules in table_of("| part | modules | rule |") for name in names_in(modules)]
+    assert sorted(walls) == modules_below(ROOT / "jaxflow")
+
+
+def test_the_map_says_what_is_inside_of_every_package():
+    inside = dict(table_of("| room | what is inside |"))
+    for package in (path.parent.name for path in (ROOT / "jaxflow").glob("*/__init__.py")):
+        modules = set(modules_below(ROOT / "jaxflow" / package))
+        if package not in ("inference", "figures"):  # whose few modules need no list
+            missing = modules - set(names_in(inside[f"`{package}/`"]))
+            assert not missing, f"{package}/ has {sorted(missing)}, which the map does not name"
+
+
 def test_quick_start_is_two_commands_and_ci_runs_the_second():
     readme = (ROOT / "README.md").read_text().split("## Quick start")[1].split("\n## ")[0]
     commands = re.findall(r"```sh\n(.*?)\n```", readme, flags=re.DOTALL)

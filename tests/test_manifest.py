@@ -61,7 +61,8 @@ JUNK = (
 )
 TYPES = {"experiment": str, "seeds": int, "identity": dict, "chunks": list, "finished": bool, "versions": dict,
          "seconds": dict, "run": str, "pending": list, "assembled": int, "device": str, "files": dict,
-         "clearing": bool, "label": str, "attributes": list, "searched": list}  # fmt: skip
+         "clearing": bool, "label": str, "attributes": list, "searched": list,
+         "dataset": dict}  # fmt: skip
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Tables of the user's own: what columns become, the draw of halves, and one clear line for all that is wrong."""
 
 import decimal
+import hashlib
 import io
 import os
 import subprocess
@@ -12,7 +13,7 @@ import openml_cache
 import pandas as pd
 import pytest
 
-from jaxflow import InputError, read_table
+from jaxflow import Dataset, InputError, read_table
 from jaxflow.datasets import adult, description, reading, sources, tables
 from jaxflow.datasets.columns import Codes, Numbers, coded, column_of, filled
 from jaxflow.datasets.features import standardised
@@ -378,6 +379,7 @@ def test_openml(rng, tmp_path, monkeypatch):
     assert dataset.fingerprint() == read(frame[list(kinds)]).fingerprint()
     assert dataset.name == "people"
     assert "version 3 of OpenML's table people" in dataset.notes
+    assert dataset.source["table"] == "openml:people@3"
 
 
 def test_openml_without_a_version_and_with_values_that_scikit_learn_cannot_parse_fast(rng, monkeypatch):
@@ -402,6 +404,24 @@ def test_openml_refuses(monkeypatch, title, says):
     monkeypatch.setattr(sources, "fetch_openml", refuse)
     with pytest.raises(InputError, match=says):
         read_table(title, "y", "z")
+
+
+def test_a_dataset_knows_what_it_was_read_from(rng, tmp_path):
+    """The file's name without its folder, its SHA-256, and the arguments; of a frame the arguments alone."""
+    file = written(people(rng), tmp_path / "people.csv")
+    asked = {"label": "hired", "attributes": ["sex"], "drop": ["merit"], "category": ["age"], "keep_attributes": True}
+    how = {"drop": "merit", "category": "age", "keep_attributes": True, "seed": 3}
+    table = {"table": "people.csv", "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert read(file, **how).source == {**table, **asked, "seed": 3}
+    assert read(people(rng), **how).source == {**asked, "seed": 3}
+
+
+@pytest.mark.parametrize("source", [{"a": object()}, {"a": float("nan")}])
+def test_a_source_is_plain_json(rng, source):
+    half = read(people(rng)).test
+    with pytest.raises(InputError, match="source must be a dict of plain JSON values") as error:
+        Dataset("mine", half, half, "hired", ("sex",), source=source)
+    assert "\n" not in str(error.value)
 
 
 GOOD = "age,sex,hired\n" + "".join(f"{i % 7},{'fm'[i % 2]},{i // 2 % 2}\n" for i in range(80))

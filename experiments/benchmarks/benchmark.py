@@ -10,10 +10,8 @@ SVMs against scikit-learn. Everything compiled is timed after compilation: the f
 import argparse
 import importlib
 import importlib.util
-import platform
 import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +21,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from svm_speed import compared, hidden_layers
 
 from jaxflow import load_dataset
 from jaxflow.batching import on_all_cores
@@ -31,12 +28,14 @@ from jaxflow.datasets import Dataset
 from jaxflow.information import gaussian
 from jaxflow.information.sklearn_svms import kernel_pipeline
 from jaxflow.information.svms import KERNEL, LINEAR
-from jaxflow.networks import MLP
 from jaxflow.running.config import Config
 from jaxflow.running.presets import preset
 from jaxflow.training import train, train_many
 
-REPEATS = 3
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import both_messages, machine, markdown, runs_of, timed, trained_layers, write_table
+from svm_speed import compared, hidden_layers
+
 EXPERIMENTS = ("synthetic", "adult-small", "mnist")
 
 
@@ -49,27 +48,16 @@ class Row(NamedTuple):
     seconds: float
 
 
-def fastest(function: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Seconds of the fastest run, after one that compiles."""
-    jax.block_until_ready(function())
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
 def training(config: Config, data: Dataset, networks: int) -> list[Row]:
     """All networks at once, one after the other in JAX, and one in PyTorch."""
     what = f"training, {config.name}, {networks} networks"
     network, x, y = config.network(data), jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
     key, numbers = jax.random.key(0), jnp.arange(networks)
     many = partial(train_many, key, x=x, y=y, network=network, training=config.training)
-    ours = fastest(lambda: on_all_cores(many, numbers))
+    ours = runs_of(lambda: on_all_cores(many, numbers)).fastest
     one = jax.jit(partial(train, network=network, config=config.training))
     some = min(networks, 5)
-    loop = fastest(lambda: [one(jax.random.fold_in(key, k), x, y) for k in range(some)], 1) * networks / some
+    loop = runs_of(lambda: [one(jax.random.fold_in(key, k), x, y) for k in range(some)], 1).fastest * networks / some
     rows = [Row(what, ours, f"one jitted network after the other ({some}, scaled)", loop)]
     if importlib.util.find_spec("torch"):
         rows.append(Row(what, ours, "PyTorch, plain loop (1, scaled)", by_torch(config, data) * networks))
@@ -86,30 +74,34 @@ def by_torch(config: Config, data: Dataset) -> float:
     optimiser = torch.optim.SGD(model.parameters(), config.training.learning_rate, config.training.momentum)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
     x, y = torch.as_tensor(data.train.x), torch.as_tensor(data.train.messages["y"], dtype=torch.long)
-    begin = time.perf_counter()
-    for _ in range(config.training.epochs):
-        losses = []
-        for rows in torch.randperm(len(x)).split(config.training.batch_size):
-            optimiser.zero_grad()
-            loss = loss_of(model(x[rows]), y[rows])
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
-        schedule.step(float(np.mean(losses)))
-    return time.perf_counter() - begin
+
+    def train_all() -> None:
+        for _ in range(config.training.epochs):
+            losses = []
+            for rows in torch.randperm(len(x)).split(config.training.batch_size):
+                optimiser.zero_grad()
+                loss = loss_of(model(x[rows]), y[rows])
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.item())
+            schedule.step(float(np.mean(losses)))
+
+    return timed(train_all)[0]
 
 
 def information(config: Config, data: Dataset, networks: int) -> list[Row]:
     """All subsets of a hidden layer of all networks about both messages, and the same by determinants."""
-    layers, messages = trained_layers(config, data, networks)
+    brief = replace(config.training, epochs=1)
+    layers, messages = trained_layers(config.network(data), brief, data, networks)[0], both_messages(data)
     what = f"information, {layers.shape[-1]} nodes, {networks} networks, 2 messages"
     m, x = jnp.asarray(messages, jnp.float32), jnp.asarray(layers)[:, None]
-    ours = fastest(lambda: gaussian(m, x))
+    ours = runs_of(lambda: gaussian(m, x)).fastest
     some = min(networks, 2)
-    begin = time.perf_counter()
-    theirs = np.array([[by_determinants(message, layer) for message in messages] for layer in layers[:some]])
-    loop = (time.perf_counter() - begin) * networks / some
-    apart = np.abs(np.asarray(gaussian(m, x[:some])) - theirs).max()
+    seconds, theirs = timed(
+        lambda: [[by_determinants(message, layer) for message in messages] for layer in layers[:some]]
+    )
+    loop = seconds * networks / some
+    apart = np.abs(np.asarray(gaussian(m, x[:some])) - np.array(theirs)).max()
     print(f"{what}: largest difference {apart:.1e} bit", file=sys.stderr)
     return [Row(what, ours, f"determinants in NumPy, subset by subset ({some} networks, scaled)", loop)]
 
@@ -129,17 +121,6 @@ def by_determinants(message: np.ndarray, layer: np.ndarray) -> list[float]:
     return bits
 
 
-def trained_layers(config: Config, data: Dataset, networks: int) -> tuple[np.ndarray, np.ndarray]:
-    """First hidden layer of networks trained for one epoch, ``[S, N, n]``, and both messages."""
-    brief = config.training.__class__(config.training.learning_rate, epochs=1)
-    network: MLP = config.network(data)
-    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
-    params = train_many(jax.random.key(0), networks, network, x, y, brief).params
-    seen = jnp.asarray(data.test.x)
-    layer = jax.lax.map(lambda own: network.activations(own, seen)[1], params)
-    return np.asarray(layer), np.stack([data.test.messages["y"], data.test.messages["z"]])
-
-
 def svms(data_dir: Path | None) -> list[Row]:
     """Seconds of 1,000 fits of either SVM; see ``svm_speed.py`` for what they find."""
     layers, message = hidden_layers("synthetic", 8, data_dir)
@@ -152,15 +133,10 @@ def svms(data_dir: Path | None) -> list[Row]:
 
 def page(table: pd.DataFrame) -> str:
     """The table, and on which machine it was measured."""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
-    header = "| " + " | ".join(table.columns) + " |\n" + "| --- " * len(table.columns) + "|"
-    machine = (
-        f"{jax.devices()[0].device_kind}, {platform.machine()}, {jax.device_count()} device, jax {jax.__version__}"
-    )
     return (
-        f"# Benchmark\n\nMade by `python experiments/benchmarks/benchmark.py --data-dir DIR` ({machine})."
+        f"# Benchmark\n\nMade by `python experiments/benchmarks/benchmark.py --data-dir DIR` ({machine()})."
         " Seconds for the same work, side by side in one run; jaxflow after compilation, the fastest of three.\n\n"
-        f"{header}\n" + "\n".join(lines) + "\n"
+        f"{markdown(list(table.columns), list(table.itertuples(index=False)))}\n"
     )
 
 
@@ -182,8 +158,7 @@ def main() -> None:
     rows += svms(options.data_dir)
     table = pd.DataFrame(rows).assign(ratio=[row.seconds / row.jaxflow for row in rows])
     print(table.to_string(index=False, float_format="{:.3g}".format))
-    options.docs.mkdir(parents=True, exist_ok=True)
-    table.to_csv(options.docs / "benchmark.csv", index=False, float_format="%.4g", lineterminator="\n")
+    write_table(table, options.docs / "benchmark.csv")
     shown = table.assign(**{name: table[name].map("{:.3g}".format) for name in ("jaxflow", "seconds", "ratio")})
     (options.docs / "benchmark.md").write_text(page(shown.rename(columns={"jaxflow": "jaxflow, s", "seconds": "s"})))
 

@@ -6,8 +6,8 @@ One layer of 12 nodes, 5,000 rows. Milliseconds, the fastest of several runs aft
 a ratio take turns, so that both meet the same machine.
 """
 
-import time
-from collections.abc import Callable
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,27 +16,17 @@ import numpy as np
 from jaxflow import node_flows
 from jaxflow.information import gaussian
 
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import normal_layer, side_by_side
+
 ROWS, NODES, REPEATS = 5_000, 12, 15
-
-
-def side_by_side(*functions: Callable[[], object]) -> list[float]:
-    """Milliseconds of the fastest run of each, taking turns."""
-    for function in functions:
-        jax.block_until_ready(function())
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(REPEATS):
-        for function, own in zip(functions, times, strict=True):
-            begin = time.perf_counter()
-            jax.block_until_ready(function())
-            own.append(1e3 * (time.perf_counter() - begin))
-    return [min(own) for own in times]
 
 
 def main() -> None:
     """Print both ratios."""
     rng = np.random.default_rng(0)
-    layer = jnp.asarray(rng.normal(size=(ROWS, NODES)) @ rng.normal(size=(NODES, NODES)), jnp.float32)
-    two, ten = (jnp.asarray(rng.integers(0, classes, ROWS)) for classes in (2, 10))
+    two, layer = normal_layer(ROWS, NODES)
+    ten = jnp.asarray(rng.integers(0, 10, ROWS))
     many = jnp.asarray(np.stack([rng.permutation(np.asarray(two)) for _ in range(1_000)]))
 
     def flows(message: jax.Array) -> object:
@@ -48,7 +38,8 @@ def main() -> None:
         ("the same, with node_flows", lambda: flows(two), lambda: flows(many), 25),
     ]
     for name, small, large, most in rows:
-        one, other = side_by_side(small, large)
+        found = side_by_side({"small": small, "large": large}, REPEATS)
+        one, other = (1e3 * own.fastest for own in found.values())
         print(f"{name:34} {other:8.2f} ms / {one:6.2f} ms = {other / one:5.1f} (at most {most})")
 
 

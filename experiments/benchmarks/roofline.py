@@ -11,7 +11,7 @@ roots and logarithms, which no peak counts. Writes ``roofline.csv`` and ``roofli
 """
 
 import argparse
-import platform
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
-from benchmark import fastest
 from rich.progress import track
 
 from jaxflow import load_dataset
 from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information import gaussian_flows
-from jaxflow.reproduction.page import markdown
 from jaxflow.running.presets import preset
 from jaxflow.training import train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import machine, markdown, normal_layer, runs_of, write_table
 
 SQUARE, COPIED, COPIES = 4096, 2**26, 20
 EXPERIMENTS, EPOCHS = ("adult-small", "mnist"), 5
@@ -52,7 +52,8 @@ def peaks() -> tuple[float, float]:
     product = jax.jit(partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST))
     copies = jax.jit(lambda a: jax.lax.fori_loop(0, COPIES, lambda _, a: 0.5 * a, a))  # in place: no fresh pages
     moved = 8 * COPIED * COPIES
-    return 2 * SQUARE**3 / fastest(lambda: product(square, square)), moved / fastest(lambda: copies(line))
+    multiplied, copied = runs_of(lambda: product(square, square)), runs_of(lambda: copies(line))
+    return 2 * SQUARE**3 / multiplied.fastest, moved / copied.fastest
 
 
 def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Work]:
@@ -90,15 +91,13 @@ def of_networks(name: str, networks: int, data_dir: Path | None) -> Iterator[Wor
 
 def of_subsets(nodes: int) -> Work:
     """All flows of a layer about one message."""
-    rng = np.random.default_rng(0)
-    message = jnp.asarray(rng.integers(0, 2, SAMPLES))
-    layer = jnp.asarray(rng.normal(size=(SAMPLES, nodes)), jnp.float32)
+    message, layer = normal_layer(SAMPLES, nodes)
     return Work(f"flows of {nodes} nodes", lambda: gaussian_flows(message, layer), 2**nodes * nodes, 8 * 2.0**nodes)
 
 
 def measured(work: Work, peak: float, bandwidth: float) -> dict[str, Any]:
     """Seconds, and the fractions of what the device can do."""
-    took = fastest(work.run)
+    took = runs_of(work.run).fastest
     fractions = {"of peak": work.operations / took / peak, "of bandwidth": work.bytes / took / bandwidth}
     largest = max(fractions, key=fractions.__getitem__)
     bound = {"of peak": "arithmetic", "of bandwidth": "memory"}[largest]
@@ -112,13 +111,12 @@ def measured(work: Work, peak: float, bandwidth: float) -> dict[str, Any]:
 
 def page(table: pd.DataFrame, peak: float, bandwidth: float) -> str:
     """The table, and on which machine it was measured."""
-    device = f"{jax.device_count()} × {jax.devices()[0].device_kind}, {platform.machine()}, jax {jax.__version__}"
     rows = [
         (row[0], f"{row[1]:.3g}", f"{100 * row[2]:.2g} %", f"{100 * row[3]:.2g} %", row[4])
         for row in table.itertuples(index=False)
     ]
     return (
-        f"# Roofline\n\nMade by `python experiments/benchmarks/roofline.py --data-dir DIR` ({device}):"
+        f"# Roofline\n\nMade by `python experiments/benchmarks/roofline.py --data-dir DIR` ({machine()}):"
         f" {peak / 1e9:,.0f} GFLOP/s in a large matrix product, {bandwidth / 1e9:,.0f} GB/s"
         " through a large array, measured in the same run. Work is what cannot be avoided,"
         " counted by hand (see the script). `neither`: both fractions are below a tenth; small"
@@ -141,7 +139,7 @@ def main() -> None:
         *map(of_subsets, options.nodes),
     ]
     table = pd.DataFrame([measured(work, peak, bandwidth) for work in track(works, "kernels")])
-    table.to_csv(options.docs / "roofline.csv", index=False, float_format="%.4g", lineterminator="\n")
+    write_table(table, options.docs / "roofline.csv")
     text = page(table, peak, bandwidth)
     (options.docs / "roofline.md").write_text(text)
     print(text)

@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--against", type=Path, help="another checkout, timed in turns with this one")
     options = parser.parse_args()
-    checkouts = {"this": Path(__file__).parents[1]} | ({"other": options.against} if options.against else {})
+    checkouts = {"this": Path(__file__).parents[2]} | ({"other": options.against} if options.against else {})
     rows = []
     for number in range(options.repeats):
         for name, checkout in checkouts.items():

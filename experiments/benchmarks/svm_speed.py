@@ -10,7 +10,7 @@ scikit-learn is run with several seeds of its stochastic gradients, to show its 
 
 import argparse
 import os
-import time
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,17 @@ from jaxflow.information.cross_validation import (
 from jaxflow.information.sklearn_svms import Task, kernel_pipeline, search_task
 from jaxflow.information.svms import KERNEL, LINEAR, SVM
 from jaxflow.pipeline import PRESETS, preset
-from jaxflow.training import train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import both_messages, timed, trained_layers
 
 BESIDE = 3  # networks that scikit-learn searches too
 
 
 def hidden_layers(experiment: str, networks: int, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """First hidden layer of trained networks ``[S, N, n]``, and the attribute ``[N]``."""
-    config = preset(experiment)
-    data = load_dataset(config.name, data_dir)
-    network = config.network(data)
-    trained = train_many(jax.random.key(0), networks, network, data.train.x, data.train.messages["y"], config.training)
-    activations = jax.vmap(partial(network.activations, x=jnp.asarray(data.test.x)))(trained.params)
-    return np.asarray(activations[1]), data.test.messages["z"]
+    config, data = preset(experiment), load_dataset(experiment, data_dir)
+    return trained_layers(config.network(data), config.training, data, networks)[0], both_messages(data)[1]
 
 
 def batched(svm: SVM, layers: np.ndarray, message: np.ndarray) -> tuple[Search, float]:
@@ -61,17 +59,16 @@ def batched(svm: SVM, layers: np.ndarray, message: np.ndarray) -> tuple[Search, 
     draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), jnp.float32)
     x, signs = jnp.asarray(np.swapaxes(layers, 1, 2)), jnp.asarray(2.0 * message[None] - 1, jnp.float32)
     arrays = x, signs, jax.tree.map(jnp.asarray, nested_folds(message)), draws
-    jax.block_until_ready(solver(*arrays))
-    begin = time.perf_counter()
-    found = jax.block_until_ready(solver(*arrays))
-    return jax.tree.map(np.asarray, found), time.perf_counter() - begin
+    timed(lambda: solver(*arrays))  # compiles
+    seconds, found = timed(lambda: solver(*arrays))
+    return jax.tree.map(np.asarray, found), seconds
 
 
 def one_by_one(svm: SVM, pipeline: Any, layers: np.ndarray, message: np.ndarray) -> tuple[Search, float]:
     """The same by scikit-learn."""
-    begin = time.perf_counter()
-    found = [search_task(Task(pipeline, svm.hyperparameters, np.asarray(x, float), message)) for x in layers]
-    return Search(*map(np.stack, zip(*found, strict=True))), time.perf_counter() - begin
+    tasks = [Task(pipeline, svm.hyperparameters, np.asarray(x, float), message) for x in layers]
+    seconds, found = timed(lambda: [search_task(task) for task in tasks])
+    return Search(*map(np.stack, zip(*found, strict=True))), seconds
 
 
 def by_randomized_search(svm: SVM, x: np.ndarray, message: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,13 +88,11 @@ def searches(layers: np.ndarray, message: np.ndarray) -> pd.DataFrame:
     """Seconds of one nested search by scikit-learn's machinery and by the plain loop, and whether they are equal."""
     rows, x = {}, np.asarray(layers[0], float)
     for svm in (LINEAR, KERNEL):
-        begin = time.perf_counter()
-        theirs = by_randomized_search(svm, x, message)
-        middle = time.perf_counter()
-        ours = search_task(Task(svm.pipeline, svm.hyperparameters, x, message))
-        end = time.perf_counter()
+        task = Task(svm.pipeline, svm.hyperparameters, x, message)
+        machinery, theirs = timed(partial(by_randomized_search, svm, x, message))
+        loop, ours = timed(partial(search_task, task))
         equal = all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=False))
-        rows[svm.name] = {"RandomizedSearchCV": middle - begin, "plain loop": end - middle, "equal": equal}
+        rows[svm.name] = {"RandomizedSearchCV": machinery, "plain loop": loop, "equal": equal}
     return pd.DataFrame(rows).T
 
 

@@ -16,7 +16,7 @@ operation in it, for Perfetto or TensorBoard.
 
 import argparse
 import dataclasses
-import time
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -30,6 +30,9 @@ from jaxflow import load_dataset
 from jaxflow.batching import ALONE, batched_map, cores, on_all_cores
 from jaxflow.pipeline import preset
 from jaxflow.training import Training, shuffled, train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import side_by_side
 
 EPOCHS, ROUNDS, LARGE = 2, 6, 4096
 BOUNDS = "memory", "products"
@@ -67,17 +70,6 @@ def compiled(function: Callable[..., Any], numbers: jax.Array, *shared: Any) -> 
     return lambda: on_all_cores(lambda own: program(own, *shared), numbers)
 
 
-def fastest(programs: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Seconds of each program's fastest run, all of them once in every round."""
-    found: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(1 + ROUNDS):
-        for name, program in programs.items():
-            begin = time.perf_counter()
-            jax.block_until_ready(program())
-            found[name].append(time.perf_counter() - begin)
-    return {name: min(times[1:]) for name, times in found.items()}
-
-
 def main() -> None:
     """Print the parts, the training and their ratios."""
     parser = argparse.ArgumentParser()
@@ -106,7 +98,7 @@ def main() -> None:
         "training": compiled(train, numbers, key, x, y),
     }
     steps = options.networks * EPOCHS * (len(x) // training.batch_size)
-    found = {name: seconds / steps for name, seconds in fastest(programs).items()}
+    found = {name: seconds.fastest / steps for name, seconds in side_by_side(programs, ROUNDS).items()}
     operations = 4 * training.batch_size * x.shape[1] * width  # forwards, and backwards to the weights
     found["products"] *= steps * operations / (2 * LARGE**3)
     report(found)

@@ -8,7 +8,7 @@ With ``--lanes`` also of the fastest of three on all cores with so many networks
 
 import argparse
 import dataclasses
-import time
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,8 @@ from jaxflow.batching import ALONE, on_all_cores
 from jaxflow.pipeline import PRESETS, preset
 from jaxflow.training import train, train_many, train_numbers
 
-RUNS = 3
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    """Of one run."""
-    begin = time.perf_counter()
-    jax.block_until_ready(run())
-    return time.perf_counter() - begin
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import runs_of, side_by_side, timed
 
 
 def of_lanes(lanes: list[int], numbers: jax.Array, one: Callable[..., Any], *shared: jax.Array) -> None:
@@ -40,12 +34,9 @@ def of_lanes(lanes: list[int], numbers: jax.Array, one: Callable[..., Any], *sha
                        compiler_options=ALONE)  # fmt: skip
         return lambda own: many(own, *shared)
 
-    programs = {width: program(width) for width in lanes}
-    rounds = [
-        [seconds(lambda run=run: on_all_cores(run, numbers)) for run in programs.values()] for _ in range(1 + RUNS)
-    ]
-    for width, *times in zip(lanes, *rounds[1:], strict=True):
-        print(f"{width} side by side {min(times):.2f} s")
+    programs = {f"{width} side by side": partial(on_all_cores, program(width), numbers) for width in lanes}
+    for name, seconds in side_by_side(programs).items():
+        print(f"{name} {seconds.fastest:.2f} s")
 
 
 def main() -> None:
@@ -68,16 +59,15 @@ def main() -> None:
         jnp.asarray(data.train.messages["y"]),
     )
 
-    begin = time.perf_counter()
-    compiled = train_numbers.lower(*arrays, network=network, training=training).compile()
-    print(f"{options.experiment}, {options.networks} networks: compilation {time.perf_counter() - begin:.2f} s")
-    for _ in range(RUNS):
-        print(f"training {seconds(lambda: compiled(*arrays)):.2f} s")
+    lowered = partial(train_numbers.lower, *arrays, network=network, training=training)
+    compilation, compiled = timed(lambda: lowered().compile())
+    print(f"{options.experiment}, {options.networks} networks: compilation {compilation:.2f} s")
+    for seconds in runs_of(lambda: compiled(*arrays)).later:
+        print(f"training {seconds:.2f} s")
     key, numbers, x, y = arrays
     own = partial(train_many, key, x=x, y=y, network=network, training=training)
-    jax.block_until_ready(on_all_cores(own, numbers))
-    for _ in range(RUNS):
-        print(f"training on all cores {seconds(lambda: on_all_cores(own, numbers)):.2f} s")
+    for seconds in runs_of(lambda: on_all_cores(own, numbers)).later:
+        print(f"training on all cores {seconds:.2f} s")
 
     def one(number: jax.Array, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
         return train(jax.random.fold_in(key, number), x, y, network, training)

@@ -10,10 +10,11 @@ inputs and trained layers of two experiments.
 """
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -28,7 +29,9 @@ from jaxflow import load_dataset
 from jaxflow.information import quadratic as estimate
 from jaxflow.information.quadratic import BOUNDS
 from jaxflow.pipeline import preset
-from jaxflow.training import train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import both_messages, trained_layers
 
 ROWS, FLIPPED = 5000, 0.11  # H_b(0.11) = 0.5: half a bit is left of a label that the layer determines
 MODULE = "jaxflow.information.quadratic"
@@ -149,13 +152,9 @@ def table(bound: str) -> pd.DataFrame:
 
 def layers_of(experiment: str, networks: int = 10) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Messages ``[2, N]`` and activations of trained networks ``[S, N, n]`` by layer; of the input's, one."""
-    config = preset(experiment)
-    data = load_dataset(config.name)
-    network = config.network(data)
-    trained = train_many(jax.random.key(0), networks, network, data.train.x, data.train.messages["y"], config.training)
-    layers = jax.vmap(partial(network.activations, x=jnp.asarray(data.test.x)))(trained.params)
-    held = {layer: np.asarray(own) for layer, own in enumerate(layers)}
-    return np.stack([data.test.messages["y"], data.test.messages["z"]]), held | {0: held[0][:1]}
+    config, data = preset(experiment), load_dataset(experiment)
+    layers = trained_layers(config.network(data), config.training, data, networks)
+    return both_messages(data), dict(enumerate((data.test.x[None], *layers)))
 
 
 def changes(bound: str) -> pd.DataFrame:

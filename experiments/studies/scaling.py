@@ -13,7 +13,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from rich.progress import track
-from scaling_page import growth_figure, growth_text, mnist_figure, mnist_text
 
 from jaxflow import load_dataset, pipeline, search_flows
 from jaxflow.figures import paper_style
@@ -30,6 +28,10 @@ from jaxflow.information import gaussian, gaussian_flows
 from jaxflow.interventions import Strategy
 from jaxflow.networks import mlp
 from jaxflow.training import Training, train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import normal_layer, runs_of, timed, write_table
+from scaling_page import growth_figure, growth_text, mnist_figure, mnist_text
 
 SAMPLES, NODES = 5300, 6
 NETWORKS = 100  # behind every correlation on mnist, as in the paper
@@ -43,42 +45,30 @@ SIZES = {
 MNIST = [(f"{width}x{depth}", (width,) * depth) for width, depth in ((3, 5), (6, 5), (10, 5), (6, 1), (6, 3), (6, 10))]
 
 
-def timed(function: Callable[[], object]) -> dict[str, float]:
-    """Seconds of the fastest of three calls, and of one before them, which compiles, beyond that."""
-    times = [time.perf_counter()]
-    for _ in range(4):
-        jax.block_until_ready(function())
-        times.append(time.perf_counter())
-    first, *later = np.diff(times).tolist()
-    return {"seconds": min(later), "compilation": max(0.0, first - min(later))}
-
-
-def normal_layer(samples: int, nodes: int) -> tuple[jax.Array, jax.Array]:
-    """A message, and correlated normal activations that tell of it."""
-    rng = np.random.default_rng(0)
-    message = rng.integers(0, 2, samples)
-    layer = rng.normal(size=(samples, nodes)) @ rng.normal(size=(nodes, nodes)) + 0.3 * message[:, None]
-    return jnp.asarray(message, jnp.float32), jnp.asarray(layer, jnp.float32)
+def fastest(function: Callable[[], object]) -> dict[str, float]:
+    """Seconds of the fastest of three calls, and of compilation."""
+    found = runs_of(function)
+    return {"seconds": found.fastest, "compilation": found.compilation}
 
 
 def seeds(size: int, data_dir: Path | None) -> dict[str, float]:
     """The whole pipeline into a folder that is thrown away."""
-    begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        pipeline.run(pipeline.preset("adult-small", seeds=size), out=folder, data_dir=data_dir)
-    return {"seconds": time.perf_counter() - begin, "compilation": np.nan}
+        config = pipeline.preset("adult-small", seeds=size)
+        seconds, _ = timed(lambda: pipeline.run(config, out=folder, data_dir=data_dir))
+    return {"seconds": seconds, "compilation": np.nan}
 
 
 def exact(size: int, _: Path | None) -> dict[str, float]:
     """All flows of a layer."""
     message, layer = normal_layer(SAMPLES, size)
-    return timed(lambda: gaussian_flows(message, layer))
+    return fastest(lambda: gaussian_flows(message, layer))
 
 
 def search(size: int, _: Path | None) -> dict[str, float]:
     """Lower bounds on all flows of a layer."""
     message, layer = normal_layer(SAMPLES, size)
-    return timed(lambda: search_flows(message, layer, beam=1, restarts=0))
+    return fastest(lambda: search_flows(message, layer, beam=1, restarts=0))
 
 
 def depth(size: int, _: Path | None) -> dict[str, float]:
@@ -86,13 +76,13 @@ def depth(size: int, _: Path | None) -> dict[str, float]:
     train = load_dataset("synthetic").train
     numbers, x, y = jnp.arange(16), jnp.asarray(train.x), jnp.asarray(train.messages["y"])
     network, training = mlp((16,) * size), Training(learning_rate=1e-2, epochs=1)
-    return timed(lambda: train_many(jax.random.key(0), numbers, network, x, y, training))
+    return fastest(lambda: train_many(jax.random.key(0), numbers, network, x, y, training))
 
 
 def samples(size: int, _: Path | None) -> dict[str, float]:
     """All subsets of a layer."""
     message, layer = normal_layer(size, NODES)
-    return timed(lambda: gaussian(message, layer))
+    return fastest(lambda: gaussian(message, layer))
 
 
 MEASURES: dict[str, Callable[[int, Path | None], dict[str, float]]] = {
@@ -127,7 +117,7 @@ def all_points(kinds: list[str], path: Path, data_dir: Path | None) -> pd.DataFr
     for kind, size in track(missing, "points"):
         row = pd.DataFrame([measured(kind, size, data_dir)])
         table = pd.concat([table, row]) if len(table) else row
-        table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+        write_table(table, path)
     return table
 
 
@@ -145,7 +135,7 @@ def mnist_table(path: Path, data_dir: Path | None, measure: bool) -> pd.DataFram
             results = pipeline.run(config, out=folder, data_dir=data_dir)
             told = results.table("predictors").query("predictor == 'edge flow'").assign(network=name)
         table = pd.concat([table, told]) if len(table) else told
-        table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+        write_table(table, path)
     return table
 
 

@@ -1,15 +1,11 @@
-"""The page of the scaling study, and its two figures, from the tables of ``scaling.py``."""
+"""The page of the scaling study, and its two figures, from the tables of ``scaling.py``, which imports this file."""
 
-import os
-import platform
-
-import jax
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
+from measuring import machine, markdown
 
 from jaxflow.figures import COLOURS, MARKERS, PAPER_TITLES, new_figure
-from jaxflow.reproduction.page import markdown
 
 LABELS = {
     "seeds": "networks\n(adult-small, whole run)",
@@ -111,12 +107,11 @@ def correlations(table: pd.DataFrame, message: str) -> str:
 
 def growth_text(table: pd.DataFrame) -> str:
     """What was timed, kind by kind."""
-    machine = f"{os.cpu_count()} × {jax.devices()[0].device_kind}, {platform.machine()}, jax {jax.__version__}"
     kinds = [kind for kind in LABELS if kind in set(table["kind"])]
     sections = [f"## {LABELS[kind].replace(chr(10), ' ')}\n\n{points(table[table['kind'] == kind])}" for kind in kinds]
     return (
         "# How it scales\n\n"
-        f"Made by `python experiments/studies/scaling.py --data-dir DIR` ({machine}); every point in a process of its"
+        f"Made by `python experiments/studies/scaling.py --data-dir DIR` ({machine()}); every point in a process of its"
         " own, all numbers in [scaling.csv](scaling.csv).\n\n"
         "![Seconds and peak memory against networks, nodes, layers and samples](figures/scaling.png)\n\n"
         "*Exponents are fitted to the last three points. Seconds are the fastest of three calls, compilation apart;"

@@ -9,12 +9,11 @@ flows above the layer's noise floor (null95); those below are told in bits. Seco
 
 import argparse
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -22,7 +21,9 @@ from jaxflow import load_dataset, node_flows, noise_floor, search_flows
 from jaxflow.information import gaussian
 from jaxflow.networks import MLP
 from jaxflow.running.presets import preset
-from jaxflow.training import train_many
+
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import both_messages, timed, trained_layers
 
 CASES = [  # experiment, hidden layers, networks
     ("synthetic", (12,), 8),
@@ -50,19 +51,12 @@ class Layers(NamedTuple):
     activations: np.ndarray
 
 
-def trained_layers(name: str, hidden: tuple[int, ...], count: int, options: argparse.Namespace) -> list[Layers]:
+def hidden_layers(name: str, hidden: tuple[int, ...], count: int, options: argparse.Namespace) -> list[Layers]:
     """Hidden layers of freshly trained networks."""
     data = load_dataset(name, options.data_dir)
     network = MLP((*hidden, 2), data.categories)
-    x, y = jnp.asarray(data.train.x), jnp.asarray(data.train.messages["y"])
-    key = jax.random.key(options.seed)
-    params = train_many(key, count, network, x, y, preset(name).training).params
-    found = jax.vmap(lambda own: network.activations(own, jnp.asarray(data.test.x)))(params)
-    case, messages = (
-        f"{name} {'x'.join(map(str, hidden))}",
-        np.stack([data.test.messages["y"], data.test.messages["z"]]),
-    )
-    return [Layers(case, messages, np.asarray(layer)) for layer in found[1:-1]]
+    layers = trained_layers(network, preset(name).training, data, count, options.seed)
+    return [Layers(f"{name} {'x'.join(map(str, hidden))}", both_messages(data), own) for own in layers[:-1]]
 
 
 def exact(layers: Layers, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,12 +68,10 @@ def exact(layers: Layers, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(flows, axis=1), np.stack(floors, axis=1)
 
 
-def timed_search(layers: Layers, method: str) -> tuple[np.ndarray, float]:
-    """Searched flows ``[2, S, n]`` and seconds."""
-    begin = time.perf_counter()
+def searched(layers: Layers, method: str) -> np.ndarray:
+    """Searched flows ``[2, S, n]``."""
     beam, restarts = METHODS[method]
-    flows = np.asarray(search_flows(layers.messages[:, None], layers.activations, beam=beam, restarts=restarts)[0])
-    return flows, time.perf_counter() - begin
+    return np.asarray(search_flows(layers.messages[:, None], layers.activations, beam=beam, restarts=restarts)[0])
 
 
 def compared(layers: Layers, seed: int) -> pd.DataFrame:
@@ -87,8 +79,8 @@ def compared(layers: Layers, seed: int) -> pd.DataFrame:
     best, floor = exact(layers, seed)
     tables = []
     for method in METHODS:
-        timed_search(layers, method)  # compiles
-        found, seconds = timed_search(layers, method)
+        searched(layers, method)  # compiles
+        seconds, found = timed(partial(searched, layers, method))
         columns = {"exact": best.ravel(), "searched": found.ravel(), "above": (best > floor[..., None]).ravel()}
         table = pd.DataFrame(columns).assign(method=method, case=layers.case)
         tables.append(table.assign(seconds=seconds / len(table)))
@@ -121,7 +113,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--seed", type=int, default=1, help="of training and permutations")
     options = parser.parse_args()
-    layers = (layer for name, hidden, count in CASES for layer in trained_layers(name, hidden, count, options))
+    layers = (layer for name, hidden, count in CASES for layer in hidden_layers(name, hidden, count, options))
     rows = pd.concat([compared(layer, options.seed) for layer in layers], ignore_index=True)
     whole = {method: summary(own) for method, own in rows.groupby("method", sort=False)}
     print(pd.DataFrame(whole).T.to_string())

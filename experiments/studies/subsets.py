@@ -11,8 +11,7 @@ squares in double precision on random subsets. Peak memory is that of the whole 
 import argparse
 import resource
 import sys
-import time
-from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -20,20 +19,11 @@ import numpy as np
 
 from jaxflow.information import binary_entropy, gaussian, gaussian_flows, memory_needed
 
+sys.path.append(str(Path(__file__).parents[1]))
+from measuring import normal_layer, runs_of
+
 SAMPLES = 5300
 DETERMINANTS = 2**12
-
-
-def seconds(function: Callable, *arguments: jax.Array) -> tuple[float, float, float]:
-    """Compilation, and the fastest and slowest of five runs after it."""
-    begin = time.perf_counter()
-    compiled = jax.jit(function).lower(*arguments).compile()
-    times = [begin, time.perf_counter()]
-    for _ in range(5):
-        jax.block_until_ready(compiled(*arguments))
-        times.append(time.perf_counter())
-    compilation, *runs = np.diff(times)
-    return float(compilation), float(min(runs)), float(max(runs))
 
 
 def by_determinants(message: jax.Array, layer: jax.Array) -> jax.Array:
@@ -76,19 +66,17 @@ def errors(message: np.ndarray, layer: np.ndarray, rng: np.random.Generator) -> 
 
 def row(nodes: int, rng: np.random.Generator) -> str:
     """Everything about one width."""
-    messages = rng.integers(0, 2, (2, SAMPLES))
-    mixing = rng.normal(size=(nodes, nodes))
-    layer = (rng.normal(size=(SAMPLES, nodes)) @ mixing + 0.3 * messages[0, :, None]).astype(np.float32)
-    m, x = jnp.asarray(messages, jnp.float32), jnp.asarray(layer)
-    compilation, fastest, slowest = seconds(gaussian_flows, m[0], x)
-    both = seconds(gaussian_flows, m, x)[1]
-    listed = min(2**nodes, DETERMINANTS)
-    determinants = seconds(by_determinants, m[0], x)[1] / listed * 2**nodes
+    message, layer = normal_layer(SAMPLES, nodes)
+    two = jnp.stack([message, jnp.asarray(rng.integers(0, 2, SAMPLES), jnp.int32)])
+    flows_of, plain = jax.jit(gaussian_flows), jax.jit(by_determinants)
+    one, both = runs_of(lambda: flows_of(message, layer), 5), runs_of(lambda: flows_of(two, layer), 5)
+    slow = runs_of(lambda: plain(message, layer), 5).fastest / min(2**nodes, DETERMINANTS) * 2**nodes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    own, flows = errors(messages[0], layer, rng)
+    own, flows = errors(np.asarray(message), np.asarray(layer), rng)
     return (
-        f"{nodes:5} {2**nodes:10} {compilation:9.1f} {fastest:8.4f} – {slowest:<8.4f} {both:8.4f} {determinants:12.3f}"
-        f" {determinants / fastest:7.0f} {memory_needed(nodes) / 2**30:10.3f} {peak:8.2f} {own:9.1e} {flows:9.1e}"
+        f"{nodes:5} {2**nodes:10} {one.compilation:9.1f} {one.fastest:8.4f} – {one.slowest:<8.4f} {both.fastest:8.4f}"
+        f" {slow:12.3f} {slow / one.fastest:7.0f} {memory_needed(nodes) / 2**30:10.3f} {peak:8.2f}"
+        f" {own:9.1e} {flows:9.1e}"
     )
 
 

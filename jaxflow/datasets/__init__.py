@@ -5,13 +5,13 @@ from pathlib import Path
 
 from jaxflow.datasets.adult import load_adult
 from jaxflow.datasets.base import Dataset, Split
-from jaxflow.datasets.description import description
+from jaxflow.datasets.description import description, record
 from jaxflow.datasets.mnist import load_mnist
 from jaxflow.datasets.synthetic import load_synthetic
 from jaxflow.datasets.tables import read_table
 from jaxflow.values import LARGEST_SEED, choice, folder, whole
 
-__all__ = ["DATASETS", "Dataset", "Split", "description", "load_dataset", "read_table"]
+__all__ = ["DATASETS", "Dataset", "Split", "description", "load_dataset", "read_table", "record"]
 
 DATASETS = {
     "synthetic": lambda _data_dir, seed: load_synthetic(seed),

@@ -1,6 +1,7 @@
 """What every dataset becomes: two halves of features and messages, among them a label and protected attributes."""
 
 import hashlib
+import json
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ class Dataset:
         features: names of the columns of x, for figures; ``frame.columns`` will do.
         notes: what was decided when the dataset was made, a sentence each; ``description`` prints them.
         values: of the messages whose classes have names, these names, in the order of the classes.
+        source: where the rows come from, plain JSON values by name, for a run's manifest; ``read_table`` names the
+            table with its SHA-256, and its own arguments.
 
     Raises:
         InputError: shapes that do not fit, no column, values that are no real numbers, are masked, NaN, infinite or
@@ -75,6 +78,7 @@ class Dataset:
     features: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check and convert the arrays."""
@@ -134,6 +138,11 @@ class Dataset:
             if len(values) != self.classes.get(own):
                 raise InputError(f"{self.name}: {len(values)} class names for the {self.classes.get(own, 0)} of {own}")
         object.__setattr__(self, "values", names)
+        try:
+            source = json.loads(json.dumps(dict(self.source), allow_nan=False))
+        except Exception as error:  # foreign objects may raise anything
+            raise InputError(f"{self.name}: source must be a dict of plain JSON values ({cause(error)})") from None
+        object.__setattr__(self, "source", source)
 
     @property
     def messages(self) -> tuple[str, ...]:

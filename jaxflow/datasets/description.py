@@ -1,5 +1,7 @@
 """A dataset in a few lines, as a run prints it before it begins."""
 
+from typing import Any
+
 from jaxflow.datasets.base import Dataset
 
 MOST_CELLS = 24  # lines of cells
@@ -29,6 +31,31 @@ def description(dataset: Dataset) -> str:
     lines += [f"embedded categories ({coded}): {_listed(categories)}"] if coded else []
     lines += [_message(dataset, own) for own in dataset.messages]
     return "\n".join([*lines, *_cells(dataset), *(f"note: {note}" for note in dataset.notes)])
+
+
+def record(dataset: Dataset) -> dict[str, Any]:
+    """What a manifest says of a dataset, in plain JSON values.
+
+    Args:
+        dataset: any dataset.
+
+    Returns:
+        ``name``, ``rows`` of the halves, number of ``classes`` of every message (0 of a continuous one), ``values``
+        (names of the classes), ``notes``, and ``source`` where there is one.
+
+    Example:
+        >>> from jaxflow.datasets import load_dataset
+        >>> record(load_dataset("synthetic"))["rows"]
+        {'train': 5000, 'test': 5000}
+    """
+    about = {
+        "name": dataset.name,
+        "rows": {"train": len(dataset.train.x), "test": len(dataset.test.x)},
+        "classes": dataset.classes,
+        "values": {name: list(values) for name, values in dataset.values.items()},
+        "notes": list(dataset.notes),
+    }
+    return about | ({"source": dict(dataset.source)} if dataset.source else {})
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

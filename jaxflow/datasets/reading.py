@@ -6,11 +6,12 @@ Nothing is decided here about what a column means: see ``columns``. Whatever can
 import csv
 import difflib
 import errno
+import hashlib
 import io
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +35,14 @@ class Table(NamedTuple):
         name: of the table, for messages.
         frame: text column names, each once.
         notes: what was decided while reading.
+        source: what a manifest says of it: ``table``, a file's name or ``openml:NAME@VERSION``, and a file's
+            ``sha256``; nothing of a frame.
     """
 
     name: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    source: Mapping[str, str] = {}
 
 
 def read(source: Any) -> Table:
@@ -53,11 +57,12 @@ def read(source: Any) -> Table:
         return _from_openml(source.removeprefix(OPENML))
     path = _path(source)
     content = _content(path)
+    source = {"table": path.name, "sha256": hashlib.sha256(content).hexdigest()}
     if content.startswith(b"PAR1") or path.suffix in (".parquet", ".pq"):
-        return _named(path.stem, _from_parquet(path, content))
+        return _named(path.stem, _from_parquet(path, content))._replace(source=source)
     separator, header = _header(path, content)
     notes = () if separator == "," else (f"columns are separated by {_called(separator)}",)
-    return _named(path.stem, _from_csv(path, content, separator, header), notes)
+    return _named(path.stem, _from_csv(path, content, separator, header), notes)._replace(source=source)
 
 
 def nearest(name: str, columns: Iterable[str]) -> str:
@@ -131,7 +136,9 @@ def _from_openml(title: str) -> Table:
         raise InputError(
             f"{OPENML}{title} was not fetched ({cause(error)}); check name and version on openml.org and the connection"
         ) from None
-    return _named(name, bunch.frame, (f"version {bunch.details['version']} of OpenML's table {name}",))
+    version = bunch.details["version"]
+    table = _named(name, bunch.frame, (f"version {version} of OpenML's table {name}",))
+    return table._replace(source={"table": f"{OPENML}{name}@{version}"})
 
 
 def _fetched(name: str, version: int | str) -> Any:

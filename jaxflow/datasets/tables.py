@@ -34,6 +34,11 @@ class Roles(NamedTuple):
         """Label and attributes."""
         return (self.label, *self.attributes)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The arguments of ``read_table`` that they come from."""
+        return {own: value for own, value in self._asdict().items() if own != "products"}
+
 
 def read_table(
     source: str | os.PathLike[str] | pd.DataFrame,
@@ -60,7 +65,8 @@ def read_table(
     - The rows of every cell (label × attributes with classes) are divided evenly. Which rows fall into which half
       depends on the seed and on the order of the rows.
 
-    What was decided is told in the dataset's ``notes``; ``values`` holds the names of the classes.
+    What was decided is told in the dataset's ``notes``; ``values`` holds the names of the classes, ``source`` the
+    file's name and SHA-256 and these arguments.
 
     Args:
         source: a CSV file in UTF-8 (columns separated by commas, semicolons or tabs; after semicolons commas are
@@ -108,6 +114,7 @@ def read_table(
         features=features.names,
         notes=(*table.notes, *notes, *told, *left_out, *rare, f"halves are drawn with seed {seed}"),
         values={own: column.names for own, column in classes.items()},
+        source={**table.source, **roles.asked, "seed": seed},
     )
 
 

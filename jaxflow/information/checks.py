@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from jaxflow.arrays import as_real_array
 from jaxflow.errors import InputError
-from jaxflow.messages import Message, as_message
+from jaxflow.messages import Message, as_message, conditioned
 from jaxflow.values import wholes
 
 MOST_NODES = 26  # 2²⁶ values of one message take a quarter of a gigabyte
@@ -48,7 +48,8 @@ def checked(
     it, column by column; neither changes any information.
 
     Args:
-        message: classes or numbers, see ``as_message``; or a ``Message``, which is taken as it is.
+        message: classes or numbers, see ``as_message``; or a ``Message``, which is taken as it is; what is given goes
+            into it if it is not conditioned yet.
         activations: ``[..., N, n]``, real numbers of any type, NumPy's or JAX's.
         given: what the message is conditioned on, ``[N]`` or ``[N, g]``; or None.
         groups: for every column of the activations the number of its node, 0 … n − 1; None if each is its own.
@@ -70,7 +71,7 @@ def checked(
     if not isinstance(message, Message):
         message = _normal_form(message, activations, given, classes)
     elif given is not None:
-        raise InputError("this message is already conditioned: leave out given, or give the message as an array")
+        message = conditioned(message, _condition(given))
     shape = message.values.shape[:-1] if message.continuous else message.values.shape
     _check_shapes(shape, activations.shape)
     groups = _checked_groups(groups, activations.shape[-1])
@@ -98,7 +99,7 @@ def _normal_form(message: Any, activations: Any, given: Any, classes: int | None
     shape, layer = message.shape, activations.shape
     samples = layer[-2] if len(layer) > 1 else None
     vectors = len(shape) > 1 and samples not in (None, shape[-1]) and shape[-2] == samples
-    given = given if given is None else as_real_array("given", given)
+    given = given if given is None else _condition(given)
     if classes is not None and isinstance(message, Tracer):
         message = message.astype(jnp.int32)
     elif classes is None and _numbers(message):
@@ -107,12 +108,16 @@ def _normal_form(message: Any, activations: Any, given: Any, classes: int | None
         message = message if vectors else message[..., 0]
     elif len(shape) < 1 or samples != shape[-1]:
         _check_shapes(shape, layer)
-    if given is not None and _numbers(given):
-        given = _as_floats("given", given if given.ndim == 2 else given[..., None])
     normal = as_message(message, given, samples=samples, classes=classes)
     if classes is not None and not isinstance(normal.values, Tracer) and np.max(normal.values, initial=0) >= classes:
         raise InputError(f"the message has classes up to {np.max(normal.values)}, but {classes} classes were announced")
     return normal
+
+
+def _condition(given: Any) -> Any:
+    """What a message is conditioned on, numbers ``[N, g]`` narrowed to float32."""
+    given = as_real_array("given", given)
+    return _as_floats("given", given if given.ndim == 2 else given[..., None]) if _numbers(given) else given
 
 
 def _numbers(values: Any) -> bool:

@@ -11,16 +11,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
 from jaxflow.information.checks import checked
-from jaxflow.information.estimates import Advance, Estimates, ignore
 from jaxflow.information.exact import ExactFlows
 from jaxflow.information.exact import stack_flows as gaussian_stack_flows
-from jaxflow.information.gaussian import Groups, about_layers, estimated
+from jaxflow.information.gaussian import Groups, about_layers, estimate_listed
 from jaxflow.information.gaussian import layer_bits as gaussian_layer_bits
 from jaxflow.information.ranks import COLUMN_BYTES, Ranking, normal_scores, rank_normalised, ranking
 from jaxflow.messages import Message
@@ -65,20 +63,6 @@ def copula(
     return about_layers(scored, x, groups=checks.groups)
 
 
-def estimate(
-    layers: Float[Array, "S N c"],
-    messages: Mapping[str, Message],
-    members: Bool[np.ndarray, "T n"],
-    *,
-    groups: Groups = None,
-    draws: Mapping[str, object] | None = None,
-    advance: Advance = ignore,
-) -> dict[str, Estimates]:
-    """Bits of all layers, messages and subsets: ``gaussian``'s ``estimate`` of normal scores. Nothing is searched."""
-    del draws
-    return estimated(layer_bits, layers, messages, members, groups, advance)
-
-
 def layer_bits(
     messages: Mapping[str, Message], layer: Float[Array, "N c"], groups: Groups = None
 ) -> dict[str, Float[Array, "P subsets"]]:
@@ -91,6 +75,9 @@ def layer_bits(
         x = _scores(layer, next(iter(some.values())))
         found |= gaussian_layer_bits({name: _scored(message) for name, message in some.items()}, x, groups)
     return {name: found[name] for name in messages}
+
+
+estimate = partial(estimate_listed, layer_bits=layer_bits)
 
 
 def stack_flows(layers: Float[Array, "S N c"], message: Message, groups: Groups = None) -> ExactFlows:

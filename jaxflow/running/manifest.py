@@ -163,6 +163,7 @@ FIELDS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "assembled": (False, _is_count, "a whole number, not negative"),
     "label": (False, _is(str), "a text"),
     "attributes": (False, _list_of(_is(str)), "a list of texts"),
+    "dataset": (False, _is(dict), "an object"),
     "searched": (False, _list_of(_is_count), "a list of whole numbers"),
     "device": (False, _is(str), "a text"),
     "files": (False, _object_of(is_entry), "an object of sizes and checksums"),

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxflow.batching import side_by_side
-from jaxflow.datasets import Dataset
+from jaxflow.datasets import Dataset, record
 from jaxflow.flows import LISTED_NODES
 from jaxflow.information import memory_needed
 from jaxflow.information.exact import layers_together
@@ -124,6 +124,7 @@ def manifest_of(
         "run": run,
         "label": plan.dataset.label,
         "attributes": list(plan.dataset.attributes),
+        "dataset": record(plan.dataset),
         "searched": [layer for layer, nodes in enumerate(plan.widths) if layer >= config.first_layer and nodes > most],
         "chunks": chunks,
         "finished": False,
