@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.information import matrices
 from jaxflow.information.columns import HIGHEST
 from jaxflow.information.recursion import DETERMINED
 
@@ -214,7 +215,7 @@ def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"]
     """
     n, depth = len(problem.order), len(subset.nodes)
     own = subset.basis.at[:, subset.nodes].get(mode="clip")
-    inverse = jnp.linalg.inv(jnp.where(subset.filled[None], own, jnp.eye(depth, dtype=own.dtype)))
+    inverse = matrices.general_inverse(jnp.where(subset.filled[None], own, jnp.eye(depth, dtype=own.dtype)))
     directions = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
     target = jnp.matmul(directions, subset.basis[:, problem.target], precision=HIGHEST)
     message = jnp.matmul(directions, subset.basis[:, n:], precision=HIGHEST)

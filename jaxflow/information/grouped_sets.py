@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.information import matrices
 from jaxflow.information.columns import HIGHEST
 from jaxflow.information.conditional_sets import RESOLVED, Moves, Problem, determinant_and_inverse, up_to_entropy
 
@@ -180,9 +181,9 @@ def flows_without(table: Table, problem: Problem, subset: Blocks) -> tuple[Float
     (n, k), (rows, _), m = table.shape, subset.basis.shape, len(subset.message)
     columns = jnp.asarray(table).at[subset.nodes].get(mode="clip").reshape(-1)
     own = jnp.where(subset.filled[None], picked(subset.basis, columns), jnp.eye(rows, dtype=subset.basis.dtype))
-    inverse = jnp.linalg.inv(own)
+    inverse = matrices.general_inverse(own)
     inverse = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
-    directions = jnp.linalg.qr(inverse.reshape(-1, k, rows).mT)[0].mT
+    directions = jax.vmap(matrices.orthonormal)(inverse.reshape(-1, k, rows).mT).mT
     target_columns = jnp.asarray(table)[problem.target]
     seen = jnp.concatenate([picked(subset.basis, target_columns), subset.basis[:, -m:]], axis=1)
 

@@ -1,4 +1,4 @@
-"""Positive definite matrices, factored and solved: one after the other on a CPU, a batch at once elsewhere.
+"""Matrices factored, inverted and solved: one after the other on a CPU, a batch at once elsewhere.
 
 On a CPU jaxlib's kernels for a *batch* of matrices hand parts of it to the threads of XLA's pool, and wait for them in
 a thread of the pool. Programs that run side by side (``batching.on_all_cores``) can so take all threads, which then
@@ -47,3 +47,15 @@ def inverse(lower: Float[Array, "n n"]) -> Float[Array, "n n"]:
 def solved(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
     """A⁻¹b of a positive definite A, from its Cholesky factor."""
     return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(matrix), True), right)
+
+
+@one_by_one
+def general_inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """A⁻¹ of any regular A."""
+    return jnp.linalg.inv(matrix)
+
+
+@one_by_one
+def orthonormal(columns: Float[Array, "n m"]) -> Float[Array, "n m"]:
+    """Q of the columns' decomposition A = QR."""
+    return jnp.linalg.qr(columns)[0]
