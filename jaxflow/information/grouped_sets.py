@@ -183,7 +183,7 @@ def flows_without(table: Table, problem: Problem, subset: Blocks) -> tuple[Float
     own = jnp.where(subset.filled[None], picked(subset.basis, columns), jnp.eye(rows, dtype=subset.basis.dtype))
     inverse = matrices.general_inverse(own)
     inverse = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
-    directions = jax.vmap(matrices.orthonormal)(inverse.reshape(-1, k, rows).mT).mT
+    directions = jax.vmap(matrices.orthonormalised)(inverse.reshape(-1, k, rows).mT)[0].mT
     target_columns = jnp.asarray(table)[problem.target]
     seen = jnp.concatenate([picked(subset.basis, target_columns), subset.basis[:, -m:]], axis=1)
 

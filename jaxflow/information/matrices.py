@@ -7,25 +7,29 @@ a matrix of a dozen nodes is a microsecond's work.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
+Out = TypeVar("Out")
 
-def one_by_one(function: Callable[..., Array]) -> Callable[..., Array]:
+
+def one_by_one(function: Callable[..., Out]) -> Callable[..., Out]:
     """``function`` of single arrays, which ``vmap`` maps by a loop on a CPU and as always elsewhere."""
     single = custom_vmap(function)
 
-    def loop(*arrays: Array) -> Array:
+    def loop(*arrays: Array) -> Out:
         return jax.lax.map(lambda item: single(*item), arrays)
 
     @single.def_vmap
-    def mapped(size: int, batched: list[bool], *arrays: Array) -> tuple[Array, bool]:
+    def mapped(size: int, batched: list[bool], *arrays: Array) -> tuple[Out, Any]:
         pairs = zip(arrays, batched, strict=True)
         items = [a if own else jnp.broadcast_to(a, (size, *a.shape)) for a, own in pairs]
-        return jax.lax.platform_dependent(*items, cpu=loop, default=jax.vmap(function)), True
+        found = jax.lax.platform_dependent(*items, cpu=loop, default=jax.vmap(function))
+        return found, jax.tree.map(lambda _: True, found)
 
     return single
 
@@ -56,6 +60,6 @@ def general_inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 @one_by_one
-def orthonormal(columns: Float[Array, "n m"]) -> Float[Array, "n m"]:
-    """Q of the columns' decomposition A = QR."""
-    return jnp.linalg.qr(columns)[0]
+def orthonormalised(columns: Float[Array, "n m"]) -> tuple[Float[Array, "n r"], Float[Array, "r m"]]:
+    """Q and R of the columns' decomposition A = QR."""
+    return jnp.linalg.qr(columns)

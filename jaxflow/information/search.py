@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
+from jaxflow.information import matrices
 from jaxflow.information.checks import checked
 from jaxflow.information.climbing import candidates, random_sets
 from jaxflow.information.columns import HIGHEST, Layer, Rows, coordinates, decomposed, projected, standardised
@@ -204,7 +205,7 @@ def _layer_flows(
 def _summary(layer: Float[Array, "N c"], messages: Message, rows: Rows) -> Summary:
     """Of all rows, or those of a stratum."""
     known, x = _given_out(layer, messages.given, rows)
-    basis, columns = jnp.linalg.qr(x.T)
+    basis, columns = matrices.orthonormalised(x.T)
     covariance = jnp.matmul(columns.T, columns, precision=HIGHEST)
     whole, taken = Layer(jnp.concatenate([known, basis.T]), columns), len(known)
 
