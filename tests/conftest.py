@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+from brief import FLAGS
+
+os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
 import numpy as np
