@@ -1,13 +1,15 @@
 """Information flows: from the information of every subset to node flows, their witnesses and edge flows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
@@ -17,6 +19,8 @@ from jaxflow.errors import InputError
 
 LISTED_NODES = 10  # of layers up to this wide runs keep the information of all subsets
 ABSENT = 2**31 - 1  # larger than every mask
+WITHIN = 3  # first nodes by which the subsets of a piece differ
+MANY_BYTES = 2**25  # of the bits of many layers that are gone through together
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["node", "witness", "edge", "bits"], meta_fields=["samples"])
@@ -84,9 +88,56 @@ def _largest_gains(
     batch, n = bits.shape[:-1], bits.shape[-1].bit_length() - 1
     if prod(batch) <= rows:
         return _gains_together(bits, width)
-    found = in_blocks(partial(_gains_together, width=width), bits.reshape(-1, bits.shape[-1]), rows)
+    flat = bits.reshape(-1, bits.shape[-1])
+    if 0 < n <= nodes_together():
+        found = in_blocks(_gains_of_many, flat, max(1, MANY_BYTES // (4 * 2**n)))
+    else:
+        found = in_blocks(partial(_gains_together, width=width), flat, rows)
     flow, witness = (a.reshape(*batch, n) for a in found)
     return flow, witness
+
+
+def _gains_of_many(bits: Float[Array, "P subsets"]) -> tuple[Float[Array, "P n"], Int[Array, "P n"]]:
+    """Node flows and witnesses of many layers, ``_gains_together`` on a CPU.
+
+    The layers lie side by side here, so that every step does the same with all of them: no reduction is as fast. The
+    subsets fall into pieces that agree in all but their first nodes. The first piece that attains the maximum holds
+    the witness, and only its gains are looked at again.
+    """
+    n = bits.shape[1].bit_length() - 1
+    within = min(n, WITHIN)
+    pieces = with_layout_constraint(bits.T, Layout((0, 1)))  # else XLA transposes in name only
+    found = [_first_piece(pieces.reshape(-1, 2**within, len(bits)), node) for node in range(n)]
+    flow, first = (jnp.stack(own, axis=1) for own in zip(*found, strict=True))
+    node = jnp.arange(n, dtype=jnp.int32)[None, :, None]
+    subset = first[..., None] << within | jnp.arange(2**within, dtype=jnp.int32)[None, None]
+    both = jnp.concatenate([subset, subset | 1 << node], axis=-1).reshape(len(bits), -1)
+    values = jnp.take_along_axis(bits, both, axis=1).reshape(len(bits), n, 2, -1)
+    attains = (values[:, :, 1] - values[:, :, 0] == flow[..., None]) & (subset >> node & 1 == 0)
+    witness = jnp.min(jnp.where(attains, subset, ABSENT), axis=-1)
+    return jnp.maximum(flow, 0), jnp.where(flow > 0, witness, 0)
+
+
+def _first_piece(pieces: Float[Array, "H W P"], node: int) -> tuple[Float[Array, " P"], Int[Array, " P"]]:
+    """The largest gain by a node, and the first of the H pieces of W subsets without it that attains it."""
+    count, width, layers = pieces.shape
+    number = np.arange(count, dtype=np.int32)
+    if 2**node < width:
+        gains = [pieces[:, own | 1 << node] - pieces[:, own] for own in range(width) if not own >> node & 1]
+    else:
+        pairs = pieces.reshape(-1, 2, 2**node // width, width, layers)
+        gains = [pairs[:, 1, :, own] - pairs[:, 0, :, own] for own in range(width)]
+        number = number[number * width >> node & 1 == 0]
+    largest = reduce(jnp.maximum, gains).reshape(-1, layers)
+    most = _by_halves(largest, jnp.maximum)
+    return most, _by_halves(jnp.where(largest == most[None], jnp.asarray(number)[:, None], ABSENT), jnp.minimum)
+
+
+def _by_halves(a: Array, larger: Callable[[Array, Array], Array]) -> Array:
+    """The maximum or minimum along the first axis, whose length is a power of two."""
+    while (half := len(a) // 2) > 0:
+        a = larger(a[:half], a[half:])
+    return a[0]
 
 
 def _gains_together(

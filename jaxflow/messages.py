@@ -111,9 +111,10 @@ def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> 
     whole = np.asarray(array)
     plain = whole.dtype == np.int32  # neither to be copied nor to be moved to the host and back
     whole = whole if plain else whole.astype(np.int64)
-    if whole.size and not 0 <= whole.min() <= whole.max() < MOST_CLASSES:
+    largest = whole.max(initial=0)
+    if whole.size and not 0 <= whole.min() <= largest < MOST_CLASSES:
         raise InputError(f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}; make numbers floating")
-    return whole.astype(np.int32), classes or max(2, int(whole.max(initial=0)) + 1)
+    return array if plain else whole.astype(np.int32), classes or max(2, int(largest) + 1)
 
 
 def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Float[Array, "*batch count"]:

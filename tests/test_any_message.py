@@ -293,15 +293,6 @@ def test_searched_flows_are_certified_for_any_message(three, numbers, layer):
         assert (np.asarray(flows) <= best + 1e-5).all()
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [({"given": np.arange(N) % 2}, "strata of classes; gaussian_flows"), ({"groups": [0] * NODES}, "several columns")],
-)
-def test_what_is_not_searched_is_refused(three, layer, options, says):
-    with pytest.raises(InputError, match=says):
-        search_flows(three, layer, **options)
-
-
 def test_noise_floor_of_any_message_stays_within_strata(rng, strata):
     """A message that its stratum determines cannot be moved; one that depends on it is moved within it."""
     x = rng.normal(size=(N, 3)) + strata[:, None]

@@ -140,7 +140,17 @@ ENTRIES = {
     ),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20, "rows": 2**30}),
     "information.search._all_layers": Entry(
-        7, lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES)), keys()), {"beam": 4, "restarts": 2, "depth": 6}
+        8, lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES)), keys()), {"beam": 4, "restarts": 2, "depth": 6}
+    ),
+    "information.search._all_layers, of strata": Entry(
+        10,
+        lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES), integers(SAMPLES), 2, 2), keys()),
+        {"beam": 4, "restarts": 2, "depth": 6},
+    ),
+    "information.search._all_layers, of groups": Entry(
+        40,
+        lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES), integers(SAMPLES), 3, 2), keys()),
+        {"beam": 4, "restarts": 2, "depth": 6, "groups": (*range(NODES - 4), 0, 0, 1, 2)},
     ),
     "information.gaussian.about_layers": Entry(30, lambda: (of_message(1, 2), floats(1, SAMPLES, NODES))),
     "information.gaussian._all_layers": Entry(70, lambda: (LAYERS, of_messages()), {"layer_bits": layer_bits}),
@@ -159,7 +169,7 @@ ENTRIES = {
 
 def lowered(name: str, platform: str) -> str:
     """The program of an entry for a platform, as text."""
-    module, function = f"jaxflow.{name}".rsplit(".", 1)
+    module, function = f"jaxflow.{name.partition(',')[0]}".rsplit(".", 1)  # what follows tells its arguments
     _, arguments, options = ENTRIES[name]
     compiled = getattr(importlib.import_module(module), function)
     compiled = compiled if hasattr(compiled, "lower") else jax.jit(compiled)
@@ -177,12 +187,13 @@ def test_a_compiled_function_lowers_for_accelerators(monkeypatch, name):
         assert text.count("stablehlo.while") <= ENTRIES[name][0]
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRIES if "search._all_layers" not in name])  # which runs alone
+@pytest.mark.parametrize("name", ENTRIES)
 def test_no_kernel_on_a_cpu_takes_a_batch_of_matrices(name):
     """It would wait for XLA's threads, all of which may wait likewise: two programs side by side then never end."""
     calls = re.findall("custom_call @lapack_.*", lowered(name, "cpu"))
     assert all(re.search(r": \(tensor<\d+x\d+xf32>", call) for call in calls)
-    assert bool(calls) == name.startswith(("information.linear", "information.nystrom", "information.quadratic"))
+    factoring = ("linear", "nystrom", "quadratic", "search")
+    assert bool(calls) == name.startswith(tuple(f"information.{room}" for room in factoring))
 
 
 def test_every_compiled_function_of_the_package_is_among_them():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,15 +12,16 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_real_array
+from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import checked
 from jaxflow.messages import Message
-from jaxflow.orders import permuted_within
 from jaxflow.values import whole
 
 MOST_PERMUTATIONS = 10**6
+TIED = 1e-6  # bits, of flows above 1 relative, within which flows are equal: rounding must not decide between them
 BLOCK_BYTES = 2**27  # of surrogates and their information that are held at once
 
 
@@ -61,6 +63,7 @@ def significance(
 
     and p_max is Westfall and Young's step-down over all nodes of the stack (*Resampling-based multiple testing*, 1993,
     algorithm 4.1): in descending order of F, node j is compared with max_{k ≥ j} F_b(k), and p-values may only rise.
+    An F_b that is smaller by no more than rounding, 1e-6 bit, counts as equal: p can only become larger by that.
     The probability that any node without information has p_max ≤ α is at most α. Neither is ever 0, and a dead node,
     whose flow is 0 under every permutation, has 1.
 
@@ -92,14 +95,12 @@ def significance(
     inputs = checked(message, activations, given=given, groups=groups)
     own = _one_message(inputs.message)
     spec.accepts(own, "the message")
-    null = _surrogates(key, spec, own, within, permutations)
+    count, null = _surrogates(key, spec, own, within, permutations)
     batch, layers = inputs.activations.shape[:-2], inputs.activations.reshape(-1, *inputs.activations.shape[-2:])
-    bits_of = _blocks(spec, layers, own, null, inputs.groups)
-    flow, witness = node_flows(next(bits_of))
-    flow, witness = np.asarray(flow[0]), np.asarray(witness[0])
-    drawn = np.concatenate([np.asarray(node_flows(bits)[0]) for bits in bits_of])
-    p = (1 + np.sum(drawn >= flow, axis=0)) / (1 + len(drawn))
-    p_max = step_down(flow.ravel(), drawn.reshape(len(drawn), -1)).reshape(p.shape)
+    flow, witness, drawn = _all_flows(spec, layers, own, count, null, inputs.groups)
+    reached = flow - TIED * np.maximum(flow, 1)
+    p = (1 + np.sum(drawn >= reached, axis=0)) / (1 + len(drawn))
+    p_max = step_down(reached.ravel(), drawn.reshape(len(drawn), -1)).reshape(p.shape)
     null95 = np.percentile(np.moveaxis(drawn, 1, 0).reshape(len(layers), -1), 95, axis=1)
     flow, witness, p, p_max = (a.reshape(*batch, a.shape[-1]) for a in (flow, witness, p, p_max))
     return Significance(flow, witness, p, p_max, null95.reshape(batch))
@@ -123,10 +124,13 @@ def _one_message(message: Message) -> Message:
     return replace(message, values=values.reshape(values.shape[values.ndim - own :]))
 
 
-def _surrogates(key: Array, spec: EstimatorSpec, message: Message, within: Any, permutations: Any) -> Any:
-    """Values of the message under the null hypothesis ``[B, N]`` or ``[B, N, d]``."""
+def _surrogates(
+    key: Array, spec: EstimatorSpec, message: Message, within: Any, permutations: Any
+) -> tuple[int, Callable[[int, int], Any]]:
+    """B, and by first and last number the message's values under the null hypothesis ``[b, N]`` or ``[b, N, d]``."""
     if np.ndim(permutations):
-        return _own_surrogates(message, permutations)
+        values = _own_surrogates(message, permutations)
+        return len(values), lambda begin, end: values[begin:end]
     if spec.exchangeable is None:
         raise InputError(f"{spec.name} has no null distribution: use gaussian, copula or quadratic")
     count = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
@@ -136,12 +140,30 @@ def _surrogates(key: Array, spec: EstimatorSpec, message: Message, within: Any, 
         if rows.shape != numbers.shape:
             raise InputError(f"within must hold one number for each of the {len(numbers)} samples, got {rows.shape}")
         numbers = np.unique(np.stack([numbers, np.asarray(rows)]), axis=1, return_inverse=True)[1].ravel()
-    return message.values[_orders(key, jnp.asarray(numbers), count)]
+    keys, values = jax.random.split(key, count), np.asarray(message.values)
+    return count, lambda begin, end: values[_orders(keys[begin:end], numbers)]
 
 
-def _orders(key: Array, numbers: Int[Array, " N"], count: int) -> Int[Array, "B N"]:
-    """Random orders of the rows, each of which leaves every row in a place of its number."""
-    return jax.lax.map(lambda own: permuted_within(own, numbers), jax.random.split(key, count))
+def _orders(keys: Array, numbers: Int[np.ndarray, " N"]) -> Int[np.ndarray, "B N"]:
+    """Random orders of the rows, each of which leaves every row in a place of its number: ``permuted_within``.
+
+    NumPy sorts numbers that hold a row's random bits and the row itself; JAX, which sorts pairs of numbers on a CPU,
+    takes ten times as long.
+    """
+    drawn = np.asarray(_random_bits(keys, len(numbers))).astype(np.uint64) << 32 | np.arange(
+        len(numbers), dtype=np.uint64
+    )
+    orders = np.empty(drawn.shape, np.int64)
+    places = np.argsort(numbers, kind="stable")
+    for rows in np.split(places, np.flatnonzero(np.diff(numbers[places])) + 1):
+        orders[:, rows] = np.sort(drawn[:, rows], axis=1) & (2**32 - 1)
+    return orders
+
+
+@partial(jax.jit, static_argnames="rows")
+def _random_bits(keys: Array, rows: int) -> Array:
+    """What ``permuted_within`` draws from every key."""
+    return jax.vmap(lambda key: jax.random.bits(key, (rows,)))(keys)
 
 
 def _own_surrogates(message: Message, surrogates: Any) -> Array:
@@ -155,22 +177,44 @@ def _own_surrogates(message: Message, surrogates: Any) -> Array:
     return jnp.asarray(values).astype(message.values.dtype)
 
 
-def _blocks(spec: EstimatorSpec, layers: Array, message: Message, null: Array, groups: Any) -> Any:
-    """Bits ``[P, S, 2**n]`` about the message alone, then about its surrogates, as many at a time as memory holds.
+def _all_flows(
+    spec: EstimatorSpec, layers: Array, message: Message, count: int, null: Callable[[int, int], Any], groups: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flows and witnesses ``[S, n]`` about the message and flows ``[B, S, n]`` about its surrogates.
 
-    An estimator with folds chooses them from the first message of every block, which therefore is the message itself.
+    As many surrogates at a time as memory holds, after the message itself: an estimator with folds chooses them from
+    the first message, and what is equal to the message goes through the same arithmetic.
     """
     nodes = layers.shape[-1] if groups is None else max(groups) + 1
-    members = subset_members(nodes)
-    held = 4 * (len(layers) * len(members) + 8 * message.values.size)  # of one surrogate: its bits, and its columns
-    width = min(max(1, BLOCK_BYTES // held), len(null))
+    held = 4 * (len(layers) * 2**nodes + 8 * message.values.size)  # of one surrogate: its bits, and its columns
+    width, own = min(max(1, BLOCK_BYTES // held), count), np.asarray(message.values)[None]
+    flows, witnesses = [], []
+    for begin in range(0, count, width):
+        block = np.asarray(null(begin, min(begin + width, count)))
+        padded = np.concatenate([own, block, np.repeat(block[-1:], width - len(block), axis=0)])
+        found = _flows_of(spec, layers, replace(message, values=jnp.asarray(padded)), nodes, groups)
+        flow, witness = (np.asarray(a) for a in found)
+        flows.append(flow[: len(block) + 1])
+        witnesses.append(witness[0])
+    return flows[0][0], witnesses[0], np.concatenate([flow[1:] for flow in flows])
 
-    def bits(values: Array) -> Array:
-        found = spec.estimate(layers, {"m": replace(message, values=values)}, members, groups=groups)
-        return jnp.asarray(found["m"].bits, layers.dtype)
 
-    yield bits(message.values[None])
-    for begin in range(0, len(null), width):
-        block = null[begin : begin + width]
-        padded = jnp.concatenate([message.values[None], block, jnp.repeat(block[-1:], width - len(block), axis=0)])
-        yield bits(padded)[1 : len(block) + 1]
+def _flows_of(spec: EstimatorSpec, layers: Array, message: Message, nodes: int, groups: Any) -> tuple[Array, Array]:
+    """Flows and witnesses ``[P, S, n]``; the bits of an estimator that compiles do not leave the program."""
+    if spec.layer_bits is not None:
+        return _compiled_flows(layers, message, spec.layer_bits, groups)
+    found = spec.estimate(layers, {"m": message}, subset_members(nodes), groups=groups)
+    return node_flows(jnp.asarray(found["m"].bits, layers.dtype))
+
+
+@partial(jax.jit, static_argnames=("layer_bits", "groups"))
+def _compiled_flows(layers: Array, message: Message, layer_bits: Any, groups: Any) -> tuple[Array, Array]:
+    """Flows and witnesses by a pure function of one layer."""
+
+    def one(layer: Array, message: Message) -> tuple[Array, Array]:
+        return node_flows(layer_bits({"m": message}, layer, groups)["m"])
+
+    if len(layers) == 1:
+        return jax.tree.map(lambda a: a[:, None], one(layers[0], message))
+    found = batched_map(one, layers, 4 * layers[0].size, message)
+    return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found)

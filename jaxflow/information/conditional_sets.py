@@ -4,15 +4,19 @@ A set T is held as the coordinates of all columns, and of the message, in an ort
 with cov(u, v | T) = cov(u, v) − Σ r_u r_v. A node that joins adds one row, a node that leaves takes one away; either is
 a rank-one update of the conditional covariances, of which only the variances and the rows of target and message are
 kept: O(n·|T|) for the flows of all sets that differ from T by one node.
+A search asks for nothing but the functions of ``Moves``: ``grouped_sets`` has those of nodes of several columns,
+``stratified_sets`` those of sets that are seen within several strata at once.
 Shapes: n nodes, w = n + m columns with the message's m, orthonormal, as the last, d slots for the nodes of T.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.information import matrices
 from jaxflow.information.columns import HIGHEST
 from jaxflow.information.recursion import DETERMINED
 
@@ -25,6 +29,7 @@ class Subset(NamedTuple):
     Attributes:
         basis: coordinates of every column in an orthonormal basis of T's, zero rows where slots are empty.
         nodes: the node in every slot, n in an empty one.
+        filled: whether a slot holds a direction; within a stratum not even that of a node may, which others determine.
         variance: of every column given T.
         target: covariance of the target with every column given T.
         message: covariance of the message's columns with every column given T.
@@ -32,6 +37,7 @@ class Subset(NamedTuple):
 
     basis: Float[Array, "d w"]
     nodes: Int[Array, " d"]
+    filled: Bool[Array, " d"]
     variance: Float[Array, " w"]
     target: Float[Array, " w"]
     message: Float[Array, "m w"]
@@ -51,6 +57,28 @@ class Problem(NamedTuple):
     entropy: Float[Array, ""]
     order: Int[Array, " n"]
     target: Int[Array, ""]
+
+
+class Moves(NamedTuple):
+    """What a search asks of sets, whatever holds them: a ``Subset``, or whatever else has ``nodes``.
+
+    Attributes:
+        empty_set: ``(problem, depth) → set``.
+        own_flow: ``(problem, set) → bits``, −∞ where the set determines the target.
+        flows_with: ``(problem, set) → bits [n]`` given one more node, −∞ where it cannot join.
+        flows_without: ``(problem, set) → directions, bits [d]`` given one node less, −∞ of empty slots.
+        with_node: ``(problem, set, node, able) → set``.
+        without_node: ``(problem, set, slot, directions) → set``.
+        resolved: ``(set) → [n]``, whether the set leaves so much of a node that it can join.
+    """
+
+    empty_set: Callable[..., Any]
+    own_flow: Callable[..., Array]
+    flows_with: Callable[..., Array]
+    flows_without: Callable[..., tuple[Array, Array]]
+    with_node: Callable[..., Any]
+    without_node: Callable[..., Any]
+    resolved: Callable[..., Array]
 
 
 def determinant_and_inverse(left: Float[Array, "m m"]) -> tuple[Float[Array, ""], Float[Array, "m m"]]:
@@ -88,8 +116,13 @@ def bits_gained(
         explained: the part of that covariance that is explained, relative to it.
         entropy: H(M).
     """
-    left = jnp.maximum(left, jnp.finfo(left.dtype).tiny)
     gain = -jnp.log1p(-jnp.clip(explained, 0, 1 - jnp.finfo(left.dtype).epsneg)) / (2 * jnp.log(2.0))
+    return up_to_entropy(gain, left, entropy)
+
+
+def up_to_entropy(gain: Float[Array, "*a"], left: Float[Array, "*a"], entropy: Float[Array, ""]) -> Float[Array, "*a"]:
+    """Bits gained, no more than there are left to know once −½ log₂ ``left`` are known."""
+    left = jnp.maximum(left, jnp.finfo(left.dtype).tiny)
     return jnp.clip(entropy + jnp.log2(left) / 2, 0, gain)
 
 
@@ -136,6 +169,11 @@ def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
     return jnp.where(able, flows, -jnp.inf)
 
 
+def resolved(subset: Subset) -> Bool[Array, " n"]:
+    """Whether T leaves so much of a node that it can join."""
+    return subset.variance[: -len(subset.message)] > RESOLVED
+
+
 def _updated(problem: Problem, subset: Subset, row: Float[Array, " w"], sign: int) -> Subset:
     """Covariances given a subset with (sign 1) or without (−1) the direction of ``row``."""
     return subset._replace(
@@ -146,13 +184,19 @@ def _updated(problem: Problem, subset: Subset, row: Float[Array, " w"], sign: in
 
 
 def with_node(problem: Problem, subset: Subset, node: Int[Array, ""], able: Bool[Array, ""]) -> Subset:
-    """T and one more node, in the first empty slot; T itself if that is not able to join."""
+    """T and one more node, in the first empty slot; T itself if that is not able to join.
+
+    A node that is able to join, but determined by T, is one of T's nodes and adds no direction: there are other strata
+    in which it does.
+    """
     slot = jnp.argmax(subset.nodes == len(subset.variance) - len(subset.message))
+    adds = able & (subset.variance[node] > RESOLVED)
     row = problem.covariance[node] - jnp.matmul(subset.basis[:, node], subset.basis, precision=HIGHEST)
-    row = jnp.where(able, row / jnp.sqrt(jnp.maximum(subset.variance[node], RESOLVED)), 0)
+    row = jnp.where(adds, row / jnp.sqrt(jnp.maximum(subset.variance[node], RESOLVED)), 0)
     return _updated(problem, subset, row, 1)._replace(
-        basis=subset.basis.at[slot].set(jnp.where(able, row, subset.basis[slot])),
+        basis=subset.basis.at[slot].set(jnp.where(adds, row, subset.basis[slot])),
         nodes=subset.nodes.at[slot].set(jnp.where(able, node, subset.nodes[slot])),
+        filled=subset.filled.at[slot].set(adds | subset.filled[slot]),
     )
 
 
@@ -160,7 +204,8 @@ def empty_set(problem: Problem, depth: int) -> Subset:
     """The empty set, with room for ``depth`` nodes."""
     covariance, n = problem.covariance, len(problem.order)
     basis = jnp.zeros((depth, len(covariance)), covariance.dtype)
-    return Subset(basis, jnp.full(depth, n), jnp.diag(covariance), covariance[problem.target], covariance[n:])
+    slots = jnp.full(depth, n), jnp.zeros(depth, bool)
+    return Subset(basis, *slots, jnp.diag(covariance), covariance[problem.target], covariance[n:])
 
 
 def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
@@ -169,9 +214,8 @@ def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"]
     That direction is orthogonal to the other nodes: a row of the inverse of the nodes' coordinates.
     """
     n, depth = len(problem.order), len(subset.nodes)
-    empty = subset.nodes == n
     own = subset.basis.at[:, subset.nodes].get(mode="clip")
-    inverse = jnp.linalg.inv(jnp.where(empty[None], jnp.eye(depth, dtype=own.dtype), own))
+    inverse = matrices.general_inverse(jnp.where(subset.filled[None], own, jnp.eye(depth, dtype=own.dtype)))
     directions = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
     target = jnp.matmul(directions, subset.basis[:, problem.target], precision=HIGHEST)
     message = jnp.matmul(directions, subset.basis[:, n:], precision=HIGHEST)
@@ -180,15 +224,24 @@ def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"]
     remains = 1 + quadratic_form(known, message, message)
     explained = quadratic_form(known, c, c) - quadratic_form(known, message, c) ** 2 / remains
     flows = _flow(subset.target[problem.target] + target**2, explained, left * remains, problem.entropy)
-    return directions, jnp.where(empty, -jnp.inf, flows)
+    return directions, jnp.where(subset.nodes == n, -jnp.inf, flows)
 
 
-def without_node(problem: Problem, subset: Subset, slot: Int[Array, ""], direction: Float[Array, " d"]) -> Subset:
+def without_node(problem: Problem, subset: Subset, slot: Int[Array, ""], directions: Float[Array, "d d"]) -> Subset:
     """T less the node in a slot: a reflection turns the direction that leaves into the slot's row, to be cleared."""
+    direction = directions[slot]
     row = jnp.matmul(direction, subset.basis, precision=HIGHEST)
     mirror = direction.at[slot].add(-1)
     scale = 2 / jnp.maximum(jnp.vdot(mirror, mirror), jnp.finfo(mirror.dtype).tiny)
     turned = subset.basis - scale * mirror[:, None] * jnp.matmul(mirror, subset.basis, precision=HIGHEST)[None]
     smaller = _updated(problem, subset, row, -1)
     n = len(subset.variance) - len(subset.message)
-    return smaller._replace(basis=turned.at[slot].set(0), nodes=subset.nodes.at[slot].set(n))
+    return smaller._replace(
+        basis=turned.at[slot].set(0),
+        nodes=subset.nodes.at[slot].set(n),
+        filled=subset.filled.at[slot].set(False),
+    )
+
+
+SINGLE = Moves(empty_set, own_flow, flows_with, flows_without, with_node, without_node, resolved)
+"""Of nodes of one column each, within one stratum."""

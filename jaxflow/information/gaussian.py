@@ -16,17 +16,20 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.batching import batched_map, in_blocks, lanes
+from jaxflow.batching import batched_map, in_blocks, lanes, nodes_together
 from jaxflow.information.checks import checked
-from jaxflow.information.columns import Layer, Projected, Rows, decomposed, projected
+from jaxflow.information.columns import Layer, Projected, Rows, decomposed, of_two_classes, projected
 from jaxflow.information.estimates import Advance, Estimates, ignore
 from jaxflow.information.pairing import paired, with_values
 from jaxflow.information.ranks import rank_normalised
-from jaxflow.information.recursion import explained_variance, unexplained_bits
+from jaxflow.information.recursion import directions, explained_along, explained_variance, unexplained_bits
 from jaxflow.messages import Message
 
 Groups = tuple[int, ...] | None
 LayerBits = Callable[[Mapping[str, Message], Array, Groups], dict[str, Array]]
+
+MANY = 64  # messages of two classes from which on the directions of all subsets are worth computing
+MANY_BYTES = 2**25  # of these messages, and of their information, that are held at once
 
 
 def gaussian(
@@ -99,6 +102,8 @@ def about_layers(
     values, layers = pairs.messages.values, pairs.layers
     if len(layers) == 1:  # a vmap of one would turn products of matrices into batches of products
         return pairs.placed(one(values[0], layers[0])[None])
+    if values.shape[1] >= MANY:  # of which all layers' do not fit into memory at once
+        return pairs.placed(batched_map(lambda pair: one(*pair), (values, layers), 8 * layers[0].size))
     return pairs.placed(jax.vmap(one)(values, layers))
 
 
@@ -233,7 +238,31 @@ def all_bits(
     if len(messages.values) == 1:
         found = projected(messages, layer, rows, taken)
         return subset_bits(jax.tree.map(lambda a: a[0], found), layer, taken, sizes)[None]
+    if (
+        len(messages.values) >= MANY
+        and messages.classes == 2
+        and not taken
+        and sizes is None
+        and nodes <= nodes_together()
+    ):
+        return _bits_of_many(messages, layer, rows)
     return in_blocks(batch, messages.values, lanes(4 * columns**2 * 2**nodes))
+
+
+def _bits_of_many(messages: Message, layer: Layer, rows: Rows) -> Float[Array, "Q subsets"]:
+    """``all_bits`` about many messages of two classes, from the directions of all subsets."""
+    along, samples = directions(layer.factor), messages.values.shape[1]
+
+    def block(values: Array) -> Array:
+        coordinates, limit = of_two_classes(values, layer.basis, rows)
+        return _bits_explained(explained_along(along, coordinates), limit[:, None])
+
+    return in_blocks(block, messages.values, max(1, MANY_BYTES // (4 * max(samples, along.shape[1]))))
+
+
+def _bits_explained(explained: Float[Array, "*batch subsets"], limit: Float[Array, "..."]) -> Array:
+    """Bits about a message of one column of whose variance so much is explained."""
+    return jnp.clip(-jnp.log1p(-jnp.minimum(explained, 1)) / (2 * jnp.log(2.0)), 0, limit)
 
 
 def subset_bits(
@@ -242,7 +271,6 @@ def subset_bits(
     """I(M; X_T) of all subsets about one message, from the decomposed layer."""
     coordinates, residual, limit = message
     if residual is None:
-        explained = jnp.minimum(explained_variance(layer.factor, coordinates[:, 0], sizes), 1)
-        return jnp.clip(-jnp.log1p(-explained) / (2 * jnp.log(2.0)), 0, limit)
+        return _bits_explained(explained_variance(layer.factor, coordinates[:, 0], sizes), limit)
     bits = unexplained_bits(layer.factor, coordinates, residual, sizes, taken)
     return jnp.clip(bits, 0, limit).at[0].set(0)

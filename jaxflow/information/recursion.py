@@ -38,6 +38,7 @@ from jaxflow.batching import nodes_together
 DETERMINED = 1e-6  # residual variance of a standardised column that counts as none
 UNCERTAIN = 1e-8  # the same, in units of the rounding variance that the columns before it pass on
 DOUBLED = 8  # nodes at the end of the factor whose subsets double, step by step
+DECIDED = 4  # nodes that ``directions`` decides in one compiled loop: fewer run faster, more compile faster
 Sizes = tuple[int, ...] | None
 
 
@@ -75,6 +76,43 @@ def explained_variance(
     rounding, explained = jnp.ones((len(factor), 1), factor.dtype), jnp.zeros(1, factor.dtype)
     trunk = Trunk(factor[:, :, None], coordinates[:, None, None], rounding, explained, None)
     return _all_subsets(trunk, sizes or (1,) * len(factor), block or nodes_together())
+
+
+def directions(factor: Float[Array, "n n"]) -> Float[Array, "n subsets"]:
+    """Along which unit vector the last node of each subset adds to the nodes before it, for many messages at once.
+
+    The recursion on the coordinates of n messages that are the orthonormal columns of the layer themselves: what node k
+    with the nodes T before it adds to an arbitrary message is linear in the coordinates of that message, and these are
+    its coefficients. A node that is determined adds nothing: its direction is 0.
+
+    Args:
+        factor: upper triangular, of columns of unit norm, one for each node.
+
+    Returns:
+        Coefficients ``[n, 2**n]``, subsets by bitmask; 0 for the empty one.
+    """
+    n = len(factor)
+    basis, rounding = jnp.eye(n, dtype=factor.dtype)[:, :, None], jnp.ones((n, 1), factor.dtype)
+    trunk, found = Trunk(factor[:, :, None], basis, rounding, None, None), jnp.zeros((n, 1), factor.dtype)
+    for first in range(0, n, DECIDED):
+        trunk, found = _decided_along(trunk, found, min(DECIDED, n - first))
+    return found
+
+
+def explained_along(
+    directions: Float[Array, "n subsets"], coordinates: Float[Array, "Q n"]
+) -> Float[Array, "Q subsets"]:
+    """``explained_variance`` of many messages of one column from the directions of the layer's subsets.
+
+    One product of matrices, and a sum over the nodes of T that doubles node by node: 1,000 messages about 12 nodes take
+    a third of the time of as many recursions.
+    """
+    added = jnp.matmul(coordinates, directions, precision=jax.lax.Precision.HIGHEST) ** 2
+    explained = jnp.zeros_like(added[:, :1])
+    while explained.shape[1] < added.shape[1]:
+        half = explained.shape[1]
+        explained = jnp.concatenate([explained, explained + added[:, half : 2 * half]], axis=1)
+    return explained
 
 
 def unexplained_bits(
@@ -137,18 +175,44 @@ def _decided(trunk: Trunk, sizes: tuple[int, ...], subsets: Int[np.ndarray, " S"
     way = jnp.asarray(np.repeat(subsets.astype(np.int32), T))
 
     def decide(column: Int[Array, ""], trunk: Trunk) -> Trunk:
-        R, c, rounding, explained, residual = trunk
-        member = (way >> node[column] & 1 == 1) & ~_determined(trunk)
-        row, c_row = jnp.where(member[None], 0, R[0]), jnp.where(member[None], 0, c[0])
-        R_left, c_left = jnp.pad(R[1:, 1:], ((0, 1), (0, 1), (0, 0))), jnp.pad(c[1:], ((0, 1), (0, 0), (0, 0)))
-        R, c, rest = _absorbed(R_left, jnp.pad(row[1:], ((0, 1), (0, 0))), c_left, c_row)
-        rounding = jnp.pad(jnp.where(member[None], _passed_on(trunk), rounding[1:]), ((0, 1), (0, 0)))
-        if explained is not None:
-            explained = explained + jnp.where(member, trunk.coordinates[0, 0] ** 2, 0)
-        return Trunk(R, c, rounding, explained, None if residual is None else _absorbed(residual, rest)[0])
+        return _first_decided(trunk, (way >> node[column] & 1 == 1) & ~_determined(trunk))
 
     copies = jax.tree.map(lambda a: jnp.tile(a, len(subsets)), trunk)
-    R, c, rounding, explained, residual = jax.lax.fori_loop(0, columns, decide, copies)
+    return _remaining(jax.lax.fori_loop(0, columns, decide, copies), columns)
+
+
+def _decided_along(trunk: Trunk, found: Float[Array, "n T"], count: int) -> tuple[Trunk, Float[Array, "n S"]]:
+    """All subsets of the first ``count`` nodes decided, and for each the coordinates of its last node's direction."""
+    subsets, T = np.arange(2**count, dtype=np.int32), trunk.factor.shape[-1]
+    way = jnp.asarray(np.repeat(subsets, T))
+
+    def decide(node: Int[Array, ""], state: tuple[Trunk, Array]) -> tuple[Trunk, Array]:
+        trunk, found = state
+        member = (way >> node & 1 == 1) & ~_determined(trunk)
+        last = way >> node == 1
+        found = jnp.where(last[None], jnp.where(member[None], trunk.coordinates[0], 0), found)
+        return _first_decided(trunk, member), found
+
+    copies = jax.tree.map(lambda a: jnp.tile(a, len(subsets)), (trunk, found))
+    trunk, found = jax.lax.fori_loop(0, count, decide, copies)
+    return _remaining(trunk, count), found
+
+
+def _first_decided(trunk: Trunk, member: Bool[Array, " T"]) -> Trunk:
+    """The first column taken where it is a member and left out elsewhere; zeros follow the columns that remain."""
+    R, c, rounding, explained, residual = trunk
+    row, c_row = jnp.where(member[None], 0, R[0]), jnp.where(member[None], 0, c[0])
+    R_left, c_left = jnp.pad(R[1:, 1:], ((0, 1), (0, 1), (0, 0))), jnp.pad(c[1:], ((0, 1), (0, 0), (0, 0)))
+    R, c, rest = _absorbed(R_left, jnp.pad(row[1:], ((0, 1), (0, 0))), c_left, c_row)
+    rounding = jnp.pad(jnp.where(member[None], _passed_on(trunk), rounding[1:]), ((0, 1), (0, 0)))
+    if explained is not None:
+        explained = explained + jnp.where(member, trunk.coordinates[0, 0] ** 2, 0)
+    return Trunk(R, c, rounding, explained, None if residual is None else _absorbed(residual, rest)[0])
+
+
+def _remaining(trunk: Trunk, columns: int) -> Trunk:
+    """Without the zeros that took the place of so many columns."""
+    R, c, rounding, explained, residual = trunk
     return Trunk(R[:-columns, :-columns], c[:-columns], rounding[:-columns], explained, residual)
 
 

@@ -1,27 +1,39 @@
 """Node flows of wide layers: a search for the maximising subset where 2ⁿ cannot be listed.
 
 ``climbing`` proposes sets by the flows that ``conditional_sets`` updates as nodes come and go; what is proposed is
-computed anew from samples here. Shapes: n nodes, w = n + m columns with the message's m, orthonormal, as the last, d
-slots for the nodes of a set.
+computed anew from samples here. Shapes: n nodes of c columns, w = c + m columns with the message's m, orthonormal, as
+the last, d slots for the nodes of a set.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
-from jaxflow.errors import InputError
+from jaxflow.information import matrices
 from jaxflow.information.checks import checked
 from jaxflow.information.climbing import candidates, random_sets
-from jaxflow.information.columns import HIGHEST, Layer, coordinates, decomposed, projected, standardised
-from jaxflow.information.conditional_sets import Problem, bits_gained, determinant_and_inverse, quadratic_form
+from jaxflow.information.columns import HIGHEST, Layer, Rows, coordinates, decomposed, projected, standardised
+from jaxflow.information.conditional_sets import (
+    SINGLE,
+    Moves,
+    Problem,
+    bits_gained,
+    determinant_and_inverse,
+    quadratic_form,
+)
+from jaxflow.information.gaussian import Groups, by_node, node_sizes
+from jaxflow.information.grouped_sets import NOWHERE, gained_by_all, grouped, table_of
 from jaxflow.information.pairing import paired, with_values
 from jaxflow.information.recursion import DETERMINED
+from jaxflow.information.stratified_sets import stratified
 from jaxflow.messages import Message
 from jaxflow.values import whole
 
@@ -65,85 +77,168 @@ def search_flows(
         restarts: random sets that climb, beside the beam's; with 0 nothing climbs.
         depth: most nodes of T.
         key: of the random sets, ``jax.random.key(0)`` by default.
-        given: numbers ``[N]`` or ``[N, g]`` that are regressed out of message and activations. Strata of classes are
-            not searched: ``gaussian_flows`` lists their subsets.
-        groups: only None or a node for every column; ``gaussian_flows`` takes nodes of several columns.
+        given: what the information is conditioned on. Classes ``[N]``: the flow is the maximum of Σ_g P(g) I(M; X_V |
+            X_T, G = g), one set T for all strata. Numbers ``[N]`` or ``[N, g]`` are regressed out of message and
+            activations.
+        groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
         classes: K of a message that is being traced.
 
     Returns:
         Flows ``[..., n]`` and witnesses ``[..., n, n]``: row V holds True for the nodes in T, none where the flow is 0.
 
     Raises:
-        InputError: shapes that do not fit or could be meant in two ways, a layer without nodes, negative
-            classes, NaN, infinity or masked values, a beam or depth below 1, strata, nodes of several columns.
+        InputError: shapes that do not fit or could be meant in two ways, a layer without nodes, groups that leave a
+            node without columns, negative classes, NaN, infinity or masked values, a beam or depth below 1.
+
+    Example:
+        >>> message = np.arange(200) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(200, 40))
+        >>> noise[:, 3] += message + 5 * noise[:, 7]  # the message, hidden in the noise of another node
+        >>> flow, witness = search_flows(message, noise, beam=1, restarts=0, depth=1)
+        >>> int(flow.argmax()), np.flatnonzero(witness[3])
+        (3, array([7]))
     """
     beam, restarts, depth = (
         whole(name, value, low, MOST_SETS)
         for name, value, low in (("beam", beam, 1), ("restarts", restarts, 0), ("depth", depth, 1))
     )
     m, x, groups = checked(message, activations, given=given, groups=groups, classes=classes, most=None)
-    if m.strata or groups is not None:
-        what = "strata of classes" if m.strata else "nodes of several columns"
-        raise InputError(f"search_flows does not take {what}; gaussian_flows does, for layers of up to 30 nodes")
+    if groups is not None and max(groups) + 1 == len(groups):  # one column each: nodes in another order
+        x, groups = x[..., np.argsort(groups)], None
     pairs = paired(m, x)
     key = jax.random.key(0) if key is None else key
-    size = min(depth, max(1, x.shape[-1] - 1))
-    flows, witnesses = _all_layers(pairs.layers, pairs.messages, key, beam, restarts, size)
+    nodes = x.shape[-1] if groups is None else max(groups) + 1
+    size = min(depth, max(1, nodes - 1))
+    flows, witnesses = _all_layers(pairs.layers, pairs.messages, key, beam, restarts, size, groups)
     return pairs.placed(flows), pairs.placed(witnesses)
 
 
-@partial(jax.jit, static_argnames=("beam", "restarts", "depth"))
+@partial(jax.jit, static_argnames=("beam", "restarts", "depth", "groups"))
 def _all_layers(
-    layers: Float[Array, "S N n"], messages: Message, key: Array, beam: int, restarts: int, depth: int
+    layers: Float[Array, "S N c"],
+    messages: Message,
+    key: Array,
+    beam: int,
+    restarts: int,
+    depth: int,
+    groups: Groups = None,
 ) -> tuple[Float[Array, "S Q n"], Bool[Array, "S Q n n"]]:
-    """Every layer about its messages, ``values [S, Q, N]`` or ``[S, Q, N, m]``, in bounded memory."""
-    n = layers.shape[-1]
-    set_bytes = 4 * (2 * restarts + beam + 1) * depth * n
+    """Every layer about its messages, ``values [S, Q, N]`` or ``[S, Q, N, m]``, in bounded memory.
+
+    Args:
+        layers: activations.
+        messages: what is given is the same for all.
+        key: of the random sets.
+        beam: sets that grow side by side.
+        restarts: random sets.
+        depth: most nodes of a set.
+        groups: the node of every column.
+    """
+    columns, strata, sizes = layers.shape[-1], max(1, messages.strata), node_sizes(groups)
+    n, most = (columns, 1) if sizes is None else (len(sizes), max(sizes))
+    set_bytes = 4 * strata * (2 * restarts + beam + 1) * (depth * most * columns + n * (most**2 - 1))
+    table = None if sizes is None else table_of(sizes)
 
     def one(item: tuple[Array, Array], ranks: Int[Array, "c d"], given: Any) -> tuple[Array, Array]:
-        about = Message(item[1], given, messages.classes)
-        return _layer_flows(item[0], about, partial(candidates, beam=beam, depth=depth, ranks=ranks), set_bytes)
+        about = with_values(replace(messages, given=given), item[1])
+        search = partial(candidates, beam=beam, depth=depth, ranks=ranks)
+        return _layer_flows(by_node(item[0], groups), about, table, search, set_bytes)
 
     ranks = random_sets(key, n, restarts, depth)
-    item_bytes = 12 * layers[0].size + n * set_bytes
+    item_bytes = 12 * layers[0].size + n * set_bytes + 8 * (strata - 1) * columns**2
     return batched_map(one, (layers, messages.values), item_bytes, ranks, messages.given)
 
 
-def _layer_flows(
-    layer: Float[Array, "N n"], messages: Message, search: Callable[[Problem], Array], set_bytes: int
-) -> tuple[Float[Array, "Q n"], Bool[Array, "Q n n"]]:
-    """One layer about its messages, one after the other; Q and R of the standardised layer stand in for the samples."""
-    n = layer.shape[-1]
-    known, x = _given_out(layer, messages.given)
-    basis, columns = jnp.linalg.qr(x.T)
-    within = jnp.matmul(columns.T, columns, precision=HIGHEST)
-    whole, taken = Layer(jnp.concatenate([known, basis.T]), columns), len(known)
+class Summary(NamedTuple):
+    """All that a search knows of a layer and its messages, within one stratum or, with a leading axis, within each.
 
-    def about(values: Array) -> tuple[Array, Array]:
-        found = projected(with_values(messages, values[None]), whole, None, taken)
-        c, entropy = found.coordinates[0, taken:], found.limit[0]
-        covariance = _bordered(within, jnp.matmul(c.T, columns, precision=HIGHEST))
-        order = jnp.argsort(-jnp.sqrt(jnp.sum(covariance[n:, :n] ** 2, axis=0)))
+    Attributes:
+        columns: R of the standardised columns X = QR, which stands in for the samples.
+        covariance: RᵀR.
+        about: QᵀM of every message's orthonormal columns.
+        entropy: of every message.
+    """
+
+    columns: Float[Array, "*G k c"]
+    covariance: Float[Array, "*G c c"]
+    about: Float[Array, "*G Q k m"]
+    entropy: Float[Array, "*G Q"]
+
+
+def _layer_flows(
+    layer: Float[Array, "N c"],
+    messages: Message,
+    table: Any,
+    search: Callable[[Moves, Problem], Array],
+    set_bytes: int,
+) -> tuple[Float[Array, "Q n"], Bool[Array, "Q n n"]]:
+    """One layer about its messages, one after the other; ``table`` has the columns of nodes of several."""
+    moves, n = (SINGLE, layer.shape[1]) if table is None else (grouped(table), len(table))
+    certified, weights = partial(_certified, table), None
+    if messages.strata:
+        rows = messages.given[None] == jnp.arange(messages.strata, dtype=messages.given.dtype)[:, None]
+        counts = jnp.sum(rows, axis=1, dtype=layer.dtype)
+        weights = counts / jnp.sum(counts)  # rows that belong to no stratum do not count
+        moves, certified = stratified(moves, weights), partial(_certified_by_strata, table, weights)
+        summary = jax.lax.map(partial(_summary, layer, messages), rows)
+        summary = summary._replace(about=jnp.moveaxis(summary.about, 1, 0), entropy=summary.entropy.T)
+    else:
+        summary = _summary(layer, messages, None)
+    bordered = _bordered if weights is None else jax.vmap(_bordered)
+
+    def about(item: tuple[Array, Array]) -> tuple[Array, Array]:
+        c, entropy = item
+        covariance = bordered(summary.covariance, jnp.matmul(c.mT, summary.columns, precision=HIGHEST))
+        order = _by_own_information(moves, covariance, entropy, n)
 
         def one(target: Int[Array, ""]) -> tuple[Array, Array]:
-            found = search(Problem(covariance, entropy, order, target))
-            flows = jax.vmap(partial(_certified, columns, c, entropy, target))(found)
+            found = search(moves, Problem(covariance, entropy, order, target))
+            flows = jax.vmap(partial(certified, summary.columns, c, entropy, target))(found)
             best = jnp.argmax(flows)
             return flows[best], jnp.zeros(n, bool).at[found[best]].set(flows[best] > 0, mode="drop")
 
         return batched_map(one, jnp.arange(n), set_bytes)
 
-    return jax.lax.map(about, messages.values)
+    return jax.lax.map(about, (summary.about, summary.entropy))
 
 
-def _given_out(layer: Float[Array, "N n"], given: Float[Array, "N g"] | None) -> tuple[Array, Float[Array, "n N"]]:
-    """Directions of what is given ``[g, N]``, and the standardised columns less their part in them."""
-    x = standardised(layer.T)
-    if given is None:
+def _summary(layer: Float[Array, "N c"], messages: Message, rows: Rows) -> Summary:
+    """Of all rows, or those of a stratum."""
+    known, x = _given_out(layer, messages.given, rows)
+    basis, columns = matrices.orthonormalised(x.T)
+    covariance = jnp.matmul(columns.T, columns, precision=HIGHEST)
+    whole, taken = Layer(jnp.concatenate([known, basis.T]), columns), len(known)
+
+    def about(values: Array) -> tuple[Array, Array]:
+        found = projected(with_values(messages, values[None]), whole, rows, taken)
+        return found.coordinates[0, taken:], found.limit[0]
+
+    return Summary(columns, covariance, *jax.lax.map(about, messages.values))
+
+
+def _given_out(layer: Float[Array, "N c"], given: Any, rows: Rows) -> tuple[Float[Array, "g N"], Float[Array, "c N"]]:
+    """Directions of numbers that are given, and the standardised columns less their part in them.
+
+    Within a stratum, ``rows``, nothing is left to be given.
+    """
+    x = standardised(layer.T, rows)
+    if given is None or rows is not None:
         return jnp.zeros((0, len(layer)), layer.dtype), x
     known = decomposed(given).basis
     x = coordinates(x, known)[1]
     return known, jnp.where(jnp.sum(x**2, axis=1, keepdims=True) > DETERMINED, x, 0)
+
+
+def _by_own_information(moves: Moves, covariance: Array, entropy: Array, n: int) -> Int[Array, " n"]:
+    """Nodes by their own information, most first."""
+    if moves is SINGLE:  # which only the message's columns tell apart
+        return jnp.argsort(-jnp.sqrt(jnp.sum(covariance[n:, :n] ** 2, axis=0)))
+
+    def own(target: Int[Array, ""]) -> Array:
+        problem = Problem(covariance, entropy, jnp.arange(n), target)
+        return moves.own_flow(problem, moves.empty_set(problem, 1))
+
+    return jnp.argsort(-jax.lax.map(own, jnp.arange(n)))
 
 
 def _bordered(within: Float[Array, "n n"], about: Float[Array, "m n"]) -> Float[Array, "w w"]:
@@ -151,15 +246,32 @@ def _bordered(within: Float[Array, "n n"], about: Float[Array, "m n"]) -> Float[
     return jnp.block([[within, about.T], [about, jnp.eye(len(about), dtype=about.dtype)]])
 
 
+def _certified_by_strata(
+    table: Any,
+    weights: Float[Array, " G"],
+    columns: Float[Array, "G k c"],
+    about: Float[Array, "G k m"],
+    entropy: Float[Array, " G"],
+    target: Int[Array, ""],
+    nodes: Int[Array, " d"],
+) -> Float[Array, ""]:
+    """Σ_g P(g) I(M; X_V | X_T, G = g), see ``_certified``."""
+    flows = jax.vmap(partial(_certified, table), (0, 0, 0, None, None))(columns, about, entropy, target, nodes)
+    return jnp.vdot(weights, flows, precision=HIGHEST)
+
+
 def _certified(
-    columns: Float[Array, "k n"],
+    table: Any,
+    columns: Float[Array, "k c"],
     about: Float[Array, "k m"],
     entropy: Float[Array, ""],
     target: Int[Array, ""],
     nodes: Int[Array, " d"],
 ) -> Float[Array, ""]:
     """I(M; X_V | X_T) by Gram–Schmidt, every column twice, in the order of the slots, the target last."""
-    listed = jnp.append(nodes, target)
+    listed, most = jnp.append(nodes, target), 1
+    if table is not None:
+        listed, most = jnp.asarray(table).at[listed].get(mode="fill", fill_value=NOWHERE).ravel(), table.shape[1]
     chosen = jnp.where(listed[:, None] < columns.shape[1], columns.T.at[listed].get(mode="clip"), 0)
 
     def add(basis: Array, item: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -171,6 +283,8 @@ def _certified(
         return basis.at[j].set(direction), jnp.matmul(direction, about, precision=HIGHEST)
 
     parts = jax.lax.scan(add, jnp.zeros_like(chosen), (jnp.arange(len(chosen)), chosen))[1]
-    left = jnp.eye(about.shape[1], dtype=about.dtype) - jnp.matmul(parts[:-1].T, parts[:-1], precision=HIGHEST)
+    left = jnp.eye(about.shape[1], dtype=about.dtype) - jnp.matmul(parts[:-most].T, parts[:-most], precision=HIGHEST)
+    if table is not None:  # directions of the target's columns, which are orthonormal
+        return gained_by_all(jnp.eye(most, dtype=left.dtype), parts[-most:], left, entropy)
     determinant, inverse = determinant_and_inverse(left)
     return bits_gained(determinant, quadratic_form(inverse, parts[-1], parts[-1]), entropy)

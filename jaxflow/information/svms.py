@@ -113,6 +113,13 @@ def linear_svm(
     Raises:
         InputError: shapes that do not fit, a continuous message or condition, fewer than 5 samples in a class (of a
             stratum), NaN or infinity, an unknown backend.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> message = rng.integers(0, 2, 200)
+        >>> activations = message[:, None] + 0.1 * rng.normal(size=(200, 2)) * np.array([1, 100])
+        >>> [round(float(bits), 1) for bits in linear_svm(message, activations)]  # the second node is noise
+        [0.0, 1.0, 0.0, 1.0]
     """
     run = partial(estimate, svm=LINEAR, **LinearOptions(backend).as_json())
     activations = rank_normalised(activations) if rank else activations
@@ -155,6 +162,13 @@ def kernel_svm(
 
     Raises:
         InputError: as ``linear_svm``; the published α with the ``jax`` backend.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> message = rng.integers(0, 2, 60)
+        >>> activations = (message + 2 * rng.integers(0, 2, 60) + 0.1 * rng.normal(size=60))[:, None]
+        >>> [round(float(bits), 1) for bits in kernel_svm(message, activations)]  # no line tells 0 and 2 from 1 and 3
+        [0.0, 1.0]
     """
     run = partial(estimate_kernel, **KernelOptions(backend, published_alpha).as_json())
     activations = rank_normalised(activations) if rank else activations

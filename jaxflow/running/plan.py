@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxflow.batching import side_by_side
 from jaxflow.datasets import Dataset, record
-from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES
 from jaxflow.information import memory_needed
 from jaxflow.information.exact import layers_together
@@ -98,19 +97,10 @@ def chunk_size(plan: Plan) -> int:
 
 
 def announce(plan: Plan) -> None:
-    """Say before it begins what layers too wide to list will take, or that they are searched.
-
-    Raises:
-        InputError: a layer would be searched, which cannot be done within the strata of a condition.
-    """
+    """Say before it begins what layers too wide to list will take, or that they are searched."""
     spec = plan.config.spec
     nodes = max(plan.widths[plan.config.first_layer :])
     if nodes > (most := widest(spec)):
-        if plan.config.notion != "parity":
-            raise InputError(
-                f"a layer has {nodes} nodes; above {most} flows are searched, which needs --notion parity"
-                f" (here it is {plan.config.notion}): narrower layers or first_layer=1 would do"
-            )
         plan.report(f"flows of layers above {most} nodes are searched", 0, plan.config.seeds)
     elif spec.flows is not None and nodes > LISTED_NODES:
         gigabytes = layers_together(nodes) * memory_needed(nodes) / 2**30
