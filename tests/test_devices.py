@@ -22,7 +22,7 @@ TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
     *("correlations", "predictors"),
 )
-FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count="  # 0 compiles faster
+FLAGS = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count="
 SMALL = """
 import sys
 from jaxflow import cli
