@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import signal
-import sys
 import tempfile
 import traceback
 import warnings
