@@ -48,6 +48,17 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(CACHE["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+# Files of few and long tests go first: xdist would begin with those of the most tests, which end soon, and leave one
+# worker alone with a long file (pyproject.toml switches that off).
+LONGEST = ("any_message", "classes", "own_runs", "docs", "cli", "inference", "own_networks", "atoms", "devices", "api")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order."""
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 MAPPINGS = 30_000  # of memory by one process: Linux allows 65,530, and every compiled program takes some
 
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from brief import FLAGS
 
 from jaxflow import InputError, pipeline
 from jaxflow.batching import batched_map, local_mesh
@@ -23,7 +22,7 @@ TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
     *("correlations", "predictors"),
 )
-DEVICES = f"{FLAGS} --xla_force_host_platform_device_count="
+DEVICES = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count="
 SMALL = """
 import sys
 from jaxflow import cli
