@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
+from jaxflow.information.estimates import LayerBits
 from jaxflow.information.exact import gaussian_flows
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
@@ -123,7 +124,7 @@ def layer_information(
 ) -> dict[str, Float[Array, " subsets"]]:
     """Bits of every subset of a layer's nodes about every message, by the estimator's fast way if it has one."""
     if spec.layer_bits is not None:
-        return {name: bits[0] for name, bits in spec.layer_bits(unpermuted(messages), layer, groups).items()}
+        return _compiled_bits(unpermuted(messages), layer, spec.layer_bits, groups)
     extra = {} if groups is None else {"groups": groups}
 
     def one(message: Message) -> Array:
@@ -133,6 +134,14 @@ def layer_information(
         return jnp.asarray(spec.function(values, layer, **given, **extra))
 
     return {name: one(message) for name, message in messages.items()}
+
+
+@partial(jax.jit, static_argnames=("layer_bits", "groups"))
+def _compiled_bits(
+    messages: dict[str, Message], layer: Float[Array, "N c"], layer_bits: LayerBits, groups: Any
+) -> dict[str, Float[Array, " subsets"]]:
+    """The fast way as one program: step by step, as called, it would be hundreds of little ones."""
+    return {name: bits[0] for name, bits in layer_bits(messages, layer, groups).items()}
 
 
 def measure_outputs(
@@ -181,8 +190,27 @@ def measure_outputs(
     about |= _normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
     groups = None if network.groups is None else network.groups[-1]
     bits = layer_information(spec_of(estimator), layers[-1], about, groups)
-    counted = counted_measures(layers[-1], plain, roles)
-    return outputs_of({name: own[-1] for name, own in bits.items()}, counted, about, roles)
+    return _compiled_outputs({name: own[-1] for name, own in bits.items()}, layers[-1], plain, about, roles)
+
+
+@partial(jax.jit, static_argnames="roles")
+def _compiled_outputs(
+    bits: dict[str, Float[Array, ""]],
+    logits: Float[Array, "N c"],
+    plain: dict[str, Message],
+    about: dict[str, Message],
+    roles: Roles,
+) -> dict[str, Float[Array, ""]]:
+    """All measures as one program, from the information in the logits.
+
+    Args:
+        bits: by message.
+        logits: of one network.
+        plain: label and attributes.
+        about: the same, conditioned perhaps, as the information is.
+        roles: which is which.
+    """
+    return outputs_of(bits, counted_measures(logits, plain, roles), about, roles)
 
 
 def measure_pruning(

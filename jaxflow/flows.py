@@ -197,6 +197,7 @@ def edge_flows(flow: ArrayLike, kernel: ArrayLike) -> Float[Array, "*batch n m"]
     return jnp.abs(w.reshape(*(batch + 2 - len(weights)) * (1,), *weights)) * node
 
 
+@partial(jax.jit, inline=True)
 def null95_of_flows(flows: Float[Array, "permutations *batch n"]) -> Float[Array, "*batch"]:
     """The 95th percentile of node flows about permuted messages, pooled over permutations and the layer's nodes.
 

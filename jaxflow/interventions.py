@@ -226,6 +226,7 @@ def padded_scores(metric: str | Metric, show: Shown) -> Padded:
     return Padded(stacked(own), stacked(own if ties is None else ties))
 
 
+@partial(jax.jit, static_argnames=("method", "inputs", "most"), inline=True)
 def edge_ranks(method: str, scores: Padded, inputs: int, most: int) -> Int[Array, "L W W"]:
     """Rank of every edge under a method: the top ``level`` of it are the edges whose rank is below ``level``.
 
@@ -317,6 +318,12 @@ def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
         shape, mask = as_real_array("parameters", w).shape, as_real_array("selection", chosen)
         if mask.dtype != bool or mask.shape != shape:
             raise InputError(f"the selection must be bool {shape} like the parameters, not {mask.dtype} {mask.shape}")
-        return jnp.where(chosen, number.astype(jnp.result_type(w)) * w, w)
+        return _multiplied(w, chosen, number)
 
     return jax.tree.map(pruned, params, selection)
+
+
+@partial(jax.jit, inline=True)
+def _multiplied(w: Any, chosen: Any, factor: Array) -> Array:
+    """The weights, those chosen times the factor."""
+    return jnp.where(chosen, factor.astype(jnp.result_type(w)) * w, w)

@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+from brief import FLAGS
+
+os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
 import numpy as np
@@ -44,6 +46,17 @@ def pytest_unconfigure() -> None:
     """The cache goes with the process that made it."""
     if MADE:
         shutil.rmtree(CACHE["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+# Files of few and long tests go first: xdist would begin with those of the most tests, which end soon, and leave one
+# worker alone with a long file (pyproject.toml switches that off).
+LONGEST = ("any_message", "classes", "own_runs", "docs", "cli", "inference", "own_networks", "atoms", "devices", "api")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order."""
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 MAPPINGS = 30_000  # of memory by one process: Linux allows 65,530, and every compiled program takes some

@@ -191,10 +191,10 @@ def test_groups_of_one_column_are_nodes_and_of_two_are_unions(three, numbers, la
         together = gaussian(message, layer, groups=groups, **own)
         np.testing.assert_allclose(together, np.asarray(bits)[union], atol=2e-6)
     order = [3, 1, 0, 5, 2, 4]
-    moved = gaussian(three, layer[:, order], groups=order)
-    np.testing.assert_allclose(moved, gaussian(three, layer), atol=2e-6)
-    found = gaussian_flows(three, layer, groups=groups)
-    np.testing.assert_allclose(found.flow, node_flows(gaussian(three, layer, groups=groups))[0], atol=1e-6)
+    moved = gaussian(three, layer[:, order], groups=order, given=strata)
+    np.testing.assert_allclose(moved, gaussian(three, layer, given=strata), atol=2e-6)
+    found = gaussian_flows(three > 0, layer, groups=groups)
+    np.testing.assert_allclose(found.flow, node_flows(gaussian(three > 0, layer, groups=groups))[0], atol=1e-6)
 
 
 def test_many_nodes_of_many_columns(rng, three):

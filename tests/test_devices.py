@@ -22,7 +22,7 @@ TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
     *("correlations", "predictors"),
 )
-FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count="  # 0 compiles faster
+DEVICES = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count="
 SMALL = """
 import sys
 from jaxflow import cli
@@ -48,14 +48,14 @@ def jax_speaks():
 
 def start(*options, devices=1, environment=os.environ):
     """The command on small networks without figures, in a process of its own."""
-    environment = {**environment, "XLA_FLAGS": f"{FLAGS}{devices}"}
+    environment = {**environment, "XLA_FLAGS": f"{DEVICES}{devices}"}
     command = [sys.executable, "-c", SMALL, "--quiet", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def run_alone(code, devices):
     """Python with this folder's modules, in a process with so many devices."""
-    environment = {**os.environ, "XLA_FLAGS": f"{FLAGS}{devices}", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "XLA_FLAGS": f"{DEVICES}{devices}", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
 

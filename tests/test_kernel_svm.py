@@ -52,6 +52,8 @@ def awkward_layers(rng):
 
 
 LAYERS = tuple(awkward_layers(np.random.default_rng(0)))
+of_a_fold = jax.jit(fold_accuracies)
+solved = jax.jit(solve, static_argnames="loss")
 
 
 # --- the solver against scikit-learn's ----------------------------------------------------------------------------
@@ -74,7 +76,7 @@ def test_a_fold_is_told_as_by_an_exact_solver_in_scikit_learns_map(rng, name):
     folds = jax.tree.map(jnp.asarray, nested_folds(message))
     signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     rows = folds.inner_train[0], folds.inner_test[0], folds.inner_landmarks[0]
-    ours, failed = fold_accuracies(jnp.asarray(x.T), signs, *rows, jnp.asarray(EXTREMES, jnp.float32))
+    ours, failed = of_a_fold(jnp.asarray(x.T), signs, *rows, jnp.asarray(EXTREMES, jnp.float32))
     assert not np.asarray(failed).any()
     train, test = (np.asarray(r)[np.asarray(r) >= 0] for r in rows[:2])
     scaler = StandardScaler().fit(x[train].astype(float))
@@ -113,10 +115,11 @@ def test_wide_solver_ends_at_a_minimum(rng, loss):
     x[-1] = 1
     penalty = np.ones(60)
     penalty[-1] = 1e-6
+    flat = smoothed_hinge(2)
     for c in (0.01, 1.0, 100.0):
         arrays = [jnp.asarray(a, jnp.float32) for a in (x[None], t[None], [[c]], np.zeros((1, 1, 60)), penalty)]
-        near, _ = solve(*arrays, smoothed_hinge(2))
-        w, failed = solve(*arrays[:3], near, penalty=arrays[4], loss=loss)
+        near, _ = solved(*arrays, loss=flat)
+        w, failed = solved(*arrays[:3], near, penalty=arrays[4], loss=loss)
         assert int(failed) == 0
         w = np.asarray(w[0, 0], float)
         pull = c * x * (np.asarray(loss.slope(jnp.asarray(1 - t * (w @ x)))) * t)
@@ -156,8 +159,8 @@ def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
 @pytest.mark.parametrize("backend", ["jax", "sklearn"])
 def test_sees_what_is_not_linear(rng, backend):
     """M = X₁ xor X₂: 1 bit together, nothing alone, flow 1 on both nodes."""
-    x = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], 40, axis=0) + 0.05 * rng.normal(size=(160, 2))
-    message = np.repeat([0, 1, 1, 0], 40)
+    x = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], 50, axis=0) + 0.05 * rng.normal(size=(200, 2))
+    message = np.repeat([0, 1, 1, 0], 50)
     bits = np.array(kernel_svm(message, x, subsets=[0, 1, 2, 3], backend=backend))
     np.testing.assert_allclose(bits, [0, 0, 0, 1], atol=0.1)
     np.testing.assert_allclose(node_flows(jnp.asarray(bits))[0], 1, atol=0.1)

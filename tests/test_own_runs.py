@@ -93,10 +93,23 @@ def test_tables_of_two_attributes_have_their_columns(finished):
 def test_tables_equal_the_analysis_of_each_network(finished):
     """Flows, outputs and the sweep of every network by the functions for one; no message is taken for another."""
     network, half = CONFIG.network(people()), people().test
-    for number in (0, 1):
-        own = network_of(finished, number)
+
+    @jax.jit
+    def analysis(own):
         flows = network_flows(network, own, half.x, half.messages)
-        outputs = measure_outputs(network, own, half.x, half.messages, label="hired")
+        after = {}
+        for attribute in ("age", "sex"):
+            ranks = jaxflow.rank(network, own, flows, method="edge", keep="hired", remove=attribute)
+            pruned = jaxflow.prune(own, jaxflow.select(network, own, ranks, 2), 0.0)
+            after[attribute] = measured(pruned)
+        return flows, measured(own), after
+
+    @jax.jit  # inside of the other, too, it is compiled once
+    def measured(own):
+        return measure_outputs(network, own, half.x, half.messages, label="hired")
+
+    for number in (0, 1):
+        flows, outputs, pruned = analysis(network_of(finished, number))
         table = finished.table("node_flows").set_index(["network", "layer", "message"])["flow"]
         for message in half.messages:
             for layer in range(3):
@@ -104,10 +117,7 @@ def test_tables_equal_the_analysis_of_each_network(finished):
         row = finished.table("networks").set_index("network").loc[number]
         for measure, value in outputs.items():
             assert row[{"accuracy": "output_accuracy"}.get(measure, measure)] == pytest.approx(float(value), abs=2e-3)
-        for attribute in ("age", "sex"):
-            ranks = jaxflow.rank(network, own, flows, method="edge", keep="hired", remove=attribute)
-            pruned = jaxflow.prune(own, jaxflow.select(network, own, ranks, 2), 0.0)
-            after = measure_outputs(network, pruned, half.x, half.messages, label="hired")
+        for attribute, after in pruned.items():
             rows = finished.table("tradeoff").query("network == @number and metric == 'bias/acc' and factor == 0")
             for measure, value in after.items():
                 found = rows.set_index("attribute").loc[attribute, measure]

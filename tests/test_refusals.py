@@ -44,19 +44,25 @@ def nothing_hangs():
     signal.signal(signal.SIGALRM, before)
 
 
-# --- the sweep: a process for each section, without the types that tests check ------------------------------------
+# --- the sweep: in a process without the types that tests check ---------------------------------------------------
 
 
 XLA_LOG = re.compile(r"[EW]\d{4} \d\d:\d\d:\d\d[.\d]* +\d+ \S+\.cc:\d+\]")  # of machine features, not of ours
 
 
-@pytest.fixture(scope="module", params=hostile.SECTIONS)
-def outcomes(request):
-    """Section, and the outcome of each of its cases."""
-    process = subprocess.run([sys.executable, hostile.__file__, request.param], capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def sweep():
+    """The outcome of each case, by section; one process loads JAX for all of them."""
+    process = subprocess.run([sys.executable, hostile.__file__], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert [line for line in process.stderr.splitlines() if not XLA_LOG.match(line)] == []
-    return request.param, json.loads(process.stdout)
+    return json.loads(process.stdout)
+
+
+@pytest.fixture(scope="module", params=hostile.SECTIONS)
+def outcomes(request, sweep):
+    """Section, and the outcome of each of its cases."""
+    return request.param, sweep[request.param]
 
 
 def test_every_case_is_accepted_or_refused_in_one_line(outcomes):
