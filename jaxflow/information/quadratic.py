@@ -218,14 +218,17 @@ def quadratic(
     A column that holds one value in at least a hundredth of its rows, such as a ReLU unit, has an atom, which no
     Gaussian describes. In a subset with such a column every fold takes the best of three fits, judged by the other four
     folds: the one above; the same with Σ plus what ties take of each column's variance; and a linear discriminant of
-    the scores and of indicators of the atoms. See docs/method.md.
+    the scores and of indicators of the atoms. If all 2ⁿ subsets are estimated, a fold of such a subset takes what a
+    smaller subset of it has chosen instead, the empty one among them, wherever this does better in the other four
+    folds. See docs/method.md.
 
     Args:
         message: classes, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
         given: classes ``[N]`` to condition on: the mean of the strata's bits, Σ_g P(g) I(M; X_T | G = g).
         groups: the number of the node that every column belongs to; every column is a node if not given.
-        subsets: bitmasks to estimate; all 2ⁿ if not given.
+        subsets: bitmasks to estimate; all 2ⁿ if not given. Where some are missing, subsets with an atom choose among
+            their own fits alone, so that none depends on which others are asked for.
         bound: ``fano`` or ``cross-entropy``.
 
     Returns:
