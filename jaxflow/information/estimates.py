@@ -252,7 +252,7 @@ def broadcast(
     activations: ArrayLike,
     subsets: Sequence[int] | None,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
 ) -> tuple[Float[Array, "*batch T"], int, int]:
     """Bits for classes ``[..., N]`` and activations ``[..., N, c]`` that broadcast, unconverged fits and all fits.
