@@ -204,7 +204,7 @@ def read_out(bits: Float[Array, "*batch"], message: Message) -> Float[Array, "*b
     """What information about a message stands for, as a fraction.
 
     For classes the accuracy a that Fano's inequality pairs with it, H(M) − I = H_b(1 − a) + (1 − a) log₂(K − 1), at
-    least that of chance. For numbers R² = 1 − 2^(−2I), exact for Gaussians.
+    least that of chance. For numbers R² = 1 − 2^(−2I), exact for Gaussians. NaN stays NaN.
 
     Args:
         bits: I(M; ·), or I(M; · | G).
@@ -217,7 +217,8 @@ def read_out(bits: Float[Array, "*batch"], message: Message) -> Float[Array, "*b
         return information_to_accuracy(bits, jnp.broadcast_to(p, bits.shape))
     least = chance(message).astype(bits.dtype)
     unknown = uncertainty(message).astype(bits.dtype) - bits
-    return jnp.where(bits <= 0, least, jnp.maximum(1 - _error(unknown, message.classes), least))
+    accuracy = jnp.where(bits <= 0, least, jnp.maximum(1 - _error(unknown, message.classes), least))
+    return jnp.where(jnp.isnan(bits), bits, accuracy)
 
 
 def _error(unknown: Float[Array, "*batch"], classes: int) -> Float[Array, "*batch"]:
@@ -251,7 +252,7 @@ def information_to_accuracy(
         probability: P(M = 1).
 
     Returns:
-        The accuracy, in [½, 1].
+        The accuracy, in [½, 1]; NaN of NaN.
     """
     least = jnp.maximum(probability, 1 - probability)
     deficit = _deficit(2 * least - 1) + bits  # 1 − H(M) + I
@@ -265,4 +266,5 @@ def information_to_accuracy(
     bracket = jnp.zeros_like(deficit), jnp.ones_like(deficit)
     low, high = jax.lax.fori_loop(0, 30, halve, bracket)
     accuracy = jnp.maximum((1 + (low + high) / 2) / 2, least)
-    return jnp.where(bits <= 0, least, accuracy)
+    accuracy = jnp.where(bits <= 0, least, accuracy)
+    return jnp.where(jnp.isnan(bits), bits, accuracy)

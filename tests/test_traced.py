@@ -10,10 +10,13 @@ from jaxflow import (
     as_message,
     copula,
     gaussian,
+    linear_svm,
+    map_networks,
     measure_outputs,
     mlp,
     network_flows,
     noise_floor,
+    quadratic,
     search_flows,
 )
 
@@ -28,6 +31,15 @@ CLASSES = {"hired": THREE, "age_group": STRATA}
 @pytest.fixture(scope="module")
 def params():
     return NETWORK.init(jax.random.key(0), jnp.asarray(X))
+
+
+def counting(message, activations):
+    """A user's estimator that leaves JAX."""
+    return np.full(2 ** activations.shape[1], np.mean(np.asarray(activations)[:, 0]) + np.mean(message))
+
+
+def by_counting(x):
+    return network_flows(NETWORK, NETWORK.init(jax.random.key(0), x), x, CLASSES, counting)
 
 
 def forms(messages):
@@ -93,3 +105,40 @@ def test_announced_classes_and_booleans_need_no_counting():
     for values, says in ((THREE, "up to 2"), (THREE + 0.5, "class numbers")):
         with pytest.raises(InputError, match=says):
             as_message(values, classes=2)
+
+
+@pytest.mark.parametrize("transformed", [jax.jit, lambda f: f])
+def test_the_label_is_never_the_first_of_a_dict(params, transformed):
+    """Which jit sorts by name: it is called y, or named, or the only message of classes."""
+    measure = transformed(lambda own, messages: measure_outputs(NETWORK, own, X, messages))
+    for messages in (CLASSES, CLASSES | {"age_group": THREE}):
+        with pytest.raises(InputError, match=r"which is the label by label=, of .*hired") as error:
+            measure(params, forms(messages))
+        assert "\n" not in str(error.value)
+    found = measure(params, forms({"z_score": X[:, 1], "hired": THREE}))
+    expected = measure_outputs(NETWORK, params, X, {"hired": THREE, "z": STRATA}, label="hired")
+    np.testing.assert_allclose(found["argmax_accuracy"], expected["argmax_accuracy"], atol=1e-4)
+    with pytest.raises(InputError, match="named 'hird'"):
+        measure_outputs(NETWORK, params, X, {"hired": THREE, "z_score": X[:, 1]}, label="hird")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: quadratic(THREE, x),
+        lambda x: linear_svm(THREE, x),
+        lambda x: network_flows(NETWORK, NETWORK.init(jax.random.key(0), x), x, CLASSES, "quadratic"),
+        lambda x: map_networks(lambda own: by_counting(own).node, x[None]),
+    ],
+)
+def test_estimators_that_must_see_arrays_say_so(call):
+    with pytest.raises(InputError, match=r"must see arrays: call it outside of jit, vmap and map_networks") as error:
+        jax.jit(call)(jnp.asarray(X))
+    assert "\n" not in str(error.value)
+
+
+def test_nan_stays_nan_where_it_cannot_be_refused(params):
+    """Neither an accuracy nor a gap comes of activations that are none."""
+    broken = jnp.asarray(X).at[3].set(jnp.nan)
+    found = jax.jit(lambda x: measure_outputs(NETWORK, params, x, CLASSES, label="hired"))(broken)
+    assert all(np.isnan(value) for value in found.values())

@@ -84,6 +84,14 @@ def checked(
     return Checked(message, x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape), groups)
 
 
+def must_see_arrays(estimator: str) -> str:
+    """Why an estimator that looks at values cannot run on what is being traced, and what to do."""
+    return (
+        f"{estimator} must see arrays: call it outside of jit, vmap and map_networks, for one network after the other,"
+        " or use gaussian or copula there"
+    )
+
+
 def _with_axes(message: Message, ones: int, dtype: Any) -> Message:
     """With as many more batch axes in front; its numbers in the type of the activations."""
     values, given = jnp.asarray(message.values), message.given
