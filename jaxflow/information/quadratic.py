@@ -199,7 +199,7 @@ def quadratic(
     message: ArrayLike,
     activations: ArrayLike,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     subsets: Sequence[int] | None = None,
     bound: str = "fano",
