@@ -20,7 +20,7 @@ from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_member
 from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.information.search import search_flows
-from jaxflow.messages import Message
+from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
 from jaxflow.outputs import Roles, counted_measures, outputs_of
 from jaxflow.study import Messages, Study
@@ -89,11 +89,13 @@ def measure_flows(
     start, kept, layers, outputs, counted = shown
     for own in layers.values():
         advance(sum(found.bits.size for found in own.values()))
-    fits, draws = [], None
+    fits, draws, about = [], None, study.estimated(messages)
     for layer in sorted(kept):
         networks = len(kept[layer])
         own = kept[layer][:1] if _all_the_same(kept[layer]) else kept[layer]
-        found, draws, spent = _layer_flows(study, layer, own, study.estimated(messages), advance)
+        found, draws, spent = _layer_flows(study, layer, own, about, advance)
+        if layer == max((*kept, *layers)) and _nodes(study, layer, own) > widest(study.spec):
+            found, draws, spent = _with_whole(study, own, found, about)
         layers[layer], spent = jax.tree.map(partial(_for_all, networks), (found, spent))
         fits.append(spent)
     if not outputs:
@@ -296,6 +298,16 @@ def _searched_layer_flows(
         flow, witness = jax.tree.map(lambda *each: np.stack(each), *parts)
         found[name] = _unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype))
     return found
+
+
+def _with_whole(
+    study: Study, logits: Float[Array | np.ndarray, "S N c"], found: dict[str, LayerFlows], messages: Messages
+) -> tuple[dict[str, LayerFlows], Any, Fits]:
+    """Searched flows of an output with the information in all logits, which outputs are read from; draws and fits."""
+    estimates = study.estimate_output(jnp.asarray(logits), unpermuted(first_of(messages)))
+    flows = {name: own._replace(whole=np.asarray(estimates[name].bits[0, :, -1])) for name, own in found.items()}
+    draws = {name: own.draws[:, -1] for name, own in estimates.items() if own.draws is not None}
+    return flows, draws or None, fits_of(estimates, len(logits))
 
 
 def _unlisted(flow: Any, witness: Any, whole: Any) -> LayerFlows:

@@ -48,6 +48,16 @@ class Study:
         """The node of every column of a layer, if nodes have several."""
         return None if self.network.groups is None else self.network.groups[layer]
 
+    def output_groups(self, columns: int) -> tuple[int, ...] | None:
+        """Groups under which the last subset of the output is the whole, see ``EstimatorSpec.output_groups``."""
+        return self.spec.output_groups(columns, self.groups(-1))
+
+    def estimate_output(self, logits: Array, messages: Messages, **how: Any) -> dict[str, Estimates]:
+        """The information in all logits ``[S, N, c]`` of a stack of networks; subsets of them are not estimated."""
+        groups = self.output_groups(logits.shape[-1])
+        nodes = logits.shape[-1] if groups is None else max(groups) + 1
+        return self.estimate(logits, messages, np.ones((1, nodes), bool), groups=groups, **how)
+
     def estimate(self, layers: Array, messages: Messages, members: np.ndarray, **how: Any) -> dict[str, Estimates]:
         """The estimator on a stack of layers, see ``jaxflow.information.Estimate``."""
         return self.spec.with_options(self.options)(layers, messages, members, **how)

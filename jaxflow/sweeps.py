@@ -222,13 +222,10 @@ def _estimated(
         advance(len(about) * len(seen["accuracy"]) * count)
         return seen, {}
     logits, counted = seen
-    networks, last = len(logits), len(logits.shape) - 1
+    networks = len(logits)
     flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
-    groups = None if study.network.groups is None else study.network.groups[-1]
-    members = np.ones((1, logits.shape[last] if groups is None else max(groups) + 1), bool)
     kept = None if draws is None else {name: np.repeat(own, count, axis=0) for name, own in draws.items()}
-    single = unpermuted(about)
-    found = study.estimate(flat, single, members, groups=groups, draws=kept, advance=advance)
+    found = study.estimate_output(flat, unpermuted(about), draws=kept, advance=advance)
     bits = {name: jnp.asarray(own.bits[0, :, 0], flat.dtype).reshape(networks, count) for name, own in found.items()}
     spent = jax.tree.map(lambda n: n.reshape(networks, count).sum(axis=1), fits_of(found, len(flat)))
     counted = {name: jnp.asarray(own) for name, own in counted.items()}
@@ -288,5 +285,5 @@ def _seen(study: Study, logits: Float[Array, "N c"], messages: Messages) -> Any:
     if study.spec.layer_bits is None:
         return logits, counted
     single = unpermuted(study.estimated(messages))
-    bits: Any = study.spec.layer_bits(single, logits, study.groups(-1))
+    bits: Any = study.spec.layer_bits(single, logits, study.output_groups(logits.shape[1]))
     return outputs_of({name: own[0, -1] for name, own in bits.items()}, counted, messages, study.roles)

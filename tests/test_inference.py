@@ -257,6 +257,21 @@ def test_given_classes_and_given_numbers_take_away_what_they_explain(rng):
         assert float(found.low[1]) < float(expected) < float(found.high[1])
 
 
+def test_monotone_maps_of_numbers_change_no_honest_copula_flow(message, layer):
+    """Of the message and of what is given; within strata, of each stratum's activations by itself."""
+
+    def flow(about, x, **given):
+        return honest_flows(KEY, about, x, estimator="copula", **given).flow
+
+    numbers = layer[:, 0] + layer[:, 1]
+    np.testing.assert_allclose(flow(np.exp(4 * numbers), layer), flow(numbers, layer), atol=1e-5)
+    np.testing.assert_allclose(
+        flow(numbers, layer, given=np.exp(layer[:, 0])), flow(numbers, layer, given=layer[:, 0]), atol=1e-5
+    )
+    moved = layer + np.float32(100) * message[:, None].astype(np.float32)
+    np.testing.assert_allclose(flow(numbers, moved, given=message), flow(numbers, layer, given=message), atol=1e-4)
+
+
 def test_three_classes_numbers_groups_and_copula(rng):
     rows = 2000
     message = rng.integers(0, 3, rows)

@@ -9,11 +9,12 @@ import oracles
 import pytest
 from given_logits import IDENTITY, one_by_one, outputs_of_logits
 
-from jaxflow import InputError
+from jaxflow import InputError, measurements
 from jaxflow.analysis import measure_outputs
-from jaxflow.information import gaussian
-from jaxflow.messages import Message, as_message, read_out
+from jaxflow.information import ESTIMATORS, gaussian
+from jaxflow.messages import Message, as_message, read_out, unpermuted
 from jaxflow.outputs import PAPER, THRESHOLDS, Roles, counted_measures, measure_names, threshold_measures
+from jaxflow.study import Study
 
 
 def threshold_fractions(score, *messages):
@@ -130,6 +131,29 @@ def test_measures_of_three_logits_and_two_attributes(rng):
         alone = outputs_of_logits(logits, {"y": messages["y"], name: messages[name]})
         for measure in ("bias", "parity_gap", "odds_gap", "threshold_bias"):
             assert measured[f"{measure}_{name}"] == pytest.approx(float(alone[measure]), abs=1e-4)
+
+
+@pytest.mark.parametrize("estimator", ["gaussian", "quadratic"])
+def test_many_logits_are_one_node(rng, estimator):
+    """Forty logits have 2⁴⁰ subsets; the whole alone is estimated, and is what as many columns of one node tell."""
+    y, z = rng.integers(0, 3, 500), rng.integers(0, 2, 500)
+    logits = (rng.normal(size=(500, 40)) + 2 * np.eye(40)[y + z]).astype(np.float32)
+    measured = one_by_one(logits, {"y": y, "z": z}, estimator=estimator)
+    bits = ESTIMATORS[estimator].function(z, logits, groups=(0,) * 40)[-1]
+    assert measured["bias"] == pytest.approx(100 * float(read_out(bits, as_message(z))), abs=1e-3)
+    assert measured["bias"] > 55
+
+
+def test_the_whole_of_three_logits_is_their_last_subset(rng):
+    """An estimator that takes no groups lists the subsets, to the same number."""
+    logits, messages = three_classes(rng)
+
+    def without_groups(message, activations):
+        return np.asarray(gaussian(message, activations))
+
+    listed, whole = one_by_one(logits, messages, estimator=without_groups), one_by_one(logits, messages)
+    for name, value in whole.items():
+        assert listed[name] == pytest.approx(float(value), abs=1e-3)
 
 
 def rate_gaps(decided, group, rows):
@@ -264,3 +288,21 @@ def test_classes_may_be_renumbered(rng):
 def test_a_label_and_an_attribute_are_needed(rng, messages):
     with pytest.raises(InputError, match="give a label of classes and at least one attribute"):
         one_by_one(rng.normal(size=(20, 2)), messages)
+
+
+def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
+    """A search gives no information in all logits; an estimate of one node does, in stacks as for one network."""
+    logits, messages = three_classes(rng)
+    study = Study(IDENTITY, Roles("y", ("group", "other")), ESTIMATORS["quadratic"], first_layer=1)
+    forms = unpermuted({name: as_message(message.astype(np.int32)) for name, message in messages.items()})
+
+    def searched(_study, _layer, activations, about, _advance):
+        nothing = np.zeros((len(activations), 1, 3), np.float32)
+        return {name: measurements._unlisted(nothing, nothing, np.full(len(activations), np.nan)) for name in about}
+
+    monkeypatch.setattr(measurements, "widest", lambda _spec: 2)
+    monkeypatch.setattr(measurements, "_searched_layer_flows", searched)
+    found = measurements.measure_flows(study, jnp.eye(3)[None], jnp.asarray(logits), forms)
+    alone = one_by_one(logits, messages, estimator="quadratic")
+    for name, value in found.outputs.items():
+        assert float(value[0]) == pytest.approx(float(alone[name]), abs=1e-3)

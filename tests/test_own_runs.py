@@ -315,6 +315,12 @@ def test_another_estimator_of_the_same_name_is_refused(tmp_path):
         run(tmp_path / "out", estimator=by_counts_too, seeds=1)
 
 
+def test_a_preset_takes_a_function():
+    assert pipeline.preset("synthetic", estimator=by_counts).spec.name == "by_counts"
+    with pytest.raises(InputError, match="estimator"):
+        pipeline.preset("synthetic", estimator="by_counts")
+
+
 class Scaled:
     """A metric that is an object."""
 
@@ -340,5 +346,19 @@ def test_functions_are_known_by_source_and_arguments():
     assert [metric_name(m) for m in ("random", removed_flow, partial(removed_flow), Scaled(1.0))] == [
         *("random", "removed_flow", "removed_flow", "Scaled")
     ]
+    one, two = (eval(f"lambda shown: {number} * shown") for number in (1, 2))  # without source
+    magnitude, text = (eval(f"lambda shown: {name}(shown)") for name in ("abs", "hex"))
+    assert not same_as(one, two)
+    assert not same_as(magnitude, text)
+
+    def make(slope, shift=0):
+        def mine(shown, *, extra=shift):
+            return slope * shown + extra
+
+        return mine
+
+    assert same_as(make(1), make(1))
+    assert not same_as(make(1), make(2))
+    assert not same_as(make(1), make(1, shift=1))
     with pytest.raises(InputError, match="a config cannot hold 3"):
         function_identity(3)

@@ -12,8 +12,9 @@ from scipy.special import digamma, ndtri
 
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
-from jaxflow.information import gaussian, rank_normalised, spec_of
+from jaxflow.information import copula, gaussian, spec_of
 from jaxflow.information.checks import checked
+from jaxflow.information.copula import scored
 from jaxflow.messages import Message
 from jaxflow.values import real
 
@@ -88,8 +89,6 @@ def honest_flows(
     inputs = checked(message, activations, given=given, groups=groups)
     own, x = _one(inputs.message), np.asarray(inputs.activations, float)
     columns = np.arange(x.shape[-1]) if inputs.groups is None else np.asarray(inputs.groups)
-    if spec.name == "copula":
-        x = np.asarray(rank_normalised(x), float)
     halves = _halves(key, own, x.shape[-2])
     reach = float(ndtri((1 + level) / 2))
     layers = [_layer(own, layer, columns, halves, spec.function, inputs.groups, reach)
@@ -133,17 +132,23 @@ def _layer(
     """Honest flows of one layer, and their intervals' ends."""
     values, errors = [], []
     for chooses, counts in (halves, halves[::-1]):
+        about, x = _rows(message, counts), layer[counts]
+        if estimator is copula:  # the half that is counted is ranked as the one that chooses: by itself, within strata
+            about, x = _scored(about, x)
         own = _rows(message, chooses)
         bits = estimator(own, jnp.asarray(layer[chooses], jnp.float32), groups=groups)
         witnesses = np.asarray(node_flows(bits)[1])
-        found = [
-            _conditional(_rows(message, counts), layer[counts], columns, node, int(mask))
-            for node, mask in enumerate(witnesses)
-        ]
+        found = [_conditional(about, x, columns, node, int(mask)) for node, mask in enumerate(witnesses)]
         values.append([value for value, _ in found])
         errors.append([error for _, error in found])
     flow, error = np.mean(values, axis=0), np.sqrt(np.sum(np.square(errors), axis=0)) / 2
     return flow, flow - reach * error, np.maximum(flow + reach * error, 0)
+
+
+def _scored(message: Message, layer: np.ndarray) -> tuple[Message, np.ndarray]:
+    """Normal scores of activations, and of a message's and of given numbers."""
+    found, x = scored(jax.tree.map(jnp.asarray, message), jnp.asarray(layer, jnp.float32))
+    return jax.tree.map(np.asarray, found), np.asarray(x, float)
 
 
 def _rows(message: Message, rows: np.ndarray) -> Message:

@@ -60,8 +60,8 @@ def copula(
         True
     """
     checks = checked(message, activations, given=given, groups=groups, classes=classes)
-    scored, x = _scored(checks.message), _scores(checks.activations, checks.message)
-    return about_layers(scored, x, groups=checks.groups)
+    about, x = scored(checks.message, checks.activations)
+    return about_layers(about, x, groups=checks.groups)
 
 
 def layer_bits(
@@ -84,6 +84,11 @@ estimate = partial(estimate_listed, layer_bits=layer_bits)
 def stack_flows(layers: Float[Array, "S N c"], message: Message, groups: Groups = None) -> ExactFlows:
     """Exact flows of wide layers about one message and its permutations: see ``exact.stack_flows``."""
     return gaussian_stack_flows(_scores(layers, message), _scored(message), groups)
+
+
+def scored(message: Message, x: Float[Array, "*batch N c"]) -> tuple[Message, Float[Array, "*batch N c"]]:
+    """Message and activations with normal scores for numbers, within the strata of the message where it has any."""
+    return _scored(message), _scores(x, message)
 
 
 def _scored(message: Message) -> Message:

@@ -13,7 +13,7 @@ from jaxflow.information.copula import estimate as estimate_copula
 from jaxflow.information.copula import layer_bits as copula_layer_bits
 from jaxflow.information.copula import stack_flows as copula_stack_flows
 from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
-from jaxflow.information.custom import check_taken, estimate_one_by_one
+from jaxflow.information.custom import check_taken, estimate_one_by_one, keywords_of
 from jaxflow.information.estimates import Estimate, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
@@ -113,6 +113,21 @@ class EstimatorSpec:
         """
         check_taken(message, None, self.function, self.name)
         self.check(message, name)
+
+    def output_groups(self, columns: int, groups: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """Groups that make all columns of an output one node, whose last subset is the whole: two subsets, not 2ⁿ.
+
+        Two columns or fewer keep their groups, which costs nothing; so do those of a function that takes no groups.
+
+        Args:
+            columns: of the output.
+            groups: the node of every column, if nodes have several.
+
+        Example:
+            >>> ESTIMATORS["gaussian"].output_groups(3, None)
+            (0, 0, 0)
+        """
+        return (0,) * columns if columns > 2 and "groups" in keywords_of(self.function) else groups
 
     def options_from(self, values: Mapping[str, Any]) -> Options:
         """The options of these names and values; what is not named has its default.

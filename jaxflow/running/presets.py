@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from jaxflow.errors import InputError
-from jaxflow.information import ESTIMATORS
+from jaxflow.information import spec_of
 from jaxflow.running.config import Config, factor_grid, strategy_grid
 from jaxflow.training import Training
 from jaxflow.values import choice
@@ -53,8 +53,7 @@ def preset(name: str, **changes: Any) -> Config:
     choice("experiment", name, PRESETS)
     if unknown := set(changes) - {field.name for field in dataclasses.fields(Config)}:
         raise InputError(f"an experiment has no {min(unknown)}; Config lists what can be changed")
-    spec = ESTIMATORS[choice("estimator", changes.get("estimator", PRESETS[name].estimator), ESTIMATORS)]
-    if spec.searches:
+    if spec_of(changes.get("estimator", PRESETS[name].estimator)).searches:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
     return dataclasses.replace(PRESETS[name], **changes)
 
