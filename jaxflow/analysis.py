@@ -24,7 +24,7 @@ from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
 from jaxflow.messages import Message, as_message, conditioned, unpermuted
 from jaxflow.networks import Network, Params, check_fit, layer_sizes
-from jaxflow.outputs import Roles, counted_measures, outputs_of
+from jaxflow.outputs import Roles, counted_measures, measure_names, outputs_of
 from jaxflow.values import whole
 
 Estimator: TypeAlias = str | Callable[..., Any]
@@ -218,7 +218,8 @@ def measure_outputs(
     about |= _normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
     groups = None if network.groups is None else network.groups[-1]
     bits = layer_information(spec_of(estimator), layers[-1], about, groups)
-    return _compiled_outputs({name: own[-1] for name, own in bits.items()}, layers[-1], plain, about, roles)
+    found = _compiled_outputs({name: own[-1] for name, own in bits.items()}, layers[-1], plain, about, roles)
+    return {name: found[name] for name in measure_names(roles)}  # a program's dicts are sorted by name
 
 
 @partial(jax.jit, static_argnames="roles")
