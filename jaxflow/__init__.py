@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, quadratic
     from jaxflow.information.search import search_flows
     from jaxflow.interventions import prune, rank, select
+    from jaxflow.messages import Message, as_message
     from jaxflow.metrics import METRICS, Scores, Shown
     from jaxflow.networks import Network, flax_network, mlp, network
     from jaxflow.training import Training, train_many
@@ -26,11 +27,13 @@ __all__ = [
     "Dataset",
     "Flows",
     "InputError",
+    "Message",
     "Network",
     "Scores",
     "Shown",
     "Split",
     "Training",
+    "as_message",
     "copula",
     "edge_flows",
     "flax_network",
@@ -83,6 +86,8 @@ _HOMES = {
     "prune": "interventions",
     "rank": "interventions",
     "select": "interventions",
+    "Message": "messages",
+    "as_message": "messages",
     "METRICS": "metrics",
     "Scores": "metrics",
     "Shown": "metrics",

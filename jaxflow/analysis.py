@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
-from jaxflow.information.checks import checked
+from jaxflow.information.checks import checked, must_see_arrays
 from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
@@ -62,7 +63,8 @@ def network_flows(
 
     Raises:
         InputError: a network whose activations and weights do not go together; messages that do not fit x, that are
-            conditioned twice, or that the estimator cannot tell; a layer wider than the estimator can list.
+            conditioned twice, or that the estimator cannot tell; a layer wider than the estimator can list; NaN or
+            infinity in x or in a layer.
 
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
@@ -76,6 +78,7 @@ def network_flows(
     layers = network.activations(params, x)
     whole("first_layer", first_layer, 0, len(layers) - 1)
     about = _normal_forms(messages, given, len(layers[0]))
+    _check_finite(x, dict(list(enumerate(layers))[first_layer:]))
     weights, spec = network.weights(params), spec_of(estimator)
     bits: dict[str, dict[int, Array]] = {name: {} for name in about}
     node: dict[str, dict[int, Array]] = {name: {} for name in about}
@@ -100,7 +103,24 @@ def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict
         name: message if isinstance(message, Message) else as_message(message, samples=samples)
         for name, message in messages.items()
     }
+    for name, message in forms.items():
+        shape = jnp.shape(message.values)
+        if shape[:1] != (samples,) or len(shape) != (2 if message.continuous else 1):
+            raise InputError(
+                f"message {name} must hold one value for each of the {samples} rows of x, [{samples}], not"
+                f" {list(shape)}"
+            )
     return forms if given is None else {name: conditioned(message, given) for name, message in forms.items()}
+
+
+def _check_finite(x: Array, layers: Mapping[int, Array]) -> None:
+    """Refuse NaN and infinity in the layers that are analysed, where they can be seen; x is named if it holds them."""
+    for layer, values in layers.items():
+        if is_traced(values) or jnp.isfinite(values).all():
+            continue
+        if jnp.issubdtype(x.dtype, jnp.floating) and not is_traced(x) and not jnp.isfinite(x).all():
+            raise InputError("x holds NaN or infinity: leave those rows out or fill them")
+        raise InputError(f"activations of layer {layer} hold NaN or infinity: are the parameters finite?")
 
 
 def _layer_flows(
@@ -139,7 +159,10 @@ def layer_information(
         spec.accepts(message, "a message")
         values = message.values[..., 0] if message.continuous and message.values.shape[-1] == 1 else message.values
         given = {} if message.given is None else {"given": message.given}
-        return jnp.asarray(spec.function(values, layer, **given, **extra))
+        try:
+            return jnp.asarray(spec.function(values, layer, **given, **extra))
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            raise InputError(must_see_arrays(spec.name)) from error
 
     return {name: one(message) for name, message in messages.items()}
 
@@ -170,7 +193,8 @@ def measure_outputs(
         x: features ``[N, d]`` of rows that the network was not trained on.
         messages: by name: the label, and the attributes.
         estimator: of information, see ``network_flows``.
-        label: which of the messages is the label; the first where none has this name. All others are attributes.
+        label: which of the messages is the label; all others are attributes. Without it, and without a message y, the
+            only message of classes.
         given: another message that the attributes' information is conditioned on: with the label, bias is what lies
             behind the odds gap.
 
@@ -182,7 +206,8 @@ def measure_outputs(
         ``threshold_bias_NAME`` for each.
 
     Raises:
-        InputError: messages that do not fit x, no attribute, or a message that the estimator cannot tell.
+        InputError: messages that do not fit x, no attribute, no message that is the label, or one that the estimator
+            cannot tell; NaN or infinity in x or in the output.
 
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
@@ -191,7 +216,9 @@ def measure_outputs(
         >>> sorted(outputs)[:3]
         ['accuracy', 'argmax_accuracy', 'bias']
     """
-    layers = network.activations(params, jnp.asarray(x))
+    x = jnp.asarray(x)
+    layers = network.activations(params, x)
+    _check_finite(x, {len(layers) - 1: layers[-1]})
     plain = _normal_forms(messages, None, len(layers[0]))
     roles = _roles(plain, label)
     about = {roles.label: plain[roles.label]}
@@ -294,8 +321,16 @@ def measure_pruning(
 
 
 def _roles(messages: Mapping[str, Message], label: str) -> Roles:
-    """The label, and all other messages as attributes."""
-    label = label if label in messages else next(iter(messages))
+    """The label, and all other messages as attributes.
+
+    The order of the names says nothing: ``jit`` sorts them. Where no message has the label's default name, the only one
+    of classes must be the label, since numbers cannot.
+    """
+    classes = [name for name, message in messages.items() if not message.continuous]
+    if label not in messages and label == "y" and len(classes) == 1:
+        label = classes[0]
+    if label not in messages:
+        raise InputError(f"no message is named {label!r}: say which is the label by label=, of {', '.join(messages)}")
     attributes = tuple(name for name in messages if name != label)
     if not attributes or messages[label].continuous:
         raise InputError("give a label of classes and at least one attribute, such as {'y': ..., 'z': ...}")

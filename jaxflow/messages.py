@@ -2,7 +2,9 @@
 
 A message is an array. Integers and booleans are classes ``[..., N]``; floating numbers are continuous, ``[..., N]`` or
 ``[..., N, d]`` for vectors. It may be conditioned on another message, ``given``: on classes by strata, on numbers by
-regression. Estimators compute with the normal form ``Message``; whoever calls them hands in plain arrays.
+regression. Estimators compute with the normal form ``Message``; whoever calls them hands in plain arrays. The number of
+classes is counted in the values: integers whose values are traced (arguments of ``jit`` or ``vmap``) are refused unless
+they come as a ``Message``, which keeps the number, or with ``classes=``.
 """
 
 import math
@@ -28,12 +30,19 @@ MOST_CLASSES = 1_000  # beyond, the "classes" are numbers
 class Message:
     """A message in the form that estimators compute with; a pytree, whose numbers of classes are static under ``jit``.
 
+    ``as_message`` makes it from an array and counts the classes.
+
     Attributes:
         values: class numbers 0 … K − 1, int32 ``[..., N]``; or numbers ``[..., N, d]`` if continuous.
         given: what it is conditioned on: numbers of strata, int32 ``[N]``, −1 for rows that are left out; numbers
             ``[N, g]``; or None.
         classes: K; 0 for a continuous message.
         strata: G of discrete ``given``; 0 if it is continuous or None.
+
+    Example:
+        >>> message = as_message([0, 2, 1, 0])
+        >>> jax.jit(lambda own: jax.nn.one_hot(own.values, own.classes))(message).shape
+        (4, 3)
     """
 
     values: Any
@@ -55,15 +64,23 @@ def unpermuted(messages: Mapping[str, Message]) -> dict[str, Message]:
 def as_message(message: Any, given: Any = None, *, samples: int | None = None, classes: int | None = None) -> Message:
     """The normal form of a message as users give it.
 
+    Make it outside of ``jit`` and ``vmap`` and hand it to compiled functions in place of the array: its number of
+    classes is then known under the transformation, where it could not be counted.
+
     Args:
         message: integers or booleans are classes 0 … K − 1, ``[..., N]``; floating numbers are continuous,
-            ``[..., N]`` or, d numbers for every sample, ``[..., N, d]``. Floats that are all 0 or 1 are classes too.
-        given: another message ``[N]``, or numbers ``[N, g]``; or None.
+            ``[..., N]`` or, d numbers for every sample, ``[..., N, d]``. Floats that are all 0 or 1 are classes too,
+            unless they are being traced: then their values cannot be looked at, and they are numbers.
+        given: another message ``[N]``, plain or a ``Message``, or numbers ``[N, g]``; or None.
         samples: N, which tells a batch of numbers ``[..., N]`` from vectors ``[N, d]``; the last axis if not given.
-        classes: K of a message that is being traced, whose values cannot be looked at; 2 if not given.
+        classes: K, if it is not to be counted: of integers that are being traced, or of which some class has no rows.
+
+    Returns:
+        The message, its classes counted: the largest number plus one, at least 2; booleans are 2.
 
     Raises:
-        InputError: no real numbers, masked or missing values, negative class numbers or more than 1,000 classes.
+        InputError: no real numbers, masked or missing values, negative class numbers or more than 1,000 classes; traced
+            integers without ``classes``.
 
     Example:
         >>> as_message([0, 2, 1, 0]).classes
@@ -79,7 +96,7 @@ def conditioned(message: Message, given: Any) -> Message:
 
     Args:
         message: on which nothing is conditioned yet.
-        given: classes ``[N]``; or numbers ``[N]`` or ``[N, g]``.
+        given: classes ``[N]``, plain or a ``Message`` of them; or numbers ``[N]`` or ``[N, g]``.
 
     Raises:
         InputError: the message is conditioned already, or given does not hold one value for every sample.
@@ -99,21 +116,46 @@ def conditioned(message: Message, given: Any) -> Message:
 
 def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> tuple[Any, int]:
     """Class numbers and their count, or numbers ``[..., N, d]`` and 0."""
+    if isinstance(values, Message):
+        if values.given is not None:
+            raise InputError(f"the {name} is itself conditioned: make it without given")
+        return values.values, values.classes
     array = as_real_array(name, values)
     traced = isinstance(array, Tracer)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
-    if floating and (traced or not np.isin(np.asarray(array), (0, 1)).all()):
+    if classes is None and floating and (traced or not np.isin(np.asarray(array), (0, 1)).all()):
         numbers = as_finite_array(name, array)
         vectors = numbers.ndim > 1 and samples not in (None, numbers.shape[-1]) and numbers.shape[-2] == samples
         return numbers if vectors else numbers[..., None], 0
-    if traced:
-        return array.astype(jnp.int32), classes or 2
+    return _traced_classes(name, array, classes) if traced else _counted_classes(name, array, classes)
+
+
+def _traced_classes(name: str, array: Any, classes: int | None) -> tuple[Any, int]:
+    """Class numbers whose values cannot be looked at, if it is known how many classes there are.
+
+    To guess two would be silently wrong of three: a one-hot row of zeros, a stratum left out.
+    """
+    if classes is None and array.dtype != bool:
+        announce = "" if name == "given" else ", or say classes=K where that can be said"
+        raise InputError(
+            f"the classes of the {name} cannot be counted while it is traced: make jaxflow.as_message({name}) outside"
+            f" of jit and vmap and hand that in{announce}".replace("the given", "given")
+        )
+    return array.astype(jnp.int32), classes or 2
+
+
+def _counted_classes(name: str, array: Any, classes: int | None) -> tuple[Any, int]:
+    """Class numbers as int32, and how many classes there are: the largest number plus one unless announced."""
     whole = np.asarray(array)
     plain = whole.dtype == np.int32  # neither to be copied nor to be moved to the host and back
+    if jnp.issubdtype(whole.dtype, jnp.floating) and not (np.isfinite(whole) & (whole == np.trunc(whole))).all():
+        raise InputError(f"the {name} must hold class numbers 0, 1, … where classes={classes} is given")
     whole = whole if plain else whole.astype(np.int64)
     largest = whole.max(initial=0)
     if whole.size and not 0 <= whole.min() <= largest < MOST_CLASSES:
         raise InputError(f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}; make numbers floating")
+    if classes is not None and largest >= classes:
+        raise InputError(f"the {name} has classes up to {largest}, but {classes} classes were announced")
     return array if plain else whole.astype(np.int32), classes or max(2, int(largest) + 1)
 
 
@@ -162,7 +204,7 @@ def read_out(bits: Float[Array, "*batch"], message: Message) -> Float[Array, "*b
     """What information about a message stands for, as a fraction.
 
     For classes the accuracy a that Fano's inequality pairs with it, H(M) − I = H_b(1 − a) + (1 − a) log₂(K − 1), at
-    least that of chance. For numbers R² = 1 − 2^(−2I), exact for Gaussians.
+    least that of chance. For numbers R² = 1 − 2^(−2I), exact for Gaussians. NaN stays NaN.
 
     Args:
         bits: I(M; ·), or I(M; · | G).
@@ -175,7 +217,8 @@ def read_out(bits: Float[Array, "*batch"], message: Message) -> Float[Array, "*b
         return information_to_accuracy(bits, jnp.broadcast_to(p, bits.shape))
     least = chance(message).astype(bits.dtype)
     unknown = uncertainty(message).astype(bits.dtype) - bits
-    return jnp.where(bits <= 0, least, jnp.maximum(1 - _error(unknown, message.classes), least))
+    accuracy = jnp.where(bits <= 0, least, jnp.maximum(1 - _error(unknown, message.classes), least))
+    return jnp.where(jnp.isnan(bits), bits, accuracy)
 
 
 def _error(unknown: Float[Array, "*batch"], classes: int) -> Float[Array, "*batch"]:
@@ -209,7 +252,7 @@ def information_to_accuracy(
         probability: P(M = 1).
 
     Returns:
-        The accuracy, in [½, 1].
+        The accuracy, in [½, 1]; NaN of NaN.
     """
     least = jnp.maximum(probability, 1 - probability)
     deficit = _deficit(2 * least - 1) + bits  # 1 − H(M) + I
@@ -223,4 +266,5 @@ def information_to_accuracy(
     bracket = jnp.zeros_like(deficit), jnp.ones_like(deficit)
     low, high = jax.lax.fori_loop(0, 30, halve, bracket)
     accuracy = jnp.maximum((1 + (low + high) / 2) / 2, least)
-    return jnp.where(bits <= 0, least, accuracy)
+    accuracy = jnp.where(bits <= 0, least, accuracy)
+    return jnp.where(jnp.isnan(bits), bits, accuracy)

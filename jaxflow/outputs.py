@@ -95,14 +95,21 @@ def outputs_of(
 def counted_measures(
     logits: Float[Array, "N c"], messages: Mapping[str, Message], roles: Roles
 ) -> dict[str, Float[Array, ""]]:
-    """Fractions that are counted on the logits: every measure but the information; NaN where nothing can be counted.
+    """Fractions that are counted on the logits: every measure but the information.
+
+    They are NaN where nothing can be counted, and where a logit is NaN.
 
     Args:
-        logits: of one network.
+        logits: of one network. A single logit is that of class 1 against class 0, whose own is 0, as of scikit-learn's
+            ``MLPClassifier``: the decision is 1 where it is positive.
         messages: label and attributes, ``values [N]``.
         roles: which is which.
     """
-    return decision_measures(logits, messages, roles) | threshold_measures(logits, messages, roles)
+    if logits.shape[1] == 1:
+        logits = jnp.pad(logits, ((0, 0), (1, 0)))
+    measures = decision_measures(logits, messages, roles) | threshold_measures(logits, messages, roles)
+    broken = jnp.any(jnp.isnan(logits))  # of which an argmax and a histogram would make numbers
+    return {name: jnp.where(broken, jnp.nan, value) for name, value in measures.items()}
 
 
 def decision_measures(

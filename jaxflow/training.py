@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
+from jaxflow.arrays import as_real_array
 from jaxflow.batching import batched_map, is_traced, on_all_cores
 from jaxflow.errors import InputError
+from jaxflow.messages import MOST_CLASSES, Message, as_message
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.leaves import floating_leaves
 from jaxflow.values import FLOAT32, MOST_NETWORKS, real, whole
@@ -160,10 +163,10 @@ def _epoch(
 
 def train_many(
     key: Array,
-    count: int | Int[Array, " S"],
+    count: int | np.integer | Int[Array | np.ndarray, " S"],
     network: Network,
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | Message,
     training: Training = Training(),  # frozen
 ) -> Trained:
     """Train many networks on the same rows, side by side in one compiled program.
@@ -183,7 +186,8 @@ def train_many(
         ``Trained`` with a leading axis of the networks: parameters, and loss and learning rate of every epoch.
 
     Raises:
-        InputError: a network without ``init``, fewer rows than one batch.
+        InputError: a network without ``init``, fewer rows than one batch; x and y that differ in length, NaN or
+            infinity in x, labels that are no classes or more than the network has outputs.
 
     Example:
         >>> from jaxflow import mlp
@@ -192,13 +196,39 @@ def train_many(
         >>> trained.loss.shape
         (3, 2)
     """
-    run = partial(train_numbers, key, x=jnp.asarray(x), y=jnp.asarray(y), network=network, training=training)
-    if not isinstance(count, int):
-        return run(count)
+    x, y = _checked_rows(key, network, x, y)
+    run = partial(train_numbers, key, x=x, y=y, network=network, training=training)
+    if jnp.ndim(count):
+        return run(jnp.asarray(count))
     numbers = jnp.arange(whole("the number of networks", count, 1, MOST_NETWORKS))
     if is_traced((key, x, y)):
         return run(numbers)
     return jax.tree.map(jnp.asarray, on_all_cores(run, numbers))
+
+
+def _checked_rows(key: Array, network: Network, x: Any, y: Any) -> tuple[Array, Array]:
+    """Features, and labels as class numbers, if a network can be trained on them.
+
+    A wrong label would otherwise be clamped by the loss, or make it NaN, without a word.
+    """
+    x = jnp.asarray(as_real_array("features", x))
+    label = y if isinstance(y, Message) else as_message(y, classes=_announced(y))
+    if label.continuous or jnp.shape(label.values) != x.shape[:1]:
+        shapes = f"[{len(x)}], not {list(jnp.shape(label.values))}"
+        must_be = "classes 0, 1, …, not numbers" if label.continuous else shapes
+        raise InputError(f"y must hold the label of each of the {len(x)} rows of x: {must_be}")
+    if not is_traced(x) and not jnp.isfinite(x).all():
+        raise InputError("x holds NaN or infinity: leave those rows out or fill them")
+    outputs = jax.eval_shape(lambda: network.activations(network.init(key, x), x)[-1]).shape[-1]
+    largest = None if is_traced(label.values) else int(np.max(label.values, initial=0))
+    if largest is not None and largest >= outputs:
+        raise InputError(f"y has labels up to {largest}, which need {largest + 1} outputs; the network has {outputs}")
+    return x, jnp.asarray(label.values)
+
+
+def _announced(y: Any) -> int | None:
+    """A number of classes for labels that are being traced, which training does not need to know."""
+    return MOST_CLASSES if is_traced(y) and not jnp.issubdtype(y.dtype, jnp.floating) else None
 
 
 @partial(jax.jit, static_argnames=("network", "training"))

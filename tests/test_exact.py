@@ -114,7 +114,7 @@ def test_batches_broadcast_and_equal_single_calls(rng):
 
 
 def test_under_jit_the_same_with_one_trace(rng, message):
-    layer, m = jnp.asarray(mixed(rng, message, 3)), jnp.asarray(message)  # traced floats would be numbers
+    layer, m = jnp.asarray(mixed(rng, message, 3)), as_message(message)
     jax.tree.map(np.testing.assert_array_equal, jax.jit(gaussian_flows)(m, layer), gaussian_flows(m, layer))
     before = _all_flows._cache_size()
     gaussian_flows(message, layer + 1)

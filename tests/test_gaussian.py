@@ -10,6 +10,7 @@ from oracles import gaussian_bits
 from jaxflow import InputError
 from jaxflow.information import gaussian
 from jaxflow.information.gaussian import about_layers
+from jaxflow.messages import as_message
 
 N = 4000
 
@@ -201,9 +202,8 @@ def test_batches_broadcast_and_equal_single_calls(rng):
 
 def test_under_jit_and_vmap_the_same(message, layer):
     layers = np.stack([layer, layer[:, ::-1]])
-    messages = jnp.asarray(message)  # traced floats would be numbers
     np.testing.assert_allclose(
-        jax.jit(jax.vmap(gaussian, (None, 0)))(messages, layers), gaussian(message, layers), atol=1e-7
+        jax.jit(jax.vmap(gaussian, (None, 0)))(as_message(message), layers), gaussian(message, layers), atol=1e-7
     )
 
 

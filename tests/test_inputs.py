@@ -7,6 +7,7 @@ import pytest
 
 from jaxflow import InputError, search_flows
 from jaxflow.information import gaussian, gaussian_flows, linear_svm
+from jaxflow.messages import as_message
 
 N = 300
 
@@ -97,4 +98,4 @@ def test_as_many_trials_as_times_is_said_by_the_message(rng):
     bits = gaussian(message[None], recording)
     np.testing.assert_allclose(bits[7], gaussian(message, recording[7]), atol=1e-6)
     with pytest.raises(InputError, match="fits two axes"):
-        jax.jit(gaussian)(jnp.asarray(message), jnp.asarray(recording))
+        jax.jit(gaussian)(as_message(message), jnp.asarray(recording))

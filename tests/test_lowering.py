@@ -179,7 +179,9 @@ ENTRIES = {
     "information.exact._all_flows": Entry(
         30, lambda: (Message(integers(1, 2, SAMPLES)), floats(NETWORKS, 1, SAMPLES, NODES))
     ),
-    "information.quadratic.all_held_out": Entry(5, of_quadratic, {"classes": (2,), "bound": "fano"}),
+    "information.quadratic.all_held_out": Entry(
+        6, of_quadratic, {"classes": (2,), "bound": "fano", "every_subset": True}
+    ),
     "information.linear.search_layers": Entry(4, partial(of_svm, 1, NODES)),
     "information.nystrom.search_layers": Entry(13, partial(of_svm, 2, 6)),
     "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),

@@ -29,7 +29,7 @@ def test_transformations_change_nothing(rng, transformed):
 def test_a_ranking_made_under_jit_serves_outside_of_it(rng):
     """The quantiles of a number of rows are kept: they must not be a trace's."""
     x = jnp.asarray(columns(rng, 123), jnp.float32)
-    under = jax.jit(lambda x: gaussian(jnp.arange(123) % 2, x, rank=True))(x)
+    under = jax.jit(lambda x: gaussian(np.arange(123) % 2, x, rank=True))(x)
     np.testing.assert_allclose(gaussian(np.arange(123) % 2, x, rank=True), under, atol=1e-6)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from jaxflow import node_flows, search_flows
 from jaxflow.information import gaussian
-from jaxflow.messages import Message
+from jaxflow.messages import Message, as_message
 
 N, NODES = 400, 4
 SMALL = {"beam": 4, "restarts": 1}  # of three other nodes there are at most three subsets of a size: all are seen
@@ -146,7 +146,7 @@ def test_batches_and_transformations_change_nothing(rng, strata, kind):
         np.testing.assert_allclose(flows[i, j], one, atol=2e-6)
         np.testing.assert_array_equal(witnesses[i, j], members)
     inside = jax.jit(jax.vmap(lambda m, x: search_flows(m, x, **SMALL, **options)))
-    traced, members = inside(jnp.asarray(messages[0]), jnp.asarray(layers))
+    traced, members = inside(as_message(messages[0]), jnp.asarray(layers))
     np.testing.assert_allclose(traced, flows[0], atol=2e-6)
     np.testing.assert_array_equal(members, witnesses[0])
 

@@ -1,12 +1,13 @@
 """What the quadratic estimate says of columns with atoms, nearly dead ReLU units above all, under several remedies.
 
-    python experiments/studies/atoms.py [--runs]
+    python experiments/studies/atoms.py [--runs | --chance]
 
 A Gaussian in each class misjudges a column that holds one value in most rows: a class in which the unit is alive a
 little more often is wider by orders of magnitude, and its density at the atom smaller by as much. Printed are bits by
-either bound of the whole layer, 5,000 rows, for every remedy by itself and for the estimate, which chooses, and the
-most that adding one node to any subset loses. ``--runs`` compares the estimate with class covariances alone in the
-inputs and trained layers of two experiments.
+either bound of the whole layer, 5,000 rows, for every remedy by itself, for the choice among a subset's own fits and
+for the estimate, which chooses among those of smaller subsets, too; and the most that adding one node to any subset
+loses. ``--chance`` prints what is found about permuted messages, and ``--runs`` compares the estimate with class
+covariances alone, and with the choice among own fits, in the inputs and trained layers of two experiments.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from jaxflow import load_dataset
+from jaxflow import load_dataset, node_flows
 from jaxflow.information import quadratic as estimate
 from jaxflow.information.quadratic import BOUNDS
 from jaxflow.pipeline import preset
@@ -39,19 +40,25 @@ MODULE = "jaxflow.information.quadratic"
 
 def take(number: int) -> dict[str, Any]:
     """The patch that always takes one of the fits: class covariances, unit variance, pooled with indicators."""
-    return {f"{MODULE}.best_elsewhere": lambda sums, *_: sums[:, number]}
+
+    def taken(sums: Any, _: Any, concerned: Any, *__: Any) -> Any:
+        return jnp.where(concerned[:, None, None], sums[:, number], sums[:, 0])
+
+    return {f"{MODULE}.chosen_losses": taken}
 
 
 NO_INDICATORS = {f"{MODULE}.indicators": lambda atoms, dtype: jnp.zeros(atoms.shape, dtype)}
 REMEDIES: dict[str, dict[str, Any]] = {
     "class covariances": take(0),
-    "ridge 0.03": take(0) | {f"{MODULE}.RIDGE": 0.03},
-    "ridge 0.3": take(0) | {f"{MODULE}.RIDGE": 0.3},
+    "ridge 0.03": take(0) | {"jaxflow.information.discriminant.RIDGE": 0.03},
+    "ridge 0.3": take(0) | {"jaxflow.information.discriminant.RIDGE": 0.3},
     "unit variance": take(1),
     "pooled": take(2) | NO_INDICATORS,
     "pooled, indicators": take(2),
+    "own fits": {"jaxflow.information.choosing.best_subset": lambda own, _: own},
     "chosen": {},
 }
+LISTED = ("class covariances", "own fits", "chosen")  # of these, what adding a node loses
 
 
 @contextmanager
@@ -138,7 +145,7 @@ def table(bound: str) -> pd.DataFrame:
     """Bits of every case (rows) under every remedy (columns), and the losses by a node before and after."""
     listed, columns = cases(), {}
     for name in REMEDIES:
-        every = name in ("class covariances", "chosen")
+        every = name in LISTED
         with remedy(name):
             bits = {
                 case: np.asarray(estimate(message, x, bound=bound, subsets=None if every else [2 ** x.shape[1] - 1]))
@@ -164,11 +171,31 @@ def changes(bound: str) -> pd.DataFrame:
         messages, layers = layers_of(experiment)
         for layer, activations in layers.items():
             both = {}
-            for name in ("class covariances", "chosen"):
+            for name in LISTED:
                 with remedy(name):
                     both[name] = np.asarray(estimate(messages[:, None], activations[None], bound=bound))
-            change = both["chosen"] - both["class covariances"]
-            rows[experiment, layer] = {"smallest": change.min(), "mean": change.mean(), "largest": change.max()}
+            for name in LISTED[:2]:
+                change = both["chosen"] - both[name]
+                spread = {"smallest": change.min(), "mean": change.mean(), "largest": change.max()}
+                rows[experiment, layer, name] = spread
+    return pd.DataFrame(rows).T
+
+
+def chance(bound: str, permutations: int = 40) -> pd.DataFrame:
+    """Bits and flows about permuted labels of six real units, which tell nothing: means by rows and remedy."""
+    rows = {}
+    for count in (1000, ROWS):
+        for name in LISTED:
+            found = []
+            for seed in range(3):
+                rng = np.random.default_rng(seed)
+                message, units = random_units(rng)
+                messages = np.array([rng.permutation(message[:count]) for _ in range(permutations)])
+                with remedy(name):
+                    found.append(np.asarray(estimate(messages, units[None, :count, :6], bound=bound)))
+            bits = np.concatenate(found)
+            flows = node_flows(jnp.asarray(bits))[0]
+            rows[count, name] = {"bits": bits[:, 1:].mean(), "whole layer": bits[:, -1].mean(), "flow": flows.mean()}
     return pd.DataFrame(rows).T
 
 
@@ -176,10 +203,12 @@ def main() -> None:
     """Print a table for either bound."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", action="store_true", help="trained networks instead of constructed layers")
-    runs = parser.parse_args().runs
+    parser.add_argument("--chance", action="store_true", help="permuted messages")
+    options = parser.parse_args()
+    tables = changes if options.runs else chance if options.chance else table
     for bound in BOUNDS:
         print(f"\n{bound}")
-        print((changes(bound) if runs else table(bound)).to_string(float_format="{:.3f}".format))
+        print(tables(bound).to_string(float_format=("{:.5f}" if options.chance else "{:.3f}").format))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def honest_flows(
     activations: ArrayLike,
     *,
     estimator: str | Callable[..., Any] = gaussian,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     confidence: float = 0.95,
 ) -> Honest:

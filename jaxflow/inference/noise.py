@@ -1,5 +1,7 @@
 """The noise floor of node flows: what the flow about a message that the layer cannot know amounts to."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from jaxflow.flows import node_flows, null95_of_flows
 from jaxflow.information.checks import checked
-from jaxflow.information.estimates import Estimator
 from jaxflow.information.gaussian import gaussian
+from jaxflow.information.specs import spec_of
 from jaxflow.messages import Message
 from jaxflow.orders import permuted_within
 from jaxflow.values import whole
@@ -24,8 +26,8 @@ def noise_floor(
     *,
     key: Array,
     permutations: int = 20,
-    estimator: Estimator = gaussian,
-    given: ArrayLike | None = None,
+    estimator: str | Callable[..., Any] = gaussian,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
 ) -> Float[Array, "*batch"]:
     """null95: the 95th percentile of a layer's node flows about permutations of the message, in bits.
@@ -40,7 +42,7 @@ def noise_floor(
         activations: ``[..., N, n]``: samples on axis −2, see ``gaussian``.
         key: of the permutations, as ``jax.random.key(0)``.
         permutations: how many; n flows of each stand behind the percentile.
-        estimator: of the information in all subsets, the one that the flows were computed with.
+        estimator: of the information in all subsets, the name or function that the flows were computed with.
         given: what the flows are conditioned on. The message moves within the strata of classes; about numbers, which
             have none, it moves freely.
         groups: for every column of the activations the number of its node.
@@ -62,15 +64,16 @@ def noise_floor(
     m, x, groups = checked(message, activations, given=given, groups=groups)
     strata = m.given if m.strata else jnp.zeros(x.shape[-2], jnp.int32)
     options: dict[str, Any] = {} if groups is None else {"groups": groups}
-    bits: Any = estimator  # of a message in its normal form, too, if that is what it was given in
-    if m.given is not None and not isinstance(message, Message):
+    spec = spec_of(estimator)
+    bits: Any = spec.function
+    # in its normal form the message keeps its number of classes under jit, where the moved one cannot be looked at
+    whole_form = isinstance(message, Message) or spec.layer_bits is not None
+    if m.given is not None and not whole_form:
         options["given"] = m.given
 
     def flows(key: Array) -> Array:
         moved = jnp.take(m.values, permuted_within(key, strata), axis=-2 if m.continuous else -1)
-        if isinstance(message, Message):
-            return node_flows(bits(Message(moved, m.given, m.classes, m.strata), x, **options))[0]
-        return node_flows(bits(moved, x, **options))[0]
+        return node_flows(bits(replace(m, values=moved) if whole_form else moved, x, **options))[0]
 
     # one permutation at a time: the bits of all of them would take as many times the memory
     return null95_of_flows(jnp.stack([flows(own) for own in jax.random.split(key, permutations)]))

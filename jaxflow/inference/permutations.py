@@ -49,7 +49,7 @@ def significance(
     activations: ArrayLike,
     *,
     estimator: str | Callable[..., Any] = gaussian,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     within: ArrayLike | None = None,
     groups: Any = None,
     permutations: int | ArrayLike = 1000,

@@ -53,7 +53,7 @@ def checked(
         activations: ``[..., N, n]``, real numbers of any type, NumPy's or JAX's.
         given: what the message is conditioned on, ``[N]`` or ``[N, g]``; or None.
         groups: for every column of the activations the number of its node, 0 … n − 1; None if each is its own.
-        classes: K of a message that is being traced.
+        classes: K, if it is not to be counted; integers that are being traced need it, see ``as_message``.
         most: nodes of the widest layer; None for any number.
 
     Returns:
@@ -84,6 +84,14 @@ def checked(
     return Checked(message, x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape), groups)
 
 
+def must_see_arrays(estimator: str) -> str:
+    """Why an estimator that looks at values cannot run on what is being traced, and what to do."""
+    return (
+        f"{estimator} must see arrays: call it outside of jit, vmap and map_networks, for one network after the other,"
+        " or use gaussian or copula there"
+    )
+
+
 def _with_axes(message: Message, ones: int, dtype: Any) -> Message:
     """With as many more batch axes in front; its numbers in the type of the activations."""
     values, given = jnp.asarray(message.values), message.given
@@ -100,22 +108,19 @@ def _normal_form(message: Any, activations: Any, given: Any, classes: int | None
     samples = layer[-2] if len(layer) > 1 else None
     vectors = len(shape) > 1 and samples not in (None, shape[-1]) and shape[-2] == samples
     given = given if given is None else _condition(given)
-    if classes is not None and isinstance(message, Tracer):
-        message = message.astype(jnp.int32)
-    elif classes is None and _numbers(message):
+    if classes is None and _numbers(message):
         _check_shapes(shape[:-1] if vectors else shape, layer)
         message = _as_floats("message", message if vectors else message[..., None])
         message = message if vectors else message[..., 0]
     elif len(shape) < 1 or samples != shape[-1]:
         _check_shapes(shape, layer)
-    normal = as_message(message, given, samples=samples, classes=classes)
-    if classes is not None and not isinstance(normal.values, Tracer) and np.max(normal.values, initial=0) >= classes:
-        raise InputError(f"the message has classes up to {np.max(normal.values)}, but {classes} classes were announced")
-    return normal
+    return as_message(message, given, samples=samples, classes=classes)
 
 
 def _condition(given: Any) -> Any:
     """What a message is conditioned on, numbers ``[N, g]`` narrowed to float32."""
+    if isinstance(given, Message):
+        return given
     given = as_real_array("given", given)
     return _as_floats("given", given if given.ndim == 2 else given[..., None]) if _numbers(given) else given
 

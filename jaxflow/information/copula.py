@@ -28,7 +28,7 @@ def copula(
     message: ArrayLike | Message,
     activations: ArrayLike,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     classes: int | None = None,
 ) -> Float[Array, "*batch subsets"]:
@@ -44,7 +44,8 @@ def copula(
         given: what the information is conditioned on. Classes ``[N]``: ranks are those within each stratum. Numbers
             ``[N]`` or ``[N, g]``: their scores are regressed out of the others'.
         groups: for every column of the activations the number of its node; each its own if not given.
-        classes: K of a message that is being traced.
+        classes: K, if it is not to be counted. Integers that are being traced (under ``jit`` or ``vmap``) need it,
+            or come as ``jaxflow.as_message`` made outside; traced floats are numbers unless K is given.
 
     Returns:
         Bits ``[..., 2**n]``, T indexed by bitmask.

@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.information.checks import checked
+from jaxflow.batching import is_traced
+from jaxflow.errors import InputError
+from jaxflow.information.checks import checked, must_see_arrays
 from jaxflow.information.cross_validation import check_discrete, check_folds
 from jaxflow.messages import Message
 from jaxflow.values import wholes
@@ -252,7 +254,7 @@ def broadcast(
     activations: ArrayLike,
     subsets: Sequence[int] | None,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
 ) -> tuple[Float[Array, "*batch T"], int, int]:
     """Bits for classes ``[..., N]`` and activations ``[..., N, c]`` that broadcast, unconverged fits and all fits.
@@ -273,6 +275,8 @@ def broadcast(
     """
     inputs = checked(message, activations, given=given, groups=groups)
     check_discrete(inputs.message)
+    if is_traced((inputs.message, inputs.activations)):
+        raise InputError(must_see_arrays("an estimator by cross-validation"))
     m, x = np.asarray(inputs.message.values), np.asarray(inputs.activations)
     members = subset_members(max(inputs.groups) + 1 if inputs.groups else x.shape[-1], subsets)
     layers = x.reshape(-1, *x.shape[-2:])

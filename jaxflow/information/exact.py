@@ -37,7 +37,7 @@ def gaussian_flows(
     message: ArrayLike | Message,
     activations: ArrayLike,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     classes: int | None = None,
 ) -> ExactFlows:
@@ -55,7 +55,8 @@ def gaussian_flows(
             ``activations.swapaxes(0, 1)``.
         given: what the information is conditioned on; by strata the maximum over subsets is taken after averaging.
         groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
-        classes: K of a message that is being traced.
+        classes: K, if it is not to be counted. Integers that are being traced (under ``jit`` or ``vmap``) need it,
+            or come as ``jaxflow.as_message`` made outside; traced floats are numbers unless K is given.
 
     Returns:
         Flows and witnesses by the rule of ``node_flows``, and the information of the whole layer.

@@ -37,7 +37,7 @@ def gaussian(
     activations: ArrayLike,
     *,
     rank: bool = False,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     classes: int | None = None,
 ) -> Float[Array, "*batch subsets"]:
@@ -68,7 +68,8 @@ def gaussian(
             covariances, Σ_g P(g) I(M; X_T | G = g), each clipped to its own H(M | G = g). Numbers ``[N]`` or
             ``[N, g]``: regressed, with an intercept, out of message and activations.
         groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
-        classes: K of a message that is being traced, 2 if not given. Traced floats are numbers, unless K is given.
+        classes: K, if it is not to be counted. Integers that are being traced (under ``jit`` or ``vmap``) need it,
+            or come as ``jaxflow.as_message`` made outside; traced floats are numbers unless K is given.
 
     Returns:
         Bits ``[..., 2**n]``, T indexed by bitmask (bit i set = node i in T). H(M) from the data.

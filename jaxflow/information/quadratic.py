@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.information.choosing import chosen_losses
 from jaxflow.information.cross_validation import (
     OUTER,
     accuracy_to_information,
@@ -29,7 +30,7 @@ from jaxflow.information.discriminant import (
     surprise,
     unit_variance,
 )
-from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore
+from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore, subset_members
 from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
 from jaxflow.messages import Message
 from jaxflow.values import choice
@@ -67,6 +68,7 @@ def held_out(
     members: Bool[Array, "T n"],
     classes: tuple[int, ...],
     bound: str,
+    every_subset: bool = False,
 ) -> tuple[Float[Array, "T _ _"], ...]:
     """What every fold loses on its held-out rows of a layer: how many are mistaken, or their surprise in bits.
 
@@ -81,6 +83,7 @@ def held_out(
         members: nodes of every subset.
         classes: the numbers of classes.
         bound: ``fano`` asks for the mistakes, ``cross-entropy`` for the surprise.
+        every_subset: whether the subsets are all 2ⁿ of n nodes, in the order of their bitmasks.
 
     Returns:
         The losses ``[T, P_k, F_k]`` for every number of classes.
@@ -91,7 +94,8 @@ def held_out(
     lost, first = [], 0
     for about, count in zip(messages, classes, strict=True):
         own = slice(first, first := first + len(about))
-        lost.append(_held_out(scores[own], atoms, about, train[own], rows[own], members, count, bound))
+        folds = scores[own], atoms, about, train[own], rows[own]
+        lost.append(_held_out(*folds, members, count, bound, every_subset))
     return tuple(lost)
 
 
@@ -104,11 +108,13 @@ def _held_out(
     members: Bool[Array, "T n"],
     classes: int,
     bound: str,
+    every_subset: bool,
 ) -> Float[Array, "T P F"]:
     """``held_out`` of messages of equally many classes.
 
     The classes have their own covariances. In subsets with a column that has an atom (see ``scores_and_atom``), two
-    other fits stand beside them, and every fold takes the one that does best in the other folds of its message.
+    other fits stand beside them, and every fold takes the one that does best in the other folds of its message, or the
+    fit of a smaller subset, if all are listed and this does better: see ``chosen_losses``.
     """
     moments = jax.vmap(partial(fold_classes, classes=classes))
     fit = Fit(scores, moments(scores, messages, train))
@@ -120,8 +126,8 @@ def _held_out(
         doubled = jnp.concatenate([scores, marks], axis=1)
         linear = Fit(doubled, pooled(moments(doubled, messages, train)))
         sums, apart = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
-        concerned = jnp.any(members & has_atom[None], axis=1)[:, None, None]
-        return jnp.where(concerned, best_elsewhere(sums, apart, bound), sums[:, 0])
+        concerned = jnp.any(members & has_atom[None], axis=1)
+        return chosen_losses(sums, apart, concerned, bound, every_subset)
 
     return jax.lax.cond(jnp.any(has_atom), best, lambda: loss([fit])[0][:, 0])
 
@@ -166,33 +172,12 @@ def indicators(atoms: Bool[Array, "n N"], dtype: Any) -> Float[Array, "n N"]:
     return jnp.where(deviation > 0, (at_atom - share) / jnp.where(deviation > 0, deviation, 1), 0)
 
 
-def best_elsewhere(sums: Float[Array, "T C P F"], apart: Float[Array, "T C P F"], bound: str) -> Float[Array, "T P F"]:
-    """Of C fits the loss of every fold under the one that does best in the other four folds, the first among equals.
-
-    Mistakes come in whole rows, so that one of two equally good fits always makes fewer. A fit must make fewer than the
-    first by one standard error of the difference: √k of k rows that the two decide differently.
-
-    What a fold loses has no part in its choice, except that its rows are a quarter of those that the other folds' fits
-    were trained on.
-
-    Args:
-        sums: the losses of every fit and fold; the five folds of a message are neighbours.
-        apart: rows that a fit decides differently from the first.
-        bound: ``fano``, or ``cross-entropy``, which asks for no margin.
-    """
-    by_message, differing = (a.reshape(*a.shape[:-1], -1, OUTER) for a in (sums, apart))
-    elsewhere, margin = (jnp.sum(a, axis=-1, keepdims=True) - a for a in (by_message, differing))
-    judged = elsewhere + jnp.sqrt(margin) if bound == "fano" else elsewhere
-    choice = jnp.argmin(judged, axis=1)[:, None]
-    return jnp.take_along_axis(by_message, choice, axis=1)[:, 0].reshape(sums[:, 0].shape)
-
-
 def _subset_bytes(x: Array, messages: Array, classes: int) -> int:
     """What one subset needs: the whitened rows of all classes, every message and fold."""
     return 4 * classes * x.size * messages.shape[1] * len(messages) // OUTER
 
 
-@partial(jax.jit, static_argnames=("classes", "bound"), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("classes", "bound", "every_subset"), compiler_options=ALONE)
 def all_held_out(
     layers: Float[Array, "S N n"],
     messages: tuple[Int[Array, "_ _ N"], ...],
@@ -201,11 +186,12 @@ def all_held_out(
     members: Bool[Array, "T n"],
     classes: tuple[int, ...],
     bound: str,
+    every_subset: bool = False,
 ) -> tuple[Float[Array, "S T _ _"], ...]:
     """``held_out`` of every layer."""
     subset_bytes = sum(_subset_bytes(layers[0], about, k) for about, k in zip(messages, classes, strict=True))
     item_bytes = 12 * layers[0].size * len(rows) + len(members) * subset_bytes
-    run = partial(held_out, classes=classes, bound=bound)
+    run = partial(held_out, classes=classes, bound=bound, every_subset=every_subset)
     return batched_map(lambda x, *shared: run(x.T, *shared), layers, item_bytes, messages, among, rows, members)
 
 
@@ -213,7 +199,7 @@ def quadratic(
     message: ArrayLike,
     activations: ArrayLike,
     *,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     subsets: Sequence[int] | None = None,
     bound: str = "fano",
@@ -232,14 +218,17 @@ def quadratic(
     A column that holds one value in at least a hundredth of its rows, such as a ReLU unit, has an atom, which no
     Gaussian describes. In a subset with such a column every fold takes the best of three fits, judged by the other four
     folds: the one above; the same with Σ plus what ties take of each column's variance; and a linear discriminant of
-    the scores and of indicators of the atoms. See docs/method.md.
+    the scores and of indicators of the atoms. If all 2ⁿ subsets are estimated, a fold of such a subset takes what a
+    smaller subset of it has chosen instead, the empty one among them, wherever this does better in the other four
+    folds. See docs/method.md.
 
     Args:
         message: classes, ``[..., N]``.
         activations: ``[..., N, n]``; leading axes broadcast against the message's.
         given: classes ``[N]`` to condition on: the mean of the strata's bits, Σ_g P(g) I(M; X_T | G = g).
         groups: the number of the node that every column belongs to; every column is a node if not given.
-        subsets: bitmasks to estimate; all 2ⁿ if not given.
+        subsets: bitmasks to estimate; all 2ⁿ if not given. Where some are missing, subsets with an atom choose among
+            their own fits alone, so that none depends on which others are asked for.
         bound: ``fano`` or ``cross-entropy``.
 
     Returns:
@@ -272,7 +261,9 @@ def estimate(
 ) -> dict[str, Estimates]:
     """The stack protocol of ``quadratic``, see ``jaxflow.information.Estimate``. There is nothing to search."""
     del draws
-    run = partial(_rows_estimate, bound=bound)
+    nodes = members.shape[1]
+    every_subset = len(members) == 2**nodes and np.array_equal(members, subset_members(nodes))
+    run = partial(_rows_estimate, bound=bound, every_subset=every_subset)
     return by_strata(run, layers, messages, members, groups=groups, advance=advance)
 
 
@@ -282,6 +273,7 @@ def _rows_estimate(
     members: Bool[np.ndarray, "T c"],
     *,
     bound: str,
+    every_subset: bool,
     draws: dict[str, np.ndarray] | None,
     advance: Advance,
 ) -> dict[str, Estimates]:
@@ -300,7 +292,8 @@ def _rows_estimate(
     )
     among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(every))
     shared = {"messages": about, "among": among, "rows": rows, "members": jnp.asarray(members)}
-    run = partial(all_held_out, **shared, classes=tuple(classes for classes, _ in alike), bound=bound)
+    static = {"classes": tuple(classes for classes, _ in alike), "bound": bound, "every_subset": every_subset}
+    run = partial(all_held_out, **shared, **static)
     nodes, found = np.any(members, axis=1, keepdims=True), {}
     for names, lost in zip(alike.values(), on_all_cores(run, layers), strict=True):
         by_fold = np.asarray(lost, float)

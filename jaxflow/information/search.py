@@ -48,7 +48,7 @@ def search_flows(
     restarts: int = 8,
     depth: int = 32,
     key: Array | None = None,
-    given: ArrayLike | None = None,
+    given: ArrayLike | Message | None = None,
     groups: Any = None,
     classes: int | None = None,
 ) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch n n"]]:
@@ -81,7 +81,8 @@ def search_flows(
             X_T, G = g), one set T for all strata. Numbers ``[N]`` or ``[N, g]`` are regressed out of message and
             activations.
         groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
-        classes: K of a message that is being traced.
+        classes: K, if it is not to be counted. Integers that are being traced (under ``jit`` or ``vmap``) need it,
+            or come as ``jaxflow.as_message`` made outside; traced floats are numbers unless K is given.
 
     Returns:
         Flows ``[..., n]`` and witnesses ``[..., n, n]``: row V holds True for the nodes in T, none where the flow is 0.
