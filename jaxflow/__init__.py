@@ -108,3 +108,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"jaxflow.{name}")
     raise AttributeError(f"module 'jaxflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names too, for completion."""
+    return sorted({*globals(), *__all__})

@@ -17,9 +17,8 @@ from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
-from jaxflow.information.checks import must_see_arrays
+from jaxflow.information.checks import checked, must_see_arrays
 from jaxflow.information.estimates import LayerBits
-from jaxflow.information.exact import gaussian_flows
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
 from jaxflow.messages import Message, as_message, conditioned, unpermuted
@@ -130,14 +129,22 @@ def _layer_flows(
     """Node flows, witnesses and, where they are listed, bits of one layer about every message."""
     nodes = layer.shape[1] if groups is None else max(groups) + 1
     if nodes > LISTED and spec.flows is not None:
-        wide: Any = gaussian_flows if nodes <= EXACT else search_flows
-        return {name: (*wide(message, layer, groups=groups)[:2], None) for name, message in messages.items()}
+        wide = partial(_exact_flows, spec) if nodes <= EXACT else search_flows
+        return {name: (*wide(message, layer, groups=groups), None) for name, message in messages.items()}
     if nodes > spec.most:
         raise InputError(
             f"a layer has {nodes} nodes; {spec.name} lists the subsets of up to {spec.most}, gaussian of any"
         )
     found = layer_information(spec, layer, messages, groups)
     return {name: (*node_flows(bits), bits) for name, bits in found.items()}
+
+
+def _exact_flows(spec: EstimatorSpec, message: Message, layer: Float[Array, "N c"], groups: Any) -> tuple[Array, Array]:
+    """Flows and witnesses of one layer about one message, from the estimator's exact flows of stacks."""
+    stack_flows: Any = spec.flows
+    inputs = checked(message, layer, groups=groups, most=None)
+    found = stack_flows(inputs.activations[None], unpermuted({"m": inputs.message})["m"], inputs.groups)
+    return found.flow[0, 0], found.witness[0, 0]
 
 
 def layer_information(
@@ -216,8 +223,9 @@ def measure_outputs(
     roles = _roles(plain, label)
     about = {roles.label: plain[roles.label]}
     about |= _normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
-    groups = None if network.groups is None else network.groups[-1]
-    bits = layer_information(spec_of(estimator), layers[-1], about, groups)
+    spec, own_groups = spec_of(estimator), None if network.groups is None else network.groups[-1]
+    groups = spec.output_groups(layers[-1].shape[1], own_groups)  # information in all logits, not in their subsets
+    bits = layer_information(spec, layers[-1], about, groups)
     found = _compiled_outputs({name: own[-1] for name, own in bits.items()}, layers[-1], plain, about, roles)
     return {name: found[name] for name in measure_names(roles)}  # a program's dicts are sorted by name
 

@@ -16,7 +16,7 @@ ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "quadratic")
 BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
 NOTIONS = ("parity", "odds", "opportunity")
-TABLES = (".csv", ".parquet", ".tsv")
+TABLES = (".csv", ".parquet", ".pq", ".tsv")
 
 
 class Parser(argparse.ArgumentParser):

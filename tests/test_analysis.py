@@ -123,6 +123,20 @@ def test_flows_from_a_later_layer_on_are_those_of_all_layers(params, flows):
         network_flows(NETWORK, params, X, MESSAGES, first_layer=3)
 
 
+def test_copula_flows_of_a_wide_layer_are_the_copulas():
+    """Beyond 16 nodes, where the bits are not kept: no monotone map changes them, and the Gaussian ones differ."""
+    network = mlp(hidden=())
+    x = np.random.default_rng(0).normal(size=(120, 17)).astype(np.float32)
+    params = network.init(jax.random.key(0), jnp.asarray(x))
+    message = {"y": (x[:, 0] + x[:, 1] > 0).astype(int)}
+
+    def flow(x, estimator):
+        return network_flows(network, params, x, message, estimator).node["y"][0]
+
+    np.testing.assert_allclose(flow(np.exp(x), "copula"), flow(x, "copula"), atol=1e-5)
+    assert not np.allclose(flow(np.exp(x), "gaussian"), flow(x, "copula"), atol=1e-2)
+
+
 def test_flows_refuse_a_network_whose_parts_do_not_go_together():
     own = network(lambda p, x: (x, x @ p.T), lambda p: [p])
     with pytest.raises(InputError, match=r"from layer 0 must be \[2, 4\], .*not \[4, 2\]"):

@@ -68,3 +68,7 @@ def test_a_module_and_a_table_say_what_they_are(name):
 def test_public_names_are_listed_once_and_imported_when_used():
     assert len(set(jaxflow.__all__)) == len(jaxflow.__all__)
     assert set(jaxflow.__all__) - set(MODULES) == set(jaxflow._HOMES)
+
+
+def test_names_complete():
+    assert set(jaxflow.__all__) <= set(dir(jaxflow))
