@@ -75,7 +75,7 @@ def parser() -> Parser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     run.add_argument("experiment", metavar="EXPERIMENT|TABLE", help=f"one of {', '.join(EXPERIMENTS)}; or a table of"
-                     " yours, a .csv or .parquet file or openml:NAME[@VERSION]")  # fmt: skip
+                     " yours, a .csv, .tsv or .parquet file or openml:NAME[@VERSION]")  # fmt: skip
     _add_networks(run)
     _add_table(run.add_argument_group("your table"))
     _add_estimator(run.add_argument_group("information"))

@@ -233,7 +233,7 @@ def _doubled(trunk: Trunk) -> Trunk:
 
 
 def _determined(trunk: Trunk) -> Bool[Array, " T"]:
-    """Whether what is left of the first node counts as none."""
+    """Whether the nodes decided so far determine the first remaining one, as far as rounding can tell."""
     return trunk.factor[0, 0] ** 2 <= jnp.maximum(DETERMINED, UNCERTAIN * trunk.rounding[0])
 
 
