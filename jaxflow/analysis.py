@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
@@ -116,9 +117,10 @@ def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict
 def _check_finite(x: Array, layers: Mapping[int, Array]) -> None:
     """Refuse NaN and infinity in the layers that are analysed, where they can be seen; x is named if it holds them."""
     for layer, values in layers.items():
-        if is_traced(values) or jnp.isfinite(values).all():
+        # NumPy sees what a function under jit closes over, which JAX would trace
+        if is_traced(values) or np.isfinite(np.asarray(values)).all():
             continue
-        if jnp.issubdtype(x.dtype, jnp.floating) and not is_traced(x) and not jnp.isfinite(x).all():
+        if not is_traced(x) and not np.isfinite(np.asarray(x)).all():
             raise InputError("x holds NaN or infinity: leave those rows out or fill them")
         raise InputError(f"activations of layer {layer} hold NaN or infinity: are the parameters finite?")
 
