@@ -225,6 +225,20 @@ def test_of_a_message_that_nodes_do_not_know_the_honest_flow_is_zero_on_average(
     assert np.asarray(node_flows(gaussian(numbers, layers))[0]).mean() > 4 * error
 
 
+def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
+    """Columns that determine three classes, alone or together: a regression leaves nothing, and its log no limit."""
+    message = rng.integers(0, 3, 2000)
+    layer = rng.normal(size=(2000, 3))
+    alone, together = layer.copy(), layer.copy()
+    alone[:, :2] = np.eye(3)[message][:, :2] + 1e-3 * layer[:, :2]
+    together[:, :2] = np.eye(3)[message][:, :2] + layer[:, 2:]
+    for x in (alone, together):
+        flow, _, _ = honest_flows(jax.random.key(0), message, x)
+        exact = np.asarray(node_flows(gaussian(message, x))[0])
+        assert (flow < np.log2(3) + 0.01).all()  # the unbiased estimate of what the others tell may be below 0
+        np.testing.assert_allclose(flow, exact, atol=0.1)
+
+
 def test_wider_confidence_is_a_wider_interval_about_the_same_flow(message, layer):
     narrow, wide = (honest_flows(KEY, message, layer, confidence=level) for level in (0.5, 0.99))
     np.testing.assert_array_equal(narrow.flow, wide.flow)

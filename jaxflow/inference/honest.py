@@ -15,6 +15,7 @@ from jaxflow.flows import node_flows
 from jaxflow.information import copula, gaussian, spec_of
 from jaxflow.information.checks import checked
 from jaxflow.information.copula import scored
+from jaxflow.information.cross_validation import message_entropy
 from jaxflow.messages import Message
 from jaxflow.values import real
 
@@ -167,12 +168,23 @@ def _conditional(message: Message, layer: np.ndarray, columns: np.ndarray, node:
     value, shares = 0.0, np.zeros(len(layer))
     for stratum in range(max(1, message.strata)):
         rows = strata == stratum
+        limit = message_entropy(message.values[rows]) if message.classes else np.inf
         without = _regression(targets[rows], np.column_stack([always[rows], layer[rows][:, before]]))
         with_node = _regression(targets[rows], np.column_stack([always[rows], layer[rows][:, before | own]]))
-        bias = _bias(without.columns, targets[rows]) - _bias(with_node.columns, targets[rows])
-        value += rows.mean() * (without.bits - with_node.bits - bias)
-        shares[rows] = without.rows - with_node.rows
+        (known, known_rows), (told, told_rows) = (_told(fit, targets[rows], limit) for fit in (without, with_node))
+        value += rows.mean() * (told - known)
+        shares[rows] = told_rows - known_rows
     return value, float(shares.std(ddof=1) / np.sqrt(len(layer)))
+
+
+def _told(fit: Regression, targets: np.ndarray, limit: float) -> tuple[float, np.ndarray]:
+    """Information in bits less its bias, and the rows' shares in it.
+
+    Classes that a regression leaves nothing of would be told without limit, as ``gaussian`` is clipped for: there is no
+    more to tell than their entropy, whatever row is left out.
+    """
+    told = _bias(fit.columns, targets) - fit.bits
+    return (told, -fit.rows) if told < limit else (limit, np.zeros(len(targets)))
 
 
 def _targets(message: Message) -> np.ndarray:
