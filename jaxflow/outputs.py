@@ -108,7 +108,8 @@ def counted_measures(
     if logits.shape[1] == 1:
         logits = jnp.pad(logits, ((0, 0), (1, 0)))
     measures = decision_measures(logits, messages, roles) | threshold_measures(logits, messages, roles)
-    broken = jnp.any(jnp.isnan(logits))  # of which an argmax and a histogram would make numbers
+    # An argmax and a histogram would make numbers of NaN. The smallest is NaN if any is, and is found sooner.
+    broken = jnp.isnan(jnp.min(logits))
     return {name: jnp.where(broken, jnp.nan, value) for name, value in measures.items()}
 
 
@@ -176,10 +177,16 @@ def threshold_measures(
     names = {"threshold_accuracy": roles.label}
     names |= {f"threshold_bias{roles.suffix(name)}": name for name in roles.attributes}
     classes = {measure: messages[name] for measure, name in names.items() if not messages[name].continuous}
-    scores = _scores(logits)
-    counts = jax.vmap(lambda score: _class_counts(score, list(classes.values())))(scores)
+    counts = _counts_of_scores(_scores(logits), list(classes.values()))
     found = {measure: best_threshold(own) / len(logits) for measure, own in zip(classes, counts, strict=True)}
     return {measure: found.get(measure, jnp.full((), jnp.nan, logits.dtype)) for measure in names}
+
+
+def _counts_of_scores(scores: Float[Array, "s N"], messages: Sequence[Message]) -> list[Float[Array, "s steps 2 K"]]:
+    """``_class_counts`` of every score. The axis of a single score is added after: scatters of batches are slower."""
+    if len(scores) == 1:
+        return [counts[None] for counts in _class_counts(scores[0], messages)]
+    return jax.vmap(lambda score: _class_counts(score, messages))(scores)
 
 
 def _scores(logits: Float[Array, "N c"]) -> Float[Array, "s N"]:

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
-from jaxflow.batching import BRIEF
 from jaxflow.information import Estimates, EstimatorSpec, Options
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network
-from jaxflow.orders import permuted_within
+from jaxflow.orders import orders_within
 from jaxflow.outputs import Roles
 
 PERMUTATIONS = 20  # of a message, for the noise floor
@@ -76,14 +74,10 @@ def with_permutations(
     """
     if exchangeable is None:
         return unpermuted(messages)
-    groups = jnp.stack([jnp.asarray(exchangeable[name]) for name in messages])
-    orders = _permuted_orders(key, groups)
-    rows = jnp.concatenate([jnp.broadcast_to(jnp.arange(groups.shape[1]), orders[:1].shape), orders])
-    return {name: replace(own, values=own.values[rows[:, k]]) for k, (name, own) in enumerate(messages.items())}
-
-
-@partial(jax.jit, compiler_options=BRIEF)
-def _permuted_orders(key: Array, groups: Int[Array, "K N"]) -> Int[Array, "P K N"]:
-    """Random orders of the rows that leave every row in a place of its group."""
-    keys = jax.random.split(key, (PERMUTATIONS, len(groups)))
-    return jax.vmap(jax.vmap(permuted_within), (0, None))(keys, groups)
+    keys = jax.random.split(key, (PERMUTATIONS, len(messages)))
+    permuted = {}
+    for k, (name, message) in enumerate(messages.items()):
+        values = np.asarray(message.values)
+        orders = orders_within(keys[:, k], np.asarray(exchangeable[name]))
+        permuted[name] = replace(message, values=jnp.asarray(np.concatenate([values[None], values[orders]])))
+    return permuted

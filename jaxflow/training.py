@@ -217,10 +217,10 @@ def _checked_rows(key: Array, network: Network, x: Any, y: Any) -> tuple[Array, 
         shapes = f"[{len(x)}], not {list(jnp.shape(label.values))}"
         must_be = "classes 0, 1, …, not numbers" if label.continuous else shapes
         raise InputError(f"y must hold the label of each of the {len(x)} rows of x: {must_be}")
-    if not is_traced(x) and not jnp.isfinite(x).all():
+    if not is_traced(x) and not np.isfinite(np.asarray(x)).all():
         raise InputError("x holds NaN or infinity: leave those rows out or fill them")
     outputs = jax.eval_shape(lambda: network.activations(network.init(key, x), x)[-1]).shape[-1]
-    largest = None if is_traced(label.values) else int(np.max(label.values, initial=0))
+    largest = None if is_traced(label.values) else int(np.max(np.asarray(label.values), initial=0))
     if largest is not None and largest >= outputs:
         raise InputError(f"y has labels up to {largest}, which need {largest + 1} outputs; the network has {outputs}")
     return x, jnp.asarray(label.values)

@@ -132,7 +132,6 @@ ENTRIES = {
     "measurements._shown": Entry(16, lambda: (params(LISTED), X, about(21)), {"study": Study(LISTED, PAPER, GAUSSIAN)}),
     "measurements._edge_flows": Entry(0, lambda: (params(), of_nodes()), {"study": STUDY}),
     "measurements._stack_flows": Entry(2, lambda: (floats(21, NETWORKS, 2**10),), {"nodes": 10}),
-    "study._permuted_orders": Entry(0, lambda: (keys(), integers(2, SAMPLES))),
     "measurements.stack_outputs": Entry(
         2,
         lambda: (dict.fromkeys("yz", floats(NETWORKS)), dict.fromkeys(COUNTED, floats(NETWORKS)), about()),
@@ -150,7 +149,7 @@ ENTRIES = {
     "inference.permutations._compiled_flows": Entry(
         30, lambda: (floats(NETWORKS, SAMPLES, 6), of_message(21, 2)), {"layer_bits": layer_bits, "groups": None}
     ),
-    "inference.permutations._random_bits": Entry(0, lambda: (keys(1000),), {"rows": SAMPLES}),
+    "orders.random_bits": Entry(0, lambda: (keys(1000),), {"rows": SAMPLES}),
     "interventions._multiplied": Entry(
         0, lambda: (floats(NODES, NODES), jax.ShapeDtypeStruct((NODES, NODES), bool), floats())
     ),

@@ -9,7 +9,7 @@ from jaxflow import node_flows, significance
 from jaxflow.inference import permutations
 from jaxflow.information import gaussian
 from jaxflow.information.gaussian import MANY
-from jaxflow.orders import permuted_within
+from jaxflow.orders import orders_within, permuted_within
 
 N, NODES = 211, 6
 COUNT = MANY + 6
@@ -99,7 +99,7 @@ def test_orders_are_those_of_jax(rng):
     keys = jax.random.split(jax.random.key(3), 5)
     for numbers in (np.zeros(N, int), rng.integers(0, 4, N)):
         expected = [permuted_within(key, jnp.asarray(numbers)) for key in keys]
-        np.testing.assert_array_equal(permutations._orders(keys, numbers), expected)
+        np.testing.assert_array_equal(orders_within(keys, numbers), expected)
 
 
 def test_blocks_of_permutations_change_no_p_value(messages, layer, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_real_array
@@ -18,6 +18,7 @@ from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import checked
 from jaxflow.messages import Message
+from jaxflow.orders import orders_within
 from jaxflow.values import whole
 
 MOST_PERMUTATIONS = 10**6
@@ -141,29 +142,7 @@ def _surrogates(
             raise InputError(f"within must hold one number for each of the {len(numbers)} samples, got {rows.shape}")
         numbers = np.unique(np.stack([numbers, np.asarray(rows)]), axis=1, return_inverse=True)[1].ravel()
     keys, values = jax.random.split(key, count), np.asarray(message.values)
-    return count, lambda begin, end: values[_orders(keys[begin:end], numbers)]
-
-
-def _orders(keys: Array, numbers: Int[np.ndarray, " N"]) -> Int[np.ndarray, "B N"]:
-    """Random orders of the rows, each of which leaves every row in a place of its number: ``permuted_within``.
-
-    NumPy sorts numbers that hold a row's random bits and the row itself; JAX, which sorts pairs of numbers on a CPU,
-    takes ten times as long.
-    """
-    drawn = np.asarray(_random_bits(keys, len(numbers))).astype(np.uint64) << 32 | np.arange(
-        len(numbers), dtype=np.uint64
-    )
-    orders = np.empty(drawn.shape, np.int64)
-    places = np.argsort(numbers, kind="stable")
-    for rows in np.split(places, np.flatnonzero(np.diff(numbers[places])) + 1):
-        orders[:, rows] = np.sort(drawn[:, rows], axis=1) & (2**32 - 1)
-    return orders
-
-
-@partial(jax.jit, static_argnames="rows")
-def _random_bits(keys: Array, rows: int) -> Array:
-    """What ``permuted_within`` draws from every key."""
-    return jax.vmap(lambda key: jax.random.bits(key, (rows,)))(keys)
+    return count, lambda begin, end: values[orders_within(keys[begin:end], numbers)]
 
 
 def _own_surrogates(message: Message, surrogates: Any) -> Array:

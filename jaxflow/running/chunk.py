@@ -124,7 +124,7 @@ def _trained(inputs: Inputs, key: Array, numbers: Array, stages: Stages) -> Trai
     )
     with stages("training"):
         trained = jax.block_until_ready(on_all_cores(train, numbers))
-    _check_finite(trained, int(numbers[0]))
+    _check_finite(trained, int(np.asarray(numbers)[0]))
     return trained
 
 
