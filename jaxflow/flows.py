@@ -166,14 +166,14 @@ def _gains_together(
     return jnp.maximum(flow, 0), jnp.where(flow > 0, witness, 0)
 
 
-def edge_flows(flow: ArrayLike, kernel: ArrayLike) -> Float[Array, "*batch n m"]:
+def edge_flows(flow: ArrayLike, weights: ArrayLike) -> Float[Array, "*batch n m"]:
     """Information flow of every edge that leaves a layer.
 
     F_M(E) = |w(E)| · F_M(V) of an edge E leaving node V, in bits (Venkatesh et al. 2021, eq. 4).
 
     Args:
         flow: node flows of the layer ``[..., n]``.
-        kernel: weights ``[..., n, m]``, source → target. Axes before the nodes are batches and broadcast.
+        weights: of the edges ``[..., n, m]``, source → target. Axes before the nodes are batches and broadcast.
 
     Returns:
         Edge flows ``[..., n, m]``.
@@ -185,16 +185,15 @@ def edge_flows(flow: ArrayLike, kernel: ArrayLike) -> Float[Array, "*batch n m"]
         >>> edge_flows([0.5, 0.25], [[1.0, -2.0], [0.0, 4.0]]).tolist()
         [[0.5, 1.0], [0.0, 1.0]]
     """
-    node, w = as_finite_array("flow", flow), as_finite_array("kernel", kernel)
-    nodes, weights = node.shape, w.shape
-    if len(nodes) < 1 or len(weights) < 2 or nodes[-1] != weights[-2]:
-        raise InputError(f"expected node flows [..., n] and a kernel [..., n, m], got {nodes} and {weights}")
+    node, w = as_finite_array("flow", flow), as_finite_array("weights", weights)
+    if node.ndim < 1 or w.ndim < 2 or node.shape[-1] != w.shape[-2]:
+        raise InputError(f"expected node flows [..., n] and weights [..., n, m], got {node.shape} and {w.shape}")
     try:
-        batch = len(np.broadcast_shapes(nodes[:-1], weights[:-2]))
+        batch = len(np.broadcast_shapes(node.shape[:-1], w.shape[:-2]))
     except ValueError:
-        raise InputError(f"batches of node flows {nodes} and of kernels {weights} do not broadcast") from None
-    node = node.reshape(*(batch + 1 - len(nodes)) * (1,), *nodes, 1)
-    return jnp.abs(w.reshape(*(batch + 2 - len(weights)) * (1,), *weights)) * node
+        raise InputError(f"batches of node flows {node.shape} and of weights {w.shape} do not broadcast") from None
+    node = node.reshape(*(batch + 1 - node.ndim) * (1,), *node.shape, 1)
+    return jnp.abs(w.reshape(*(batch + 2 - w.ndim) * (1,), *w.shape)) * node
 
 
 @partial(jax.jit, inline=True)

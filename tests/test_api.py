@@ -72,3 +72,17 @@ def test_public_names_are_listed_once_and_imported_when_used():
 
 def test_names_complete():
     assert set(jaxflow.__all__) <= set(dir(jaxflow))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("edge_flows", ["flow", "weights"]),
+        ("read_table", ["path_or_frame", "label", "attributes", "seed", "name"]),
+        ("rank", ["network", "params", "flows", "metric", "method", "keep", "remove", "key"]),
+        ("select", ["network", "params", "ranks", "level"]),
+        ("prune", ["params", "selection", "factor"]),
+    ],
+)
+def test_arguments_have_the_names_that_are_relied_on(name, arguments):
+    assert list(inspect.signature(PUBLIC[name]).parameters)[: len(arguments)] == arguments

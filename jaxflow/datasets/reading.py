@@ -45,17 +45,17 @@ class Table(NamedTuple):
     source: Mapping[str, str] = {}
 
 
-def read(source: Any) -> Table:
+def read(path_or_frame: Any) -> Table:
     """The table that a user means by a path, ``openml:NAME[@VERSION]`` or a pandas frame.
 
     Raises:
         InputError: it is none of them, cannot be read, is empty, or has two columns of one name.
     """
-    if isinstance(source, pd.DataFrame):
-        return _named("table", source)
-    if isinstance(source, str) and source.startswith(OPENML):
-        return _from_openml(source.removeprefix(OPENML))
-    path = _path(source)
+    if isinstance(path_or_frame, pd.DataFrame):
+        return _named("table", path_or_frame)
+    if isinstance(path_or_frame, str) and path_or_frame.startswith(OPENML):
+        return _from_openml(path_or_frame.removeprefix(OPENML))
+    path = _path(path_or_frame)
     content = _content(path)
     source = {"table": path.name, "sha256": hashlib.sha256(content).hexdigest()}
     if content.startswith(b"PAR1") or path.suffix in (".parquet", ".pq"):
@@ -89,16 +89,16 @@ def _named(name: str, frame: pd.DataFrame, notes: tuple[str, ...] = ()) -> Table
     return Table(name, kept.set_axis(named, axis=1), notes)
 
 
-def _path(source: Any) -> Path:
+def _path(value: Any) -> Path:
     """A path, ``~`` replaced by the home folder."""
     try:
-        text = os.fspath(source)
+        text = os.fspath(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise ValueError
         return Path(text).expanduser()
     except Exception:  # a foreign path may raise anything
         raise InputError(
-            f"a table is a path, openml:NAME or a pandas frame, not {shown(source)}; convert it with .to_pandas()"
+            f"a table is a path, openml:NAME or a pandas frame, not {shown(value)}; convert it with .to_pandas()"
         ) from None
 
 

@@ -41,7 +41,7 @@ class Roles(NamedTuple):
 
 
 def read_table(
-    source: str | os.PathLike[str] | pd.DataFrame,
+    path_or_frame: str | os.PathLike[str] | pd.DataFrame,
     label: str,
     attributes: str | Sequence[str],
     *,
@@ -69,7 +69,7 @@ def read_table(
     file's name and SHA-256 and these arguments.
 
     Args:
-        source: a CSV file in UTF-8 (columns separated by commas, semicolons or tabs; after semicolons commas are
+        path_or_frame: a CSV file in UTF-8 (columns separated by commas, semicolons or tabs; after semicolons commas are
             decimal), a Parquet file, ``openml:NAME[@VERSION]``, or a pandas frame.
         label: column to be predicted.
         attributes: protected columns, one or more.
@@ -95,7 +95,7 @@ def read_table(
     """
     roles = _roles(label, attributes, drop, category, keep_attributes)
     seed = 0 if seed is None else whole("the data's seed", seed, 0, LARGEST_SEED)
-    table = read(source)
+    table = read(path_or_frame)
     roles = roles._replace(products=_products(roles, table.frame.columns))
     columns, notes = _complete(_columns(table, roles), roles)
     messages, told = _messages(columns, roles)
