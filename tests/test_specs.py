@@ -103,6 +103,8 @@ def test_names_and_functions_of_the_package_are_its_own_specs():
         assert spec.name == name
     mine = EstimatorSpec(by_counts, most=3, exchangeable=None)
     assert spec_of(mine) is mine
+    assert spec_of(by_counts) == spec_of(by_counts)  # so that what is compiled for a function is found again
+    assert len({spec_of(by_counts), spec_of(by_counts), mine}) == 2
     with pytest.raises(InputError, match="unknown estimator 'gausian'"):
         spec_of("gausian")
     with pytest.raises(InputError, match="an estimator is a name or a function"):

@@ -65,9 +65,9 @@ class EstimatorSpec:
 
     Attributes:
         function: ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
-        estimate: of stacks of layers, see ``Estimate``; the function is called for one layer, message and permutation
-            after the other if not given.
-        name: in messages; the function's own if not given.
+        stacked: a faster way for stacks of layers, see ``Estimate``; the function is called for one layer, message and
+            permutation after the other if not given.
+        title: the name in messages; the function's own if not given.
         exchangeable: numbers ``[N]`` of a message, equal for the rows that a permutation of the noise floor may
             exchange; None if the estimator has no noise floor.
         most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
@@ -84,8 +84,8 @@ class EstimatorSpec:
     """
 
     function: Callable[..., Any]
-    estimate: Estimate = None  # pyright: ignore[reportAssignmentType]  # never None once made
-    name: str = ""
+    stacked: Estimate | None = None
+    title: str = ""
     exchangeable: Callable[[Message], np.ndarray] | None = within_strata
     most: int = MOST_CUSTOM
     searches: bool = False
@@ -94,12 +94,15 @@ class EstimatorSpec:
     check: Callable[[Message, str], None] = accept
     options: type[Options] = Options
 
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", getattr(self.function, "__qualname__", type(self.function).__name__))
-        if self.estimate is None:
-            run = partial(estimate_one_by_one, function=self.function, name=self.name)
-            object.__setattr__(self, "estimate", run)
+    @property
+    def name(self) -> str:
+        """The estimator's name in messages."""
+        return self.title or getattr(self.function, "__qualname__", type(self.function).__name__)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimator on stacks of layers, by its fast way if it has one."""
+        return self.stacked or partial(estimate_one_by_one, function=self.function, name=self.name)
 
     def accepts(self, message: Message, name: str) -> None:
         """Refuse, before anything is trained, a message that cannot be estimated.
