@@ -61,6 +61,28 @@ def unpermuted(messages: Mapping[str, Message]) -> dict[str, Message]:
     return {name: replace(message, values=message.values[None]) for name, message in messages.items()}
 
 
+def one_message(message: Message, function: str) -> Message:
+    """The message as NumPy arrays without batch axes, of which only those of length 1 can be left out.
+
+    Args:
+        message: in its normal form, with any number of batch axes.
+        function: the name of the function that takes one message, for the refusal.
+
+    Raises:
+        InputError: there are several messages.
+
+    Example:
+        >>> one_message(as_message([[0, 2, 1]]), "significance").values.tolist()
+        [0, 2, 1]
+    """
+    values = np.asarray(message.values)
+    shape = values.shape[-2 if message.continuous else -1 :]
+    if values.size != math.prod(shape):
+        raise InputError(f"{function} takes one message at a time: call it for each")
+    given = None if message.given is None else np.asarray(message.given)
+    return Message(values.reshape(shape), given, message.classes, message.strata)
+
+
 def as_message(message: Any, given: Any = None, *, samples: int | None = None, classes: int | None = None) -> Message:
     """The normal form of a message as users give it.
 
@@ -164,14 +186,29 @@ def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Flo
     return jnp.mean(jax.nn.one_hot(numbers, count, dtype=jnp.float32), axis=-2)
 
 
-def entropy(probabilities: Float[Array, "*batch K"]) -> Float[Array, "*batch"]:
-    """H = −Σ p log₂ p in bits."""
-    return jnp.sum(jax.scipy.special.entr(probabilities), axis=-1) / math.log(2)
+def entropy(probabilities: Float[Array | np.ndarray, "*batch K"]) -> Any:
+    """H = −Σ p log₂ p in bits; of NumPy's arrays in their own precision."""
+    return _special(probabilities).entr(probabilities).sum(axis=-1) / math.log(2)
 
 
-def binary_entropy(p: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """H_b(p) = −p log₂ p − (1 − p) log₂(1 − p) in bits, 0 at p = 0 and p = 1."""
-    return -(jax.scipy.special.xlogy(p, p) + jax.scipy.special.xlog1py(1 - p, -p)) / jnp.log(2.0)
+def binary_entropy(p: Float[Array | np.ndarray, "*batch"]) -> Any:
+    """H_b(p) = −p log₂ p − (1 − p) log₂(1 − p) in bits, 0 at p = 0 and p = 1; of NumPy's arrays in their precision."""
+    special = _special(p)
+    return -(special.xlogy(p, p) + special.xlog1py(1 - p, -p)) / math.log(2)
+
+
+def _special(values: Any) -> Any:
+    """JAX's special functions, or SciPy's for NumPy's arrays, which JAX would round to its own floating type."""
+    if not isinstance(values, np.ndarray):
+        return jax.scipy.special
+    import scipy.special  # which takes a fifth of a second, and only classifiers ask for it
+
+    return scipy.special
+
+
+def message_entropy(message: Int[np.ndarray, " N"]) -> float:
+    """H(M) in bits from class numbers, in double precision."""
+    return abs(float(entropy(np.bincount(message) / len(message))))
 
 
 def joint_frequencies(message: Message) -> Float[Array, "*batch G K"]:
@@ -233,6 +270,30 @@ def _error(unknown: Float[Array, "*batch"], classes: int) -> Float[Array, "*batc
 
     low, high = jax.lax.fori_loop(0, 30, halve, (jnp.zeros_like(unknown), jnp.full_like(unknown, most)))
     return (low + high) / 2
+
+
+def accuracy_to_information(accuracy: np.ndarray, message: Int[np.ndarray, " N"]) -> np.ndarray:
+    """Fano's bound in bits, H(M) from the data (Venkatesh et al. 2021, eq. 7, where K = 2).
+
+        I ≥ H(M) − H_b(e) − e log₂(K − 1)        e = 1 − a, the error
+
+    An accuracy at or below that of the largest class is worth 0 (up to half a sample, for unequal folds), accuracy 1
+    is worth H(M).
+
+    Args:
+        accuracy: of predictions on held-out rows, any shape.
+        message: class numbers ``[N]``; K is the number of classes that have members.
+
+    Example:
+        >>> accuracy_to_information(np.array([1 / 3, 1]), np.array([0, 1, 2] * 5)).round(3)
+        array([0.   , 1.585])
+    """
+    counts = np.bincount(message)
+    error = np.asarray(np.clip(1 - accuracy, 0, 1))
+    others = max(1, np.count_nonzero(counts) - 1)
+    bits = message_entropy(message) - binary_entropy(error) - error * np.log2(others)
+    at_chance = accuracy < (counts.max() + 0.5) / len(message)
+    return np.where(at_chance, 0, np.maximum(bits, 0))
 
 
 def _deficit(u: Float[Array, "*batch"]) -> Float[Array, "*batch"]:

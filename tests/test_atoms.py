@@ -10,9 +10,10 @@ from scipy.stats import multivariate_normal
 from jaxflow import node_flows
 from jaxflow.information import quadratic
 from jaxflow.information.choosing import best_elsewhere, best_subset, chosen_losses
-from jaxflow.information.cross_validation import accuracy_to_information, message_entropy, outer_folds
+from jaxflow.information.cross_validation import outer_folds
 from jaxflow.information.quadratic import BOUNDS
 from jaxflow.information.ranks import ranking, scores_and_atom
+from jaxflow.messages import accuracy_to_information, message_entropy
 
 ROWS = 5000
 MARGIN = {"fano": 0.006, "cross-entropy": 0.002}  # bits: what one standard error of a paired difference is worth here

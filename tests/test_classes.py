@@ -14,10 +14,8 @@ from jaxflow import InputError
 from jaxflow.information import kernel_svm, linear_svm, quadratic, subset_members, svms
 from jaxflow.information.cross_validation import (
     OUTER,
-    accuracy_to_information,
     check_folds,
     hyperparameter_draws,
-    message_entropy,
     nested_folds,
     one_against_the_rest,
     outer_folds,
@@ -26,7 +24,7 @@ from jaxflow.information.cross_validation import (
 from jaxflow.information.linear import search_layers
 from jaxflow.information.quadratic import BOUNDS
 from jaxflow.information.quadratic import estimate as estimate_quadratic
-from jaxflow.messages import Message, as_message
+from jaxflow.messages import Message, accuracy_to_information, as_message, message_entropy
 
 CLASSIFIERS = [quadratic, linear_svm, kernel_svm]
 

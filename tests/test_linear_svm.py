@@ -18,7 +18,6 @@ from jaxflow.information.cross_validation import (
     DRAWS,
     LARGEST,
     SMALLEST,
-    accuracy_to_information,
     hyperparameter_draws,
     inner_splitter,
     nested_folds,
@@ -28,6 +27,7 @@ from jaxflow.information.linear import search_layers
 from jaxflow.information.newton import solve
 from jaxflow.information.sklearn_svms import Task, kernel_pipeline, linear_pipeline, search_task
 from jaxflow.information.svms import KERNEL
+from jaxflow.messages import accuracy_to_information
 from jaxflow.pipeline import preset
 
 C = ("linearsvc__C",)

@@ -1,4 +1,4 @@
-"""Binary entropy and its inverse."""
+"""Entropies and the inverse of Fano's bound; what is one message; messages made by hand."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from oracles import accuracy_of
 from scipy.stats import entropy
 
+from jaxflow import InputError, messages
 from jaxflow.information import binary_entropy, information_to_accuracy
 
 
@@ -13,6 +14,15 @@ def test_binary_entropy_equals_scipy_and_is_zero_at_the_ends():
     p = np.linspace(0, 1, 101, dtype=np.float32)
     np.testing.assert_allclose(binary_entropy(jnp.asarray(p)), entropy([p, 1 - p], base=2), atol=1e-6)
     np.testing.assert_array_equal(binary_entropy(jnp.array([0.0, 1.0])), 0)
+
+
+def test_entropies_of_numpys_arrays_keep_double_precision():
+    """What classifiers' accuracies are worth is computed on the host, where half a sample must not round away."""
+    p = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(binary_entropy(p), entropy([p, 1 - p], base=2), atol=1e-14)
+    shares = np.array([[0.2, 0.5, 0.3], [0, 1, 0]])
+    np.testing.assert_allclose(messages.entropy(shares), entropy(shares, base=2, axis=1), atol=1e-14)
+    assert messages.message_entropy(np.array([0, 2, 2, 0])) == 1
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.499, 0.3, 0.9])
@@ -29,3 +39,11 @@ def test_no_information_is_the_majority_class_and_all_of_it_is_certainty():
     p = jnp.array([0.5, 0.2, 0.7])
     np.testing.assert_allclose(information_to_accuracy(jnp.zeros(3), p), [0.5, 0.8, 0.7], rtol=1e-6)
     np.testing.assert_allclose(information_to_accuracy(binary_entropy(p), p), 1, atol=1e-4)
+
+
+def test_one_message_has_batch_axes_of_length_one_only():
+    single = messages.as_message([[[0.5], [0.25]]], [0, 1], samples=2)
+    one = messages.one_message(single, "mine")
+    assert (one.values.shape, one.given.tolist(), one.classes, one.strata) == ((2, 1), [0, 1], 0, 2)
+    with pytest.raises(InputError, match="mine takes one message at a time"):
+        messages.one_message(messages.as_message([[0, 1], [1, 0]]), "mine")

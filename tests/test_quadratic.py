@@ -9,9 +9,9 @@ from scipy.stats import multivariate_normal, norm, rankdata
 
 from jaxflow import InputError, node_flows
 from jaxflow.information import quadratic
-from jaxflow.information.cross_validation import accuracy_to_information, outer_folds
+from jaxflow.information.cross_validation import outer_folds
 from jaxflow.information.ranks import normal_scores, ranking, stable_order
-from jaxflow.messages import as_message
+from jaxflow.messages import accuracy_to_information, as_message
 from jaxflow.study import with_permutations
 
 

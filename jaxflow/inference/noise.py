@@ -14,10 +14,8 @@ from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import gaussian
 from jaxflow.information.specs import spec_of
 from jaxflow.messages import Message
-from jaxflow.orders import permuted_within
+from jaxflow.orders import MOST_PERMUTATIONS, permuted_within
 from jaxflow.values import whole
-
-MOST_PERMUTATIONS = 10**6
 
 
 def noise_floor(

@@ -17,11 +17,10 @@ from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import checked
-from jaxflow.messages import Message
-from jaxflow.orders import orders_within
+from jaxflow.messages import Message, one_message
+from jaxflow.orders import MOST_PERMUTATIONS, orders_within
 from jaxflow.values import whole
 
-MOST_PERMUTATIONS = 10**6
 TIED = 1e-6  # bits, of flows above 1 relative, within which flows are equal: rounding must not decide between them
 BLOCK_BYTES = 2**27  # of surrogates and their information that are held at once
 
@@ -94,7 +93,7 @@ def significance(
     """
     spec = spec_of(estimator)
     inputs = checked(message, activations, given=given, groups=groups)
-    own = _one_message(inputs.message)
+    own = one_message(inputs.message, "significance")
     spec.accepts(own, "the message")
     count, null = _surrogates(key, spec, own, within, permutations)
     batch, layers = inputs.activations.shape[:-2], inputs.activations.reshape(-1, *inputs.activations.shape[-2:])
@@ -115,14 +114,6 @@ def step_down(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) ->
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(p)
     return adjusted
-
-
-def _one_message(message: Message) -> Message:
-    """The message without batch axes, of which only those of length 1 can be left out."""
-    values, own = jnp.asarray(message.values), 2 if message.continuous else 1
-    if values.size != np.prod(values.shape[values.ndim - own :]):
-        raise InputError("significance takes one message at a time: call it for each, or jax.vmap over estimators")
-    return replace(message, values=values.reshape(values.shape[values.ndim - own :]))
 
 
 def _surrogates(

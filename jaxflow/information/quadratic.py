@@ -16,8 +16,6 @@ from jaxflow.batching import ALONE, batched_map, on_all_cores
 from jaxflow.information.choosing import chosen_losses
 from jaxflow.information.cross_validation import (
     OUTER,
-    accuracy_to_information,
-    message_entropy,
     outer_folds,
     padded,
 )
@@ -32,7 +30,7 @@ from jaxflow.information.discriminant import (
 )
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore, subset_members
 from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
-from jaxflow.messages import Message
+from jaxflow.messages import Message, accuracy_to_information, message_entropy
 from jaxflow.values import choice
 
 BOUNDS = ("fano", "cross-entropy")

@@ -22,14 +22,13 @@ from jaxflow.information.cross_validation import (
     INNER,
     OUTER,
     Search,
-    accuracy_to_information,
     hyperparameter_draws,
     nested_folds,
     one_against_the_rest,
 )
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore
 from jaxflow.information.ranks import rank_normalised
-from jaxflow.messages import Message
+from jaxflow.messages import Message, accuracy_to_information
 from jaxflow.values import choice, flag
 
 BACKENDS = ("jax", "sklearn")
