@@ -16,7 +16,8 @@ def as_real_array(name: str, values: Any) -> Any:
 
     Args:
         name: what they are, for the error.
-        values: JAX's arrays stay as they are; anything else becomes a NumPy array.
+        values: JAX's arrays stay as they are; anything else becomes a NumPy array. Floating numbers of fewer than 32
+            bits become float32 NumPy arrays, unless they are traced: XLA has no float16 on processors without F16C.
 
     Raises:
         InputError: no array, masked values, or anything but real numbers.
@@ -35,6 +36,8 @@ def as_real_array(name: str, values: Any) -> Any:
     real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
     if not real or np.issubdtype(values.dtype, np.timedelta64):  # which NumPy counts among the integers
         raise InputError(f"the {name} must hold real numbers, not {values.dtype}")
+    if jnp.issubdtype(values.dtype, jnp.floating) and values.dtype.itemsize < 4 and not isinstance(values, Tracer):
+        return np.asarray(values).astype(np.float32)
     return values
 
 

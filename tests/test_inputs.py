@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxflow import InputError, search_flows
+from jaxflow.arrays import as_finite_array, as_real_array
 from jaxflow.information import gaussian, gaussian_flows, linear_svm
 from jaxflow.messages import as_message
 
@@ -52,6 +53,18 @@ def test_any_type_of_number(message, layer):
     for offset, dtype in ((0, np.int32), (2_000_000_000, np.int32), (1_700_000_000_000_000_000, np.int64)):
         same(message, (counts + offset).astype(dtype), counts)
     same(message, (counts + 2**62).astype(">u8"), counts)
+
+
+def test_short_floating_numbers_become_float32_before_jax_sees_them(message, layer):
+    """XLA cannot compile float16 for processors without F16C, as under ``--xla_cpu_max_isa=SSE4_2``."""
+    half = layer.astype(np.float16)
+    for short in (half, half.astype(jnp.bfloat16), jnp.asarray(half), jnp.asarray(half, jnp.bfloat16), half[0, 0]):
+        values = as_real_array("activations", short)
+        assert isinstance(values, np.ndarray)
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, np.asarray(short).astype(np.float32))
+        assert as_finite_array("factor", short).dtype == jnp.float32
+    same(message, half, half.astype(np.float32), atol=0)
 
 
 def test_a_constant_but_for_the_rounding_of_its_own_type_is_constant(message, layer):
