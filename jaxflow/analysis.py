@@ -18,7 +18,7 @@ from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
-from jaxflow.information.checks import checked, must_see_arrays
+from jaxflow.information.checks import check_counts, checked, must_see_arrays
 from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
@@ -111,7 +111,10 @@ def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict
                 f"message {name} must hold one value for each of the {samples} rows of x, [{samples}], not"
                 f" {list(shape)}"
             )
-    return forms if given is None else {name: conditioned(message, given) for name, message in forms.items()}
+    forms = forms if given is None else {name: conditioned(message, given) for name, message in forms.items()}
+    for name, message in forms.items():
+        check_counts(message, f"message {name}")
+    return forms
 
 
 def _check_finite(x: Array, layers: Mapping[int, Array]) -> None:

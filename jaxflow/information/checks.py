@@ -48,8 +48,8 @@ def checked(
     it, column by column; neither changes any information.
 
     Args:
-        message: classes or numbers, see ``as_message``; or a ``Message``, which is taken as it is; what is given goes
-            into it if it is not conditioned yet.
+        message: classes or numbers, see ``as_message``; or a ``Message``, whose numbers of classes and strata must do
+            for its values; what is given goes into it if it is not conditioned yet.
         activations: ``[..., N, n]``, real numbers of any type, NumPy's or JAX's.
         given: what the message is conditioned on, ``[N]`` or ``[N, g]``; or None.
         groups: for every column of the activations the number of its node, 0 … n − 1; None if each is its own.
@@ -61,17 +61,20 @@ def checked(
 
     Raises:
         InputError: shapes that do not fit or could be meant in two ways, groups that leave a node without columns, NaN,
-            infinity, masked values, anything that is not a real number.
+            infinity, masked values, anything that is not a real number; what ``check_counts`` refuses.
 
     Example:
         >>> checked([0, 2, 1], [[1.0, 2.0], [0.0, 1.0], [2.0, 5.0]]).message.classes
         3
     """
     activations = as_real_array("activations", activations)
+    by_hand = isinstance(message, Message) or isinstance(given, Message)
     if not isinstance(message, Message):
         message = _normal_form(message, activations, given, classes)
     elif given is not None:
         message = conditioned(message, _condition(given))
+    if by_hand:
+        check_counts(message)
     shape = message.values.shape[:-1] if message.continuous else message.values.shape
     _check_shapes(shape, activations.shape)
     groups = _checked_groups(groups, activations.shape[-1])
@@ -82,6 +85,33 @@ def checked(
     batch = max(len(shape) - 1, x.ndim - 2)
     message = _with_axes(message, batch + 1 - len(shape), x.dtype)
     return Checked(message, x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape), groups)
+
+
+def check_counts(message: Message, name: str = "the message") -> None:
+    """Refuse a ``Message`` that was made by hand with fewer classes or strata than its values have.
+
+    A class beyond the last would be a one-hot row of zeros, a stratum beyond the last would be left out, silently.
+
+    Args:
+        message: concrete values are checked, traced ones cannot be.
+        name: what the refusal calls it.
+
+    Raises:
+        InputError: numbers out of range, or floating numbers where classes are announced.
+
+    Example:
+        >>> check_counts(Message(np.array([0, 1, 2]), classes=3))
+    """
+    for what, numbers, count, least in (
+        (f"{name} has classes", message.values, message.classes, 0),
+        (f"what is given of {name} has strata", message.given, message.strata, -1),
+    ):
+        if not count or isinstance(numbers, Tracer):
+            continue
+        codes = np.asarray(numbers)
+        low, high = codes.min(initial=0), codes.max(initial=0)
+        if codes.dtype.kind not in "iub" or low < least or high >= count:
+            raise InputError(f"{what} {low} to {high}, but its Message says {count}: let jaxflow.as_message count them")
 
 
 def must_see_arrays(estimator: str) -> str:
