@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array, as_real_array
+from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows
 from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Metric, Shown, checked_metric
@@ -28,7 +30,7 @@ __all__ = ["METHODS", "METRICS", "PAPER_METRICS", "Strategy", "prune", "rank", "
 
 MOST_LEVEL = 10**6  # of paths, which are ranked one by one
 MOST_PATHS = 100  # that ``rank`` ranks unless told otherwise
-UNRANKED = 2**31 - 1  # above every level
+UNRANKED = 2**30  # above every level; the rank of edges on no ranked path is that much more than paths are ranked
 
 
 class Strategy(NamedTuple):
@@ -118,7 +120,7 @@ def rank(
 
     Returns:
         Ranks int32 ``[L, W, W]`` of the L weight layers from the first analysed one on, W the widest layer. What is not
-        ranked (edges on no ranked path) has rank 2³¹ − 1; what is no edge has any.
+        ranked (edges on no ranked path) has the rank 2³⁰ + the number of ranked paths; what is no edge has any.
 
     Raises:
         InputError: an unknown metric, method or message, flows that do not fit the network, a metric without scores of
@@ -236,7 +238,7 @@ def edge_ranks(method: str, scores: Padded, inputs: int, most: int) -> Int[Array
     if method == "path":
         paths = widest_paths(scores.score, inputs, most)
         layers = jnp.arange(paths.shape[1] - 1)
-        ranks = jnp.full(scores.score.shape, UNRANKED)
+        ranks = jnp.full(scores.score.shape, UNRANKED + most)
         return ranks.at[layers, paths[:, :-1], paths[:, 1:]].min(jnp.arange(most)[:, None])
     order = jnp.lexsort((-scores.tie.ravel(), -scores.score.ravel()))
     ranks = jnp.zeros_like(order).at[order].set(jnp.arange(order.size)).reshape(scores.score.shape)
@@ -254,13 +256,13 @@ def select(network: Network, params: Params, ranks: Int[Array, "L W W"], level: 
         network: the network.
         params: of one network; only their shapes matter.
         ranks: what ``rank`` gave, of the last L weight layers.
-        level: how many nodes, edges or paths.
+        level: how many nodes, edges or paths; at most as many as are ranked, if neither is traced.
 
     Returns:
         Booleans like ``params``.
 
     Raises:
-        InputError: ranks that do not fit the network.
+        InputError: ranks that do not fit the network, a level beyond what they rank.
 
     Example:
         >>> from jaxflow import mlp
@@ -276,11 +278,30 @@ def select(network: Network, params: Params, ranks: Int[Array, "L W W"], level: 
         raise InputError(
             f"ranks {list(ranks.shape)} are not of a network of {len(weights)} weight layers up to {widest}"
         )
+    if not is_traced((ranks, level)):
+        _check_level(int(level), np.asarray(ranks), [w.shape for w in weights[before:]])
     chosen = [
         ranks[layer - before, : w.shape[0], : w.shape[1]] < level if layer >= before else jnp.zeros(w.shape, bool)
         for layer, w in enumerate(weights)
     ]
     return network.spread(params, chosen)
+
+
+def _check_level(level: int, ranks: Int[np.ndarray, "L W W"], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse to select more than is ranked.
+
+    The largest rank counts nodes and edges, not paths: those may share all edges with paths before them. Edges on no
+    ranked path say how many are. Ranks of paths have a 0 in every layer, of the first path; those of nodes in one.
+    """
+    layers = [own[: shape[0], : shape[1]] for own, shape in zip(ranks, shapes, strict=True)]
+    largest = max(int(own.max()) for own in layers)
+    of_paths = len(layers) > 1 and all(own.min() == 0 for own in layers)
+    paths = math.prod((shapes[0][0], *(shape[1] for shape in shapes)))
+    ranked = largest - UNRANKED if largest >= UNRANKED else paths if of_paths else largest + 1
+    if level > ranked:
+        raise InputError(
+            f"cannot select {level}, only {ranked} are ranked: lower the level, or rank more paths (most=)"
+        )
 
 
 def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:

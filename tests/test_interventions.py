@@ -293,15 +293,30 @@ def test_ranks_from_a_later_layer_on_select_nothing_before_it(params):
     assert ranks.shape == (1, 4, 4)
     assert {edge[0] for edge in chosen_edges(params, ranks, 8)} == {1}
     assert len(chosen_edges(params, ranks, 8)) == 8
-    assert chosen_edges(params, ranks, 100) == chosen_edges(params, ranks, 8)
+    with pytest.raises(InputError, match="cannot select 9, only 8 are ranked"):
+        select(NETWORK, params, ranks, 9)
 
 
 def test_only_the_paths_that_are_ranked_are_selected(params):
-    """Three of 24 paths; a higher level selects no more."""
+    """Three of 24 paths, and no level that would silently stop at them."""
     ranks = ranked(params, "magnitude", "path", most=3)
-    assert chosen_edges(params, ranks, 3) == chosen_edges(params, ranks, 24) != set()
-    assert int(ranks.max()) == UNRANKED
+    assert chosen_edges(params, ranks, 3) == chosen_edges(params, ranked(params, "magnitude", "path"), 3) != set()
+    assert int(ranks.max()) == UNRANKED + 3
+    with pytest.raises(InputError, match=r"cannot select 4, only 3 are ranked: .*rank more paths \(most=\)"):
+        select(NETWORK, params, ranks, jnp.int32(4))
     np.testing.assert_array_equal(ranked(params, "magnitude", "path"), ranked(params, "magnitude", "path", most=24))
+
+
+@pytest.mark.parametrize(("method", "count"), [("node", 7), ("edge", 20), ("path", 24)])
+def test_a_level_is_refused_beyond_all_there_is(params, method, count):
+    """20 edges, which the first few of the 24 paths already cover: all levels up to 24 are paths that are ranked."""
+    ranks = ranked(params, "magnitude", method)
+    assert len(chosen_edges(params, ranks, count)) == 20
+    with pytest.raises(InputError, match=f"cannot select {count + 1}, only {count} are ranked") as caught:
+        select(NETWORK, params, ranks, count + 1)
+    assert "\n" not in str(caught.value)
+    traced = jax.jit(lambda level: select(NETWORK, params, ranks, level))(count + 1)  # a sweep's levels
+    assert sum(int(own.sum()) for own in NETWORK.weights(traced)) == 20
 
 
 def test_what_does_not_fit_is_refused(params):
