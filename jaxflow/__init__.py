@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxflow.analysis import measure_outputs, measure_pruning, network_flows
     from jaxflow.batching import map_networks
     from jaxflow.datasets import Dataset, Split, load_dataset, read_table
-    from jaxflow.errors import InputError
+    from jaxflow.errors import InputError, ThinCellsWarning
     from jaxflow.flows import Flows, edge_flows, node_flows
     from jaxflow.inference import honest_flows, noise_floor, significance
     from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, quadratic
@@ -32,6 +32,7 @@ __all__ = [
     "Scores",
     "Shown",
     "Split",
+    "ThinCellsWarning",
     "Training",
     "as_message",
     "copula",
@@ -68,6 +69,7 @@ _HOMES = {
     "load_dataset": "datasets",
     "read_table": "datasets",
     "InputError": "errors",
+    "ThinCellsWarning": "errors",
     "copula": "information",
     "gaussian": "information",
     "quadratic": "information",

@@ -18,6 +18,7 @@ from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
+from jaxflow.information.cells import warn_of_thin_cells, widest_listed
 from jaxflow.information.checks import check_counts, checked, must_see_arrays
 from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
@@ -81,6 +82,10 @@ def network_flows(
     about = _normal_forms(messages, given, len(layers[0]))
     _check_finite(x, dict(list(enumerate(layers))[first_layer:]))
     weights, spec = network.weights(params), spec_of(estimator)
+    widths, groups = [own.shape[1] for own in layers], network.groups
+    warn_of_thin_cells(
+        about, widest_listed(widths[first_layer:], groups and groups[first_layer:], min(spec.most, EXACT))
+    )
     bits: dict[str, dict[int, Array]] = {name: {} for name in about}
     node: dict[str, dict[int, Array]] = {name: {} for name in about}
     witness: dict[str, dict[int, Array]] = {name: {} for name in about}

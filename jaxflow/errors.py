@@ -1,4 +1,4 @@
-"""The one exception that means "your input, not our code", and how foreign text is shown on one line."""
+"""The one exception that means "your input, not our code", one warning, and how foreign text is shown on one line."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +19,20 @@ class InputError(ValueError):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(printable(str(message)))
+
+
+class ThinCellsWarning(UserWarning):
+    """Classes, or classes within strata, have fewer rows than columns + 2: their information is mostly chance.
+
+    The warning names them. Given by ``network_flows`` and by the estimators ``gaussian`` and ``copula``, where values
+    can be looked at; a run says it before it begins, and in its summary.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", jaxflow.ThinCellsWarning)
+        ...     bits = jaxflow.gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
+    """
 
 
 def printable(text: str) -> str:

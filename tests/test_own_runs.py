@@ -88,6 +88,13 @@ def test_tables_of_two_attributes_have_their_columns(finished):
     assert finished.manifest["attributes"] == ["age", "sex"]
     text = summary(finished)
     assert text.index("bias age") < text.index("bias sex")
+    assert "few rows" not in text
+
+
+def test_a_summary_says_where_rows_were_few(finished, monkeypatch):
+    line = "few rows for 3 columns: sex has 3 in class x; at least 5 are needed"
+    monkeypatch.setattr(type(finished), "manifest", finished.manifest | {"thin": [line]})
+    assert line in summary(finished).splitlines()
 
 
 def test_tables_equal_the_analysis_of_each_network(finished):

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map
+from jaxflow.information.cells import warn_of_thin_cells
 from jaxflow.information.checks import checked
 from jaxflow.information.exact import ExactFlows
 from jaxflow.information.exact import stack_flows as gaussian_stack_flows
@@ -60,6 +61,7 @@ def copula(
         True
     """
     checks = checked(message, activations, given=given, groups=groups, classes=classes)
+    warn_of_thin_cells({"the message": checks.message}, checks.activations.shape[-1])
     about, x = scored(checks.message, checks.activations)
     return about_layers(about, x, groups=checks.groups)
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import batched_map, in_blocks, lanes, nodes_together
+from jaxflow.information.cells import warn_of_thin_cells
 from jaxflow.information.checks import checked
 from jaxflow.information.columns import Layer, Projected, Rows, decomposed, of_two_classes, projected
 from jaxflow.information.estimates import Advance, Estimates, ignore
@@ -80,12 +81,13 @@ def gaussian(
             NaN there, and float32 values below 1.2e-38 count as 0.
 
     Example:
-        >>> message = np.array([0, 0, 1, 1, 2, 2])
-        >>> activations = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+        >>> message = np.array([0, 0, 1, 1, 2, 2] * 2)
+        >>> activations = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]] * 2)
         >>> gaussian(message, activations)[1]  # the first node tells the first class from the others
         Array(1.5849625, dtype=float32)
     """
     checks = checked(message, activations, given=given, groups=groups, classes=classes)
+    warn_of_thin_cells({"the message": checks.message}, checks.activations.shape[-1])
     x = rank_normalised(checks.activations) if rank else checks.activations
     return about_layers(checks.message, x, groups=checks.groups)
 

@@ -165,6 +165,7 @@ FIELDS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "attributes": (False, _list_of(_is(str)), "a list of texts"),
     "dataset": (False, _is(dict), "an object"),
     "searched": (False, _list_of(_is_count), "a list of whole numbers"),
+    "thin": (False, _list_of(_is(str)), "a list of texts"),
     "device": (False, _is(str), "a text"),
     "files": (False, _object_of(is_entry), "an object of sizes and checksums"),
     "clearing": (False, _is(bool), "true or false"),

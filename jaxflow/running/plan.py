@@ -14,11 +14,12 @@ from jaxflow.batching import side_by_side
 from jaxflow.datasets import Dataset, record
 from jaxflow.flows import LISTED_NODES
 from jaxflow.information import memory_needed
+from jaxflow.information.cells import thin_lines, widest_listed
 from jaxflow.information.exact import layers_together
 from jaxflow.measurements import widest
 from jaxflow.networks import Network, Params
 from jaxflow.running.chunks import unfinished
-from jaxflow.running.config import Config
+from jaxflow.running.config import Config, measured_messages
 from jaxflow.running.hosts import Hosts
 from jaxflow.running.manifest import assembled, planned_chunks
 from jaxflow.running.progress import Report
@@ -97,7 +98,7 @@ def chunk_size(plan: Plan) -> int:
 
 
 def announce(plan: Plan) -> None:
-    """Say before it begins what layers too wide to list will take, or that they are searched."""
+    """Say before it begins what layers too wide to list will take or that they are searched, and where rows are few."""
     spec = plan.config.spec
     nodes = max(plan.widths[plan.config.first_layer :])
     if nodes > (most := widest(spec)):
@@ -105,6 +106,16 @@ def announce(plan: Plan) -> None:
     elif spec.flows is not None and nodes > LISTED_NODES:
         gigabytes = layers_together(nodes) * memory_needed(nodes) / 2**30
         plan.report(f"exact flows of {nodes} nodes will take {gigabytes:.2f} GB", 0, plan.config.seeds)
+    for line in thin_messages(plan):
+        plan.report(line, 0, plan.config.seeds)
+
+
+def thin_messages(plan: Plan) -> list[str]:
+    """A line for every message with classes, or classes within strata, of too few rows of the analysis half."""
+    first, groups, roles = plan.config.first_layer, plan.network.groups, plan.config.roles(plan.dataset)
+    columns = widest_listed(plan.widths[first:], groups and groups[first:], plan.config.spec.most)
+    messages = measured_messages(roles, plan.dataset)
+    return thin_lines({name: messages[name] for name in roles.measured_names}, columns, plan.dataset.values)
 
 
 def manifest_of(
@@ -126,6 +137,7 @@ def manifest_of(
         "attributes": list(plan.dataset.attributes),
         "dataset": record(plan.dataset),
         "searched": [layer for layer, nodes in enumerate(plan.widths) if layer >= config.first_layer and nodes > most],
+        "thin": thin_messages(plan),
         "chunks": chunks,
         "finished": False,
         "versions": {"python": platform.python_version()}

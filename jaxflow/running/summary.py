@@ -22,6 +22,7 @@ def summary(results: Results) -> str:
             _correlations(results.table("correlations"), roles),
             *_fits(results),
             *_searched(results),
+            *_thin(results),
             "",
             f"Results: {printable(str(results.path))}",
         ]
@@ -40,6 +41,12 @@ def _searched(results: Results) -> list[str]:
     layers = results.manifest.get("searched", [])
     names = ", ".join(f"layer {layer}" for layer in layers)
     return ["", f"Flows of {names} are lower bounds, found by Gaussian search"] if layers else []
+
+
+def _thin(results: Results) -> list[str]:
+    """Which classes, or classes within strata, have too few rows for the widest layer."""
+    lines = results.manifest.get("thin", [])
+    return ["", *map(printable, lines)] if lines else []
 
 
 def _fits(results: Results) -> list[str]:
