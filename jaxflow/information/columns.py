@@ -154,15 +154,24 @@ def projected(messages: Message, layer: Layer, rows: Rows = None, taken: int = 0
         rows: the samples that count, all if not given.
         taken: how many of the first directions the messages are conditioned on.
     """
+    columns, limit = whitened(messages, layer, rows, taken)
+    basis = layer.basis.at[:taken].set(0) if taken else layer.basis
+    c, left = _all_coordinates(columns, basis)
+    if not messages.continuous and not taken:
+        return Projected(c, None if messages.classes == 2 else jax.vmap(_cholesky)(c), limit)
+    return Projected(c, jax.vmap(_residual)(left, columns), limit)
+
+
+def whitened(
+    messages: Message, layer: Layer, rows: Rows = None, taken: int = 0
+) -> tuple[Float[Array, "Q d N"], Float[Array, " Q"]]:
+    """Orthonormal columns of messages, and how much there is to know of each: ``projected`` says which columns."""
     columns, limit = _message_columns(messages, layer.basis.dtype, rows)
     if not messages.continuous and not taken:
-        c, _ = _all_coordinates(columns, layer.basis)
-        return Projected(c, None if messages.classes == 2 else jax.vmap(_cholesky)(c), limit)
+        return columns, limit
     if taken:
         columns = _all_coordinates(columns, layer.basis[:taken])[1]
-    columns = jax.vmap(lambda x: orthonormalised(x, DETERMINED**0.5)[0])(columns)
-    c, left = _all_coordinates(columns, layer.basis.at[:taken].set(0))
-    return Projected(c, jax.vmap(_residual)(left, columns), limit)
+    return jax.vmap(lambda x: orthonormalised(x, DETERMINED**0.5)[0])(columns), limit
 
 
 def of_two_classes(

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array
 
 from jaxflow.errors import InputError, shown
-from jaxflow.information.copula import copula
+from jaxflow.information.copula import copula, scored
 from jaxflow.information.copula import estimate as estimate_copula
 from jaxflow.information.copula import layer_bits as copula_layer_bits
 from jaxflow.information.copula import stack_flows as copula_stack_flows
@@ -59,6 +60,11 @@ def accept(_message: Message, _name: str) -> None:
     """The check of an estimator that takes any message."""
 
 
+def as_they_are(message: Message, activations: Array) -> tuple[Message, Array]:
+    """What an estimator regresses that changes neither message nor activations."""
+    return message, activations
+
+
 @dataclass(frozen=True)
 class EstimatorSpec:
     """An estimator as a run uses it. The function alone suffices; the other fields are facts and faster ways.
@@ -75,6 +81,8 @@ class EstimatorSpec:
         flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
         layer_bits: the estimate as a pure function of one layer, which whatever uses it compiles into one program; None
             if it must see arrays.
+        regressed: message and activations as this estimator regresses the one on the other, which honest flows repeat:
+            as they are, or their ranks; None if its information is not that of a linear regression.
         check: refuses a message that cannot be estimated, by the name given second; called before training.
         options: the dataclass of its options.
 
@@ -91,6 +99,7 @@ class EstimatorSpec:
     searches: bool = False
     flows: Callable[..., ExactFlows] | None = None
     layer_bits: LayerBits | None = None
+    regressed: Callable[[Message, Array], tuple[Message, Array]] | None = None
     check: Callable[[Message, str], None] = accept
     options: type[Options] = Options
 
@@ -153,10 +162,22 @@ class EstimatorSpec:
 
 ESTIMATORS = {
     "gaussian": EstimatorSpec(
-        gaussian, estimate_gaussian, "gaussian", most=MASK_NODES, flows=stack_flows, layer_bits=layer_bits
+        gaussian,
+        estimate_gaussian,
+        "gaussian",
+        most=MASK_NODES,
+        flows=stack_flows,
+        layer_bits=layer_bits,
+        regressed=as_they_are,
     ),
     "copula": EstimatorSpec(
-        copula, estimate_copula, "copula", most=MASK_NODES, flows=copula_stack_flows, layer_bits=copula_layer_bits
+        copula,
+        estimate_copula,
+        "copula",
+        most=MASK_NODES,
+        flows=copula_stack_flows,
+        layer_bits=copula_layer_bits,
+        regressed=scored,
     ),
     "linear-svm": EstimatorSpec(
         linear_svm,
