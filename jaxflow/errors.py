@@ -54,3 +54,11 @@ def cause(error: BaseException) -> str:
     """What the system says of an error, else the first line of its message, else its type."""
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+CLASS_NUMBERS = "np.unique(values, return_inverse=True)[1] numbers labels of any kind"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``, ``1,000 classes``."""
+    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError, cause, shown
+from jaxflow.errors import CLASS_NUMBERS, InputError, cause, shown
 from jaxflow.messages import MOST_CLASSES
 from jaxflow.values import LONGEST_NAME, several, wholes
 
@@ -124,7 +124,9 @@ class Dataset:
                 if not count.all():
                     raise InputError(f"{self.name}, {half} half: class {int(np.argmin(count))} of {name} has no rows")
         if not self.classes[self.label]:
-            raise InputError(f"{self.name}: the label {self.label} must be classes 0, 1, …, not floating numbers")
+            raise InputError(
+                f"{self.name}: the label {self.label} must be classes 0, 1, …, not floating numbers; {CLASS_NUMBERS}"
+            )
 
     def _check_words(self) -> None:
         """Refuse notes that are no text, and class names that do not fit the classes."""
@@ -219,7 +221,7 @@ def _checked_message(where: str, values: Any, rows: int) -> np.ndarray:
         return exact.astype(np.float32)
     if not np.array_equal(exact, exact.round()) or exact.min() < 0 or exact.max() >= MOST_CLASSES:
         some = ", ".join(f"{value:g}" for value in np.unique(exact)[:5])
-        raise InputError(f"{where} must hold classes 0, 1, … or floating numbers; it holds {some}")
+        raise InputError(f"{where} must hold classes 0, 1, … or floating numbers, not {some}; {CLASS_NUMBERS}")
     if exact.min() == exact.max():
         raise InputError(f"{where} must hold at least the classes 0 and 1, it holds {exact.min():g} only")
     return exact.astype(np.int32)
@@ -241,7 +243,8 @@ def _numbers(where: str, values: Any) -> np.ndarray:
     if hidden:
         raise InputError(f"{where} has masked values; drop or fill them")
     if exact is None:
-        raise InputError(f"{where} must be one of the numeric arrays, of real numbers, not {array.dtype}")
+        hint = f"; {CLASS_NUMBERS}" if array.dtype.kind in "OSU" else ""
+        raise InputError(f"{where} must be one of the numeric arrays, of real numbers, not {array.dtype}{hint}")
     return exact
 
 
