@@ -112,7 +112,10 @@ def _add_estimator(run: Any) -> None:
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
                      help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
     run.add_argument("--notion", choices=NOTIONS, default="parity", help="what information about an attribute is"
-                     " conditioned on: nothing, the label (odds), or the label's class 1 (opportunity)")  # fmt: skip
+                     " conditioned on: nothing, the label (odds), or the label's favourable class"
+                     " (opportunity)")  # fmt: skip
+    run.add_argument("--favourable", metavar="CLASS", help="of --notion opportunity: the label's value that is wished"
+                     " for, such as yes; of two values the second in sorted order if not given")  # fmt: skip
     run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
     run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
                      " program, for --backend sklearn")  # fmt: skip

@@ -128,6 +128,7 @@ def _run(plan: Plan) -> Results:
     config, hosts, report = plan.config, plan.hosts, plan.report
     if hosts.processes == 1:  # else JAX may not start before all have met
         local_mesh(plan.devices)
+        config.try_functions(plan.widths, plan.network, plan.dataset)
         announce(plan)
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(plan))
     if hosts.processes > 1:
