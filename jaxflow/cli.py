@@ -120,6 +120,7 @@ def _own_table(arguments: argparse.Namespace, changes: dict[str, Any], report: A
     """The config for a table of the user's, and the table, which is described on stderr before anything is computed."""
     from jaxflow import Training, pipeline, read_table
     from jaxflow.datasets import description
+    from jaxflow.running.presets import table_hidden
     from jaxflow.running.summary import notion_line
 
     report("reading the table", 0, arguments.seeds)
@@ -129,9 +130,11 @@ def _own_table(arguments: argparse.Namespace, changes: dict[str, Any], report: A
     )  # fmt: skip
     asked = {"learning_rate": arguments.learning_rate, "epochs": arguments.epochs}
     training = Training(**{name: value for name, value in asked.items() if value is not None})
+    changes.setdefault("hidden", table_hidden(dataset.classes[dataset.label]))
     config = pipeline.Config(dataset.name, training=training, **changes)
+    lines = [description(dataset), *notion_line(config.roles(dataset), dataset.values)]
     if not arguments.quiet:
-        print(description(dataset), *notion_line(config.roles(dataset), dataset.values), sep="\n", file=sys.stderr)
+        print("\n".join(lines), file=sys.stderr)
     return config, dataset
 
 
