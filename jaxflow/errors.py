@@ -59,6 +59,6 @@ def cause(error: BaseException) -> str:
 CLASS_NUMBERS = "np.unique(values, return_inverse=True)[1] numbers labels of any kind"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: Any, noun: str) -> str:
     """``1 node``, ``2 nodes``, ``1,000 classes``."""
     return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import is_traced
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.flows import Flows
 from jaxflow.metrics import (
     METHODS,
@@ -89,7 +89,8 @@ def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> N
     }
     for _, method, level in (checked_strategy(strategy, functions=True) for strategy in strategies):
         if level > available[method]:
-            raise InputError(f"cannot prune {level} {method}s: the network has {available[method]}, choose 1 to that")
+            most = available[method]
+            raise InputError(f"cannot prune {counted(level, method)}: the network has {most}, choose 1 to that")
 
 
 def rank(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_key, as_real_array
 from jaxflow.batching import batched_map, is_traced, on_all_cores
-from jaxflow.errors import CLASS_NUMBERS, InputError
+from jaxflow.errors import CLASS_NUMBERS, InputError, counted
 from jaxflow.messages import MOST_CLASSES, Message, as_message
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.leaves import floating_leaves
@@ -113,7 +113,7 @@ def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Ne
         InputError: fewer rows than one batch, a network without ``init``.
     """
     if len(x) < config.batch_size:
-        raise InputError(f"{len(x)} rows cannot fill one batch of {config.batch_size}")
+        raise InputError(f"{counted(len(x), 'row')} cannot fill one batch of {config.batch_size}")
     init_key, shuffle_key = jax.random.split(key)
     params, rebuild = floating_leaves(network.packed(network.init(init_key, x)))
     momentum = optax.trace(config.momentum)

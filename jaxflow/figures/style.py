@@ -85,8 +85,3 @@ def middle_level(levels: pd.Series) -> int:
     """The middle one of the levels there are, the lower of two."""
     distinct = sorted(set(levels))
     return int(distinct[(len(distinct) - 1) // 2])
-
-
-def counted(level: int, method: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{level} {method}{'' if level == 1 else 's'}"

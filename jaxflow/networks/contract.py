@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.networks.leaves import is_floating
 
 Params: TypeAlias = Any  # any pytree whose weights are floating arrays
@@ -218,7 +218,7 @@ def _check_layers(network: Network, params: Params, x: Any) -> None:
     weights = jax.eval_shape(network.weights, params)
     if len(weights) != len(activations) - 1 or not weights:
         raise InputError(
-            f"{len(activations)} layers need {len(activations) - 1} kernels between them, not {len(weights)}"
+            f"{len(activations)} layers need {counted(len(activations) - 1, 'kernel')} between them, not {len(weights)}"
         )
     groups = network.groups or (None,) * len(activations)
     if len(groups) != len(activations):

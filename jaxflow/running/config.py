@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxflow.datasets import Dataset
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
 from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checked_strategy
 from jaxflow.messages import MOST_CLASSES, Message
@@ -195,7 +195,8 @@ class Config:
         outputs = dataset.classes[dataset.label]
         self.check((dataset.train.x.shape[1], *self.hidden, outputs), dataset)
         if len(dataset.train.x) < self.training.batch_size:
-            raise InputError(f"{len(dataset.train.x)} training rows cannot fill a batch of {self.training.batch_size}")
+            rows, batch = counted(len(dataset.train.x), "training row"), self.training.batch_size
+            raise InputError(f"{rows} cannot fill a batch of {batch}")
         return mlp(self.hidden, outputs, dataset.categories, self.linear)
 
     def check(self, widths: Sequence[int], dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxflow import figures
 from jaxflow.batching import local_mesh, spread_over
 from jaxflow.datasets import Dataset, load_dataset
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.networks import Network, Params
 from jaxflow.networks.contract import check_fit, layer_sizes
 from jaxflow.running.assembly import assemble
@@ -117,7 +117,7 @@ def analyse(
     widths = layer_sizes(jax.eval_shape(network.weights, one))
     if widths[-1] != dataset.classes[dataset.label]:
         raise InputError(
-            f"the network has {widths[-1]} outputs, {dataset.label} {dataset.classes[dataset.label]} classes"
+            f"the network has {counted(widths[-1], 'output')}, {dataset.label} {dataset.classes[dataset.label]} classes"
         )
     config.check(widths, dataset)
     return _run(Plan(config, dataset, network, widths, params, path, overwrite, devices, hosts, report))

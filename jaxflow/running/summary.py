@@ -17,7 +17,7 @@ def summary(results: Results) -> str:
     experiment = printable(str(results.manifest["experiment"]))
     return "\n".join(
         [
-            f"{experiment}: {len(networks)} networks, mean accuracy and bias at the output (%)",
+            f"{experiment}: {counted(len(networks), 'network')}, mean accuracy and bias at the output (%)",
             *notion_line(roles, results.manifest.get("dataset", {}).get("values", {})),
             *_outputs(networks, results.table("tradeoff"), roles),
             "",
