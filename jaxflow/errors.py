@@ -11,8 +11,8 @@ class InputError(ValueError):
 
     Example:
         >>> try:
-        ...     jaxflow.load_dataset("adlut")
-        ... except jaxflow.InputError as error:
+        ...     load_dataset("adlut")
+        ... except InputError as error:
         ...     print(error)
         unknown dataset 'adlut'; choose from synthetic, adult-small, adult-large, mnist
     """

@@ -94,6 +94,7 @@ def read_table(
             in a half, no complete row, or no feature left.
 
     Example:
+        >>> import pandas as pd
         >>> people = pd.DataFrame({"age": range(80), "sex": ["f", "m"] * 40, "hired": [0, 0, 1, 1] * 20})
         >>> data = read_table(people, "hired", "sex")
         >>> data.features, data.values["sex"], data.train.x.shape

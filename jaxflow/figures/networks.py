@@ -62,7 +62,8 @@ def flow_panel(
     first = min(widths)
     for index, name in enumerate(names):
         axes.annotate(plain_text(name), at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
-    above = "" if len(faint) < len(node_rows) else ", none above the floor"
+    scale = "" if full == 1 else f", full width {full * largest:.2g}"
+    above = scale if len(faint) < len(node_rows) else ", none above the floor"
     _frame_flows(axes, sorted(widths), f"{message[1]} flow (bits)\nwidest edge {largest:.2g}{above}")
 
 

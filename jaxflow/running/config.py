@@ -113,7 +113,8 @@ class Config:
         InputError: a value of another type, not finite or out of range, or choices that do not go together.
 
     Example:
-        >>> config = Config("people", hidden=(4, 4), strategies=strategy_grid(nodes=(1, 2)), notion="odds", seeds=20)
+        >>> strategies = pipeline.strategy_grid(nodes=(1, 2))
+        >>> config = pipeline.Config("people", hidden=(4, 4), strategies=strategies, notion="odds", seeds=20)
         >>> len(config.strategies)  # three metrics, two levels
         6
     """

@@ -63,7 +63,7 @@ def run(
         InputError: data, config and folder do not fit; the message names cause and fix.
 
     Example:
-        >>> run(preset("synthetic", seeds=2)).table("networks")  # doctest: +SKIP
+        >>> pipeline.run(pipeline.preset("synthetic", seeds=2)).table("networks")  # doctest: +SKIP
     """
     path, data_dir, hosts = _checked(config, dataset, out, data_dir, overwrite, devices, hosts, report)
     hosts.check()
@@ -105,7 +105,7 @@ def analyse(
         InputError: network, parameters, data, config and folder do not fit; the message names cause and fix.
 
     Example:
-        >>> analyse(network, params, data, Config("mine"))  # doctest: +SKIP
+        >>> pipeline.analyse(network, params, data, pipeline.Config("mine"))  # doctest: +SKIP
     """
     path, _, hosts = _checked(config, dataset, out, None, overwrite, devices, None, report)
     leaves = [np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)]

@@ -47,7 +47,7 @@ def preset(name: str, **changes: Any) -> Config:
         InputError: unknown experiment, field or value.
 
     Example:
-        >>> preset("adult-small", seeds=10, hidden=(5, 5)).hidden
+        >>> pipeline.preset("adult-small", seeds=10, hidden=(5, 5)).hidden
         (5, 5)
     """
     choice("experiment", name, PRESETS)
