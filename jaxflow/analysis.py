@@ -20,7 +20,7 @@ from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
 from jaxflow.information.cells import warn_of_thin_cells, widest_listed
 from jaxflow.information.checks import check_counts, checked, must_see_arrays
-from jaxflow.information.custom import check_shape
+from jaxflow.information.custom import one_per_subset
 from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
@@ -172,8 +172,7 @@ def layer_information(
         given = {} if message.given is None else {"given": message.given}
         try:
             bits = jnp.asarray(spec.function(values, layer, **given, **extra))
-            check_shape(bits, layer.shape[1] if groups is None else max(groups) + 1, spec.name)
-            return bits
+            return one_per_subset(bits, layer.shape[1] if groups is None else max(groups) + 1, spec.name)
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
             raise InputError(must_see_arrays(spec.name)) from error
 

@@ -30,8 +30,8 @@ class ThinCellsWarning(UserWarning):
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore", jaxflow.ThinCellsWarning)
-        ...     bits = jaxflow.gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
+        ...     warnings.simplefilter("ignore", ThinCellsWarning)
+        ...     bits = gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
     """
 
 

@@ -125,8 +125,8 @@ def _plain(values: Any, classes: int) -> np.ndarray:
     return array[..., 0] if not classes and array.shape[-1] == 1 else array
 
 
-def check_shape(bits: Any, nodes: int, name: str) -> None:
-    """Refuse what is not one number for every subset.
+def one_per_subset(bits: Any, nodes: int, name: str) -> Any:
+    """The bits, if they are one number for every subset.
 
     Args:
         bits: what a function returned, traced perhaps.
@@ -141,6 +141,7 @@ def check_shape(bits: Any, nodes: int, name: str) -> None:
             f"the estimator {name} must return bits of shape ({2**nodes},), one for every subset of {nodes} nodes in"
             f" the order of their bitmasks, not {np.shape(bits)}"
         )
+    return bits
 
 
 def try_out(function: Callable[..., Any], name: str, message: Message, x: Any) -> None:
@@ -174,7 +175,7 @@ def _checked(bits: Any, nodes: int, name: str) -> np.ndarray:
         array = np.asarray(bits, float)
     except (TypeError, ValueError):
         raise InputError(f"the estimator {name} must return {2**nodes} numbers, not {shown(bits)}") from None
-    check_shape(array, nodes, name)
+    one_per_subset(array, nodes, name)
     if not np.isfinite(array).all():
         raise InputError(f"the estimator {name} returned NaN or infinity for subset {int(np.isfinite(array).argmin())}")
     return array
