@@ -316,7 +316,7 @@ def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
     if jax.tree.structure(params) != jax.tree.structure(selection):
         raise InputError("the selection must be a pytree of the same structure as the parameters")
     weights, masks = jax.tree.leaves(params), jax.tree.leaves(selection)
-    pairs = [(jnp.shape(w), jnp.shape(mask)) for w, mask in zip(weights, masks, strict=True) if is_floating(w)]
+    pairs = [(w.shape, getattr(mask, "shape", None)) for w, mask in zip(weights, masks, strict=True) if is_floating(w)]
     if not pairs and any(map(is_floating, masks)):
         raise InputError("the parameters come before the selection: prune(params, selection, factor)")
     if pairs and all(shape and shape[1:] == mask for shape, mask in pairs):

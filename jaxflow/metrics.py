@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxflow.errors import InputError, cause
@@ -257,8 +258,8 @@ def _check_scores(metric: str | Metric, values: Any, show: Shown) -> None:
         )
     expected = [w.shape[:1] if of_nodes else w.shape for w in show.weights]
     try:
-        held = [jnp.shape(value) for value in values]
-    except TypeError:  # no list
+        held = [np.shape(value) for value in values]
+    except (TypeError, ValueError):  # no list, or one of lists of different lengths
         held = printed(values)
     if held != expected:
         raise InputError(f"the metric {name} must score every {what}: a list of arrays {expected}, not {held}")

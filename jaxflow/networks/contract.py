@@ -179,7 +179,7 @@ def refuse_several(network: Network, params: Params, x: Any) -> None:
         InputError: all leaves have a leading axis of one length, and without it the network works.
     """
     leaves = jax.tree.leaves(params)
-    lengths = {jnp.shape(leaf)[:1] for leaf in leaves if hasattr(leaf, "shape")}
+    lengths = {tuple(leaf.shape[:1]) for leaf in leaves if hasattr(leaf, "shape")}
     if len(lengths) != 1 or lengths <= {(), (0,)}:
         return
     one = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, params)
