@@ -1,5 +1,10 @@
 """Information flows in trained networks, and interventions on them, for hundreds of seeds at once.
 
+The examples in the documentation of its names begin with
+
+    import jax, jax.numpy as jnp, numpy as np
+    from jaxflow import *
+
 Names are imported when they are first used, so that ``jaxflow --help`` needs no JAX.
 """
 

@@ -20,11 +20,12 @@ from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
 from jaxflow.information.cells import warn_of_thin_cells, widest_listed
 from jaxflow.information.checks import check_counts, checked, must_see_arrays
+from jaxflow.information.custom import one_per_subset
 from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
 from jaxflow.messages import Message, as_message, conditioned, unpermuted
-from jaxflow.networks import Network, Params, check_fit, layer_sizes
+from jaxflow.networks import Network, Params, activations_of, check_fit, layer_sizes
 from jaxflow.outputs import Roles, counted_measures, measure_names, outputs_of
 from jaxflow.values import whole
 
@@ -170,7 +171,8 @@ def layer_information(
         values = message.values[..., 0] if message.continuous and message.values.shape[-1] == 1 else message.values
         given = {} if message.given is None else {"given": message.given}
         try:
-            return jnp.asarray(spec.function(values, layer, **given, **extra))
+            bits = jnp.asarray(spec.function(values, layer, **given, **extra))
+            return one_per_subset(bits, layer.shape[1] if groups is None else max(groups) + 1, spec.name)
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
             raise InputError(must_see_arrays(spec.name)) from error
 
@@ -227,7 +229,7 @@ def measure_outputs(
         ['accuracy', 'argmax_accuracy', 'bias']
     """
     x = jnp.asarray(x)
-    layers = network.activations(params, x)
+    layers = activations_of(network, params, x)
     _check_finite(x, {len(layers) - 1: layers[-1]})
     plain = _normal_forms(messages, None, len(layers[0]))
     roles = _roles(plain, label)

@@ -90,7 +90,8 @@ def _add_networks(run: argparse.ArgumentParser) -> None:
     count, seed = number("seeds", 1, MOST_NETWORKS), number("seed", 0, LARGEST_SEED)
     run.add_argument("--seeds", type=count, default=100, metavar="N", help="number of networks")
     run.add_argument("--hidden", type=widths, default=argparse.SUPPRESS, metavar="WIDTHS", help="of the hidden layers,"
-                     " such as 16,8 or 32x20 for twenty of 32 nodes; the paper's, or 3, if not given")  # fmt: skip
+                     " such as 16,8 or 32x20 for twenty of 32 nodes; if not given the paper's; for a table 3,"
+                     " and for a label of K > 2 classes 2K, at most 8")  # fmt: skip
     run.add_argument("--seed", type=seed, default=0, help="of initialisations, shuffles and the random control")
     run.add_argument("--data-seed", type=seed, help="of the draw of rows; the authors' rows, or 0, if not given")
 
@@ -98,11 +99,12 @@ def _add_networks(run: argparse.ArgumentParser) -> None:
 def _add_table(run: Any) -> None:
     """Options that a table of the user's needs."""
     run.add_argument("--label", metavar="COLUMN", help="what the networks are trained to tell")
-    run.add_argument("--attribute", action="append", metavar="COLUMN", help="a protected attribute, or the product A*B"
-                     " of two; may be given several times")  # fmt: skip
+    run.add_argument("--attribute", action="append", metavar="COLUMN", help="a protected attribute, or a product A*B,"
+                     " whose classes are the combinations that occur; may be given several times")  # fmt: skip
     run.add_argument("--drop", action="append", metavar="COLUMN", help="leave a column out")
     run.add_argument("--category", action="append", metavar="COLUMN", help="numbers that are codes, not amounts")
-    run.add_argument("--keep-attributes", action="store_true", help="let the networks see the attributes")
+    run.add_argument("--keep-attributes", action="store_true", help="let the networks see the attributes, and"
+                     " the parts of products")  # fmt: skip
     run.add_argument("--learning-rate", type=float, metavar="RATE", help="of the first epoch; 0.003 if not given")
     run.add_argument("--epochs", type=number("epochs", 1, 10**6), metavar="N", help="of training; 50 if not given")
 
@@ -112,7 +114,10 @@ def _add_estimator(run: Any) -> None:
     run.add_argument("--estimator", choices=ESTIMATORS, default=argparse.SUPPRESS,
                      help="of the information; else quadratic for synthetic, gaussian for the others")  # fmt: skip
     run.add_argument("--notion", choices=NOTIONS, default="parity", help="what information about an attribute is"
-                     " conditioned on: nothing, the label (odds), or the label's class 1 (opportunity)")  # fmt: skip
+                     " conditioned on: nothing, the label (odds), or the label's favourable class"
+                     " (opportunity)")  # fmt: skip
+    run.add_argument("--favourable", metavar="CLASS", help="of --notion opportunity: the label's value that is wished"
+                     " for, such as yes; of two values the second in sorted order if not given")  # fmt: skip
     run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
     run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
                      " program, for --backend sklearn")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What users hand in as arrays: lists, frames, NumPy's and JAX's arrays of any type, as arrays of real numbers."""
+"""What users hand in as arrays: lists, frames, NumPy's and JAX's arrays as real numbers; and random keys."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from jaxflow.errors import InputError, cause
+from jaxflow.errors import CLASS_NUMBERS, InputError, cause, shown
 
 
 def as_real_array(name: str, values: Any) -> Any:
@@ -35,7 +35,8 @@ def as_real_array(name: str, values: Any) -> Any:
             values = values.astype(values.dtype.newbyteorder("="))
     real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
     if not real or np.issubdtype(values.dtype, np.timedelta64):  # which NumPy counts among the integers
-        raise InputError(f"the {name} must hold real numbers, not {values.dtype}")
+        hint = f"; {CLASS_NUMBERS}" if getattr(values.dtype, "kind", "") in ("O", "S", "U") else ""
+        raise InputError(f"the {name} must hold real numbers, not {values.dtype}{hint}")
     if jnp.issubdtype(values.dtype, jnp.floating) and values.dtype.itemsize < 4 and not isinstance(values, Tracer):
         return np.asarray(values).astype(np.float32)
     return values
@@ -67,3 +68,25 @@ def as_finite_array(name: str, values: Any) -> Array:
     if array.dtype == np.longdouble:
         array = array.astype(float)  # JAX does not know it
     return jnp.asarray(array)
+
+
+def as_key(key: Any) -> Array:
+    """One random key: a new one as it is, an old-style one (``jax.random.PRNGKey``) as the new one of the same numbers.
+
+    Args:
+        key: ``jax.random.key(0)`` or one that was split or folded out of it, traced perhaps.
+
+    Raises:
+        InputError: a number, many keys, or anything else.
+    """
+    if isinstance(key, (jax.Array, np.ndarray)):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
+            return jnp.asarray(key)
+        if key.dtype == np.uint32 and key.shape == _old_style().shape:
+            return jax.random.wrap_key_data(jnp.asarray(key))
+    raise InputError(f"key must be one random key such as jax.random.key(0), not {shown(key)}")
+
+
+def _old_style() -> Any:
+    """Shape and type of an old-style key."""
+    return jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))

@@ -87,6 +87,7 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
         "hidden",
         "estimator",
         "notion",
+        "favourable",
         "backend",
         "published_alpha",
         "tune",
@@ -119,17 +120,22 @@ def _own_table(arguments: argparse.Namespace, changes: dict[str, Any], report: A
     """The config for a table of the user's, and the table, which is described on stderr before anything is computed."""
     from jaxflow import Training, pipeline, read_table
     from jaxflow.datasets import description
+    from jaxflow.running.presets import table_hidden
+    from jaxflow.running.summary import notion_line
 
     report("reading the table", 0, arguments.seeds)
     dataset = read_table(
         arguments.experiment, arguments.label, arguments.attribute, seed=arguments.data_seed, drop=arguments.drop or (),
         category=arguments.category or (), keep_attributes=arguments.keep_attributes,
     )  # fmt: skip
-    if not arguments.quiet:
-        print(description(dataset), file=sys.stderr)
     asked = {"learning_rate": arguments.learning_rate, "epochs": arguments.epochs}
     training = Training(**{name: value for name, value in asked.items() if value is not None})
-    return pipeline.Config(dataset.name, training=training, **changes), dataset
+    changes.setdefault("hidden", table_hidden(dataset.classes[dataset.label]))
+    config = pipeline.Config(dataset.name, training=training, **changes)
+    lines = [description(dataset), *notion_line(config.roles(dataset), dataset.values)]
+    if not arguments.quiet:
+        print("\n".join(lines), file=sys.stderr)
+    return config, dataset
 
 
 def _check_options(arguments: argparse.Namespace) -> None:

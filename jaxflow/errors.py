@@ -11,8 +11,8 @@ class InputError(ValueError):
 
     Example:
         >>> try:
-        ...     jaxflow.load_dataset("adlut")
-        ... except jaxflow.InputError as error:
+        ...     load_dataset("adlut")
+        ... except InputError as error:
         ...     print(error)
         unknown dataset 'adlut'; choose from synthetic, adult-small, adult-large, mnist
     """
@@ -30,8 +30,8 @@ class ThinCellsWarning(UserWarning):
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore", jaxflow.ThinCellsWarning)
-        ...     bits = jaxflow.gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
+        ...     warnings.simplefilter("ignore", ThinCellsWarning)
+        ...     bits = gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
     """
 
 
@@ -54,3 +54,11 @@ def cause(error: BaseException) -> str:
     """What the system says of an error, else the first line of its message, else its type."""
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+CLASS_NUMBERS = "np.unique(values, return_inverse=True)[1] numbers labels of any kind"
+
+
+def counted(count: Any, noun: str) -> str:
+    """``1 node``, ``2 nodes``, ``1,000 classes``."""
+    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"

@@ -16,12 +16,22 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxflow.arrays import as_finite_array, as_real_array
+from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import is_traced
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.flows import Flows
-from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Metric, Shown, checked_metric
-from jaxflow.networks.contract import Network, Params
+from jaxflow.metrics import (
+    METHODS,
+    METRICS,
+    PAPER_METRICS,
+    Metric,
+    Padded,
+    Shown,
+    checked_metric,
+    metric_title,
+    padded_scores,
+)
+from jaxflow.networks.contract import SEVERAL, Network, Params
 from jaxflow.networks.leaves import is_floating
 from jaxflow.paths import widest_paths
 from jaxflow.values import choice, whole
@@ -44,13 +54,6 @@ class Strategy(NamedTuple):
     level: int
 
 
-class Padded(NamedTuple):
-    """Scores of nodes ``[L, W]`` or edges ``[L, W, W]``, −∞ where there is none, and what decides between equals."""
-
-    score: Array
-    tie: Array
-
-
 def checked_strategy(value: Any, functions: bool = False) -> Strategy:
     """A strategy from one, or from a plain tuple or list (metric, method, level).
 
@@ -68,7 +71,7 @@ def checked_strategy(value: Any, functions: bool = False) -> Strategy:
     if not (known and isinstance(method, str) and method in METHODS):
         names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
         raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
-    name = metric if isinstance(metric, str) else getattr(metric, "__name__", shown(metric))
+    name = metric_title(metric)
     metric = str(metric) if isinstance(metric, str) else checked_metric(metric)
     return Strategy(metric, str(method), whole(f"the level of {name}, {method}", level, 1, MOST_LEVEL))
 
@@ -86,7 +89,8 @@ def check_strategies(strategies: Sequence[Strategy], widths: Sequence[int]) -> N
     }
     for _, method, level in (checked_strategy(strategy, functions=True) for strategy in strategies):
         if level > available[method]:
-            raise InputError(f"cannot prune {level} {method}s: the network has {available[method]}, choose 1 to that")
+            most = available[method]
+            raise InputError(f"cannot prune {counted(level, method)}: the network has {most}, choose 1 to that")
 
 
 def rank(
@@ -163,6 +167,8 @@ def analysed_weights(weights: Sequence[Array], flows: Flows, messages: Sequence[
         layers = range(min(own, default=len(weights)), len(weights))
         sizes = [jnp.shape(own[layer]) for layer in layers if layer in own]
         if not sizes or sizes != [w.shape[:1] for w in weights[layers.start :]]:
+            if any(w.ndim > 2 for w in weights) or any(len(size) > 1 for size in sizes):
+                raise InputError(SEVERAL)
             raise InputError(
                 f"the flows about {name} are not of one network's layers as they lie between these weights"
             )
@@ -191,11 +197,11 @@ def strategy_ranks(
     Raises:
         InputError: a metric that is unknown, that has no scores of what is to be ranked or needs a key.
     """
-    layers = sorted(flows.node[remove])[: len(weights)]
+    layers, random = sorted(flows.node[remove])[: len(weights)], None if key is None else as_key(key)
     about = {name: [flows.node[name][layer] for layer in layers] for name in (keep, remove)}
     ranks = {}
     for method in dict.fromkeys(strategy.method for strategy in strategies):
-        show = Shown(about[keep], about[remove], list(weights), key, flows.samples, method)
+        show = Shown(about[keep], about[remove], list(weights), random, flows.samples, method)
         metrics = list(dict.fromkeys(strategy.metric for strategy in strategies if strategy.method == method))
         most = max(strategy.level for strategy in strategies if strategy.method == method)
         scores = [padded_scores(metric, show) for metric in metrics]
@@ -203,29 +209,6 @@ def strategy_ranks(
         ranked = jax.vmap(partial(edge_ranks, method, inputs=weights[0].shape[0], most=most))(stacked)
         ranks |= {(metric, method): own for metric, own in zip(metrics, ranked, strict=True)}
     return jnp.stack([ranks[strategy.metric, strategy.method] for strategy in strategies])
-
-
-def padded_scores(metric: str | Metric, show: Shown) -> Padded:
-    """A metric's scores of all layers in one array as wide as the widest of them.
-
-    Raises:
-        InputError: an unknown metric, or scores that are not there or not one for every node or edge.
-    """
-    scores = checked_metric(metric)(show)
-    of_nodes = show.method == "node"
-    own, ties = (scores.node, scores.node_tie) if of_nodes else (scores.edge, scores.edge_tie)
-    expected = [w.shape[:1] if of_nodes else w.shape for w in show.weights]
-    for values in (own, own if ties is None else ties):
-        if values is None or [jnp.shape(value) for value in values] != expected:
-            what = "node" if of_nodes else "edge"
-            raise InputError(f"the metric {shown(metric)} must score every {what}: a list of arrays {expected}")
-    width = max(max(w.shape) for w in show.weights)
-
-    def stacked(arrays: Sequence[Array]) -> Array:
-        padded = (jnp.pad(a, [(0, width - n) for n in a.shape], constant_values=-jnp.inf) for a in arrays)
-        return jnp.stack(list(padded))
-
-    return Padded(stacked(own), stacked(own if ties is None else ties))
 
 
 @partial(jax.jit, static_argnames=("method", "inputs", "most"), inline=True)
@@ -272,6 +255,8 @@ def select(network: Network, params: Params, ranks: Int[Array, "L W W"], level: 
         [[False], [True]]
     """
     weights = network.weights(params)
+    if ranks.ndim > 3 or any(w.ndim > 2 for w in weights):
+        raise InputError(SEVERAL)
     before = len(weights) - len(ranks)
     widest = max(max(w.shape) for w in weights[max(before, 0) :])
     if before < 0 or min(ranks.shape[1:]) < widest:
@@ -320,7 +305,8 @@ def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
         Parameters like ``params``.
 
     Raises:
-        InputError: a selection of another structure, shape or type, a factor that is not one finite number.
+        InputError: a selection of another structure, shape or type, or in the place of the parameters; a factor that is
+            not one finite number.
 
     Example:
         >>> params, selection = {"kernel": jnp.ones((2, 2))}, {"kernel": jnp.eye(2, dtype=bool)}
@@ -329,6 +315,12 @@ def prune(params: Params, selection: Params, factor: ArrayLike) -> Params:
     """
     if jax.tree.structure(params) != jax.tree.structure(selection):
         raise InputError("the selection must be a pytree of the same structure as the parameters")
+    weights, masks = jax.tree.leaves(params), jax.tree.leaves(selection)
+    pairs = [(w.shape, getattr(mask, "shape", None)) for w, mask in zip(weights, masks, strict=True) if is_floating(w)]
+    if not pairs and any(map(is_floating, masks)):
+        raise InputError("the parameters come before the selection: prune(params, selection, factor)")
+    if pairs and all(shape and shape[1:] == mask for shape, mask in pairs):
+        raise InputError(SEVERAL)
     number = as_finite_array("factor", factor)
     if number.ndim:
         raise InputError(f"the factor must be one number, got shape {number.shape}; jax.vmap over prune takes many")

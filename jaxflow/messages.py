@@ -20,7 +20,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from jaxflow.arrays import as_finite_array, as_real_array
-from jaxflow.errors import InputError
+from jaxflow.errors import CLASS_NUMBERS, InputError
 
 MOST_CLASSES = 1_000  # beyond, the "classes" are numbers
 
@@ -175,7 +175,9 @@ def _counted_classes(name: str, array: Any, classes: int | None) -> tuple[Any, i
     whole = whole if plain else whole.astype(np.int64)
     largest = whole.max(initial=0)
     if whole.size and not 0 <= whole.min() <= largest < MOST_CLASSES:
-        raise InputError(f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}; make numbers floating")
+        raise InputError(
+            f"the {name}'s integers are classes 0, 1, … below {MOST_CLASSES}: {CLASS_NUMBERS}; make amounts floating"
+        )
     if classes is not None and largest >= classes:
         raise InputError(f"the {name} has classes up to {largest}, but {classes} classes were announced")
     return array if plain else whole.astype(np.int32), classes or max(2, int(largest) + 1)

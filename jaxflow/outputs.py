@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxflow.errors import InputError, shown
 from jaxflow.messages import Message, read_out
 from jaxflow.sums import sums_before
 
@@ -32,17 +33,19 @@ class Roles(NamedTuple):
         label: the message that the network was trained to tell.
         attributes: the protected ones.
         notion: ``parity``, ``odds`` or ``opportunity``: what information about an attribute is conditioned on.
+        favourable: number of the label's class in whose rows ``opportunity`` measures it.
     """
 
     label: str = "y"
     attributes: tuple[str, ...] = ("z",)
     notion: str = "parity"
+    favourable: int = 1
 
     def measured(self, name: str) -> str:
         """The name of the message that stands for the label or an attribute in flows, ``z`` or ``z|y``."""
         if name == self.label or self.notion == "parity":
             return name
-        return f"{name}|{self.label}" if self.notion == "odds" else f"{name}|{self.label}=1"
+        return f"{name}|{self.label}" if self.notion == "odds" else f"{name}|{self.label}={self.favourable}"
 
     @property
     def measured_names(self) -> tuple[str, ...]:
@@ -56,6 +59,25 @@ class Roles(NamedTuple):
 
 PAPER = Roles()
 """The paper's: y and z."""
+
+
+def favourable_class(value: str | int | None, label: str, names: Sequence[str], classes: int) -> int:
+    """Number of the label's favourable class, in whose rows the notion ``opportunity`` measures information.
+
+    Args:
+        value: its name, or its number; None for class 1.
+        label: name of the label.
+        names: of its classes, if they have names.
+        classes: how many.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    known = list(names) or [str(number) for number in range(classes)]
+    number = 1 if value is None else known.index(value) if value in known else value
+    if isinstance(number, str) or not 0 <= number < classes:
+        raise InputError(f"{label} has no class {shown(value)} that could be the favourable: {', '.join(known[:20])}")
+    return number
 
 
 def measure_names(roles: Roles) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ import optax
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxflow.arrays import as_real_array
+from jaxflow.arrays import as_key, as_real_array
 from jaxflow.batching import batched_map, is_traced, on_all_cores
-from jaxflow.errors import InputError
+from jaxflow.errors import CLASS_NUMBERS, InputError, counted
 from jaxflow.messages import MOST_CLASSES, Message, as_message
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.leaves import floating_leaves
@@ -113,7 +113,7 @@ def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Ne
         InputError: fewer rows than one batch, a network without ``init``.
     """
     if len(x) < config.batch_size:
-        raise InputError(f"{len(x)} rows cannot fill one batch of {config.batch_size}")
+        raise InputError(f"{counted(len(x), 'row')} cannot fill one batch of {config.batch_size}")
     init_key, shuffle_key = jax.random.split(key)
     params, rebuild = floating_leaves(network.packed(network.init(init_key, x)))
     momentum = optax.trace(config.momentum)
@@ -175,7 +175,7 @@ def train_many(
     gradient descent on the softmax cross-entropy (Venkatesh et al. 2021, App. C.1).
 
     Args:
-        key: of all networks.
+        key: of all networks, as ``jax.random.key(0)``.
         count: how many networks; or an array of their numbers, for some of them.
         network: their architecture.
         x: features ``[N, ...]``.
@@ -196,6 +196,7 @@ def train_many(
         >>> trained.loss.shape
         (3, 2)
     """
+    key = as_key(key)
     x, y = _checked_rows(key, network, x, y)
     run = partial(train_numbers, key, x=x, y=y, network=network, training=training)
     if jnp.ndim(count):
@@ -215,7 +216,7 @@ def _checked_rows(key: Array, network: Network, x: Any, y: Any) -> tuple[Array, 
     label = y if isinstance(y, Message) else as_message(y, classes=_announced(y))
     if label.continuous or jnp.shape(label.values) != x.shape[:1]:
         shapes = f"[{len(x)}], not {list(jnp.shape(label.values))}"
-        must_be = "classes 0, 1, …, not numbers" if label.continuous else shapes
+        must_be = f"classes 0, 1, …, not numbers; {CLASS_NUMBERS}" if label.continuous else shapes
         raise InputError(f"y must hold the label of each of the {len(x)} rows of x: {must_be}")
     if not is_traced(x) and not np.isfinite(np.asarray(x)).all():
         raise InputError("x holds NaN or infinity: leave those rows out or fill them")

@@ -1,13 +1,11 @@
 """The public names: each is a page of documentation, and its examples run as they stand."""
 
 import doctest
-import importlib
 import inspect
 import types
+from pathlib import Path
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import jaxflow
@@ -16,7 +14,9 @@ PUBLIC = {name: getattr(jaxflow, name) for name in jaxflow.__all__}
 MODULES = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, types.ModuleType)}
 PUBLIC |= {f"pipeline.{name}": getattr(jaxflow.pipeline, name) for name in ("Config", "analyse", "preset", "run")}
 DOCUMENTED = {name: thing for name, thing in PUBLIC.items() if name not in (*MODULES, "METRICS")}
-NAMESPACE = {"jax": jax, "jnp": jnp, "np": np, "jaxflow": jaxflow, **PUBLIC}
+IMPORTS = "import jax, jax.numpy as jnp, numpy as np\nfrom jaxflow import *"  # what all examples begin with
+NAMESPACE: dict[str, Any] = {}
+exec(IMPORTS, NAMESPACE)
 
 
 def sections(docstring: str) -> set[str]:
@@ -51,9 +51,7 @@ def test_every_argument_is_explained(name):
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_the_examples_run(name):
     docstring = inspect.getdoc(DOCUMENTED[name]) or ""
-    # names of the module in which it is defined belong to an example, as in an ordinary doctest
-    home = vars(importlib.import_module(DOCUMENTED[name].__module__))
-    examples = doctest.DocTestParser().get_doctest(docstring, {**home, **NAMESPACE}, name, None, 0)
+    examples = doctest.DocTestParser().get_doctest(docstring, dict(NAMESPACE), name, None, 0)
     assert examples.examples
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     said: list[str] = []
@@ -69,6 +67,12 @@ def test_a_module_and_a_table_say_what_they_are(name):
 def test_public_names_are_listed_once_and_imported_when_used():
     assert len(set(jaxflow.__all__)) == len(jaxflow.__all__)
     assert set(jaxflow.__all__) - set(MODULES) == set(jaxflow._HOMES)
+
+
+def test_readers_are_told_what_the_examples_begin_with():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert IMPORTS.replace("\n", "\n    ") in (jaxflow.__doc__ or "")
+    assert IMPORTS.replace("\n", "; ") in readme
 
 
 def test_names_complete():

@@ -14,7 +14,8 @@ import openml_cache
 import pandas as pd
 import pytest
 
-from jaxflow import read_table
+from jaxflow import InputError, read_table
+from jaxflow import pipeline as jaxflow_pipeline
 from jaxflow.arguments import widths
 from jaxflow.cli import main
 from jaxflow.datasets import sources
@@ -199,6 +200,31 @@ def test_a_table_of_the_users_is_described_and_run(tmp_path, capfd):
     assert tables(tmp_path / "out") == before
     assert main([*again, "--notion", "odds"]) == 2
     assert "another notion" in capfd.readouterr().err
+
+
+def test_the_favourable_class_is_announced_and_many_classes_get_a_wider_layer(tmp_path, monkeypatch, capsys):
+    """Nothing is computed: the config that would be run."""
+    write_people(tmp_path / "people.csv")
+    begun = []
+
+    def stop(config, *_, **__):
+        begun.append(config)
+        raise InputError("stop")
+
+    monkeypatch.setattr(jaxflow_pipeline, "run", stop)
+    command = ("run", str(tmp_path / "people.csv"), "--attribute", "sex", "--no-cache")
+    for label, hidden in (("hired", (3,)), ("race", (6,))):
+        for options in ((), ("--hidden", "5,4")):
+            assert main([*command, "--quiet", "--label", label, *options]) == 2
+            assert begun.pop().hidden == ((5, 4) if options else hidden)
+    for options, told in (((), "hired = yes, its class 1"), (("--favourable", "no"), "hired = no, its class 0")):
+        capsys.readouterr()
+        assert main([*command, "--label", "hired", "--notion", "opportunity", *options]) == 2
+        assert f"\nbias is measured in the rows of {told} (opportunity)\n" in capsys.readouterr().err
+    assert main([*command, "--label", "hired", "--notion", "opportunity", "--favourable", "y", "--quiet"]) == 2
+    assert "hired has no class 'y' that could be the favourable: no, yes" in capsys.readouterr().err
+    assert main([*command, "--label", "hired", "--favourable", "no", "--quiet"]) == 2
+    assert "belongs to the notion 'opportunity'" in capsys.readouterr().err
 
 
 OPENML = ("run", "openml:people@3", "--label", "hired", "--attribute", "sex", "--attribute", "race", "--seeds", "2",

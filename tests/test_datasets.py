@@ -270,10 +270,10 @@ def test_own_arrays_become_a_dataset(rng):
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        (lambda h: h._replace(x=np.where(np.arange(40)[:, None] == 3, np.nan, h[0])), "1 rows of x hold NaN"),
+        (lambda h: h._replace(x=np.where(np.arange(40)[:, None] == 3, np.nan, h[0])), "NaN or infinity in 1 row of x"),
         (
             lambda h: h._replace(x=np.where(np.arange(40)[:, None] < 2, np.inf, h[0])),
-            "2 rows of x hold NaN or infinity",
+            "NaN or infinity in 2 rows of x",
         ),
         (lambda h: h._replace(x=h[0] + 1e9), "float32 cannot resolve column 0"),
         (lambda h: h._replace(x=h[0] * 1e39), "float32 cannot resolve column 0"),
@@ -352,7 +352,7 @@ def test_description_has_rows_features_cells_and_notes(rng):
         "numeric features (2): b, c",
         "embedded categories (1): a (4 values)",
         "label y: 2 classes, 0, 1",
-        "attribute z: 2 classes, f, m",
+        "attribute z: 2 classes, 0 = f, 1 = m",
         " y z  train  test  total",
         " 0 f     10    10     20",
         " 0 m     10    10     20",

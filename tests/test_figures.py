@@ -97,6 +97,19 @@ def test_edge_width_grows_with_flow_and_faint_nodes_are_dotted():
     assert [text.get_text() for text in grid[0, 0].texts] == ["a", "b"]
 
 
+def test_flows_below_the_noise_floor_do_not_look_strong():
+    """Full width and shade stand for five floors at least; without a floor, for the largest flow."""
+    nodes = pd.DataFrame({"layer": [0, 0, 1], "node": [0, 1, 0], "message": "y", "flow": [0.01, 0.001, 0.008]})
+    edges = pd.DataFrame({"layer": 0, "source": [0, 1], "target": 0, "message": "y", "flow": [0.02, 0.002]})
+    drawn = {}
+    for floor in (0.02, np.nan):
+        _, grid = figures.new_figure(3, 3)
+        figures.flow_panel(grid[0, 0], nodes.assign(null95=floor), edges, ("y", "accuracy"), "#0072B2")
+        drawn[floor] = max(width for own in grid[0, 0].collections[:2] for width in own.get_linewidth()), grid[0, 0]
+    assert drawn[0.02][0] == pytest.approx(0.3 + 6 * 0.01 / (5 * 0.02))
+    assert [own.get_title().endswith("none above the floor") for _, own in drawn.values()] == [True, False]
+
+
 def test_figures_touch_no_global_state(tradeoffs, networks):
     before = dict(plt.rcParams)
     with figures.paper_style():
@@ -154,7 +167,10 @@ def test_every_message_has_its_panel(rng, notion):
     roles = TWO._replace(notion=notion)
     titles = figures.message_titles(roles)
     assert list(titles) == list(roles.measured_names)
-    assert list(titles.values()) == ["accuracy", "bias (sex)", r"bias (zip\$)"]
+    assert list(titles.values()) == ["accuracy", f"bias (sex, {notion})", rf"bias (zip\$, {notion})"]
+    alone = figures.message_titles(TWO._replace(attributes=("sex",), notion=notion))
+    assert list(alone.values()) == ["accuracy", f"bias ({notion})"]
+    assert list(figures.message_titles(Roles()).values()) == ["accuracy", "bias"]
     rows = [(message, 0, flow, flow * (number + 1))
             for number, message in enumerate(titles) for flow in rng.random(9)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["message", "layer", "flow", "effect"])

@@ -2,10 +2,28 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
-from jaxflow import InputError, Training, as_message, measure_outputs, mlp, network, network_flows, train_many
+from jaxflow import (
+    Dataset,
+    InputError,
+    Split,
+    Training,
+    as_message,
+    gaussian,
+    measure_outputs,
+    mlp,
+    network,
+    network_flows,
+    noise_floor,
+    rank,
+    search_flows,
+    select,
+    significance,
+    train_many,
+)
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(200, 2)).astype(np.float32)
@@ -69,3 +87,69 @@ def test_one_logit_is_two_of_which_the_first_is_zero():
     decided = X @ np.array([1.0, 0.5]) > 0
     assert one["argmax_accuracy"] == pytest.approx(100 * np.mean(decided == Y), abs=1e-3)
     assert one["parity_gap"] == pytest.approx(100 * (decided[Z == 1].mean() - decided[Z == 0].mean()), abs=1e-3)
+
+
+LINEAR = network(lambda params, x: (x, x @ params["w"]), lambda params: [params["w"]])
+
+
+@pytest.mark.parametrize("own", [NETWORK, LINEAR], ids=["mlp", "functions"])
+def test_parameters_of_several_networks_are_sent_to_map_networks(monkeypatch, own):
+    """Also where a foreign network's functions would take them for something else."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as where jaxflow is used
+    one = {"w": jnp.eye(2)} if own is LINEAR else own.init(jax.random.key(0), X)
+    messages, several = {"y": Y, "z": Z}, jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), one)
+    flow = network_flows(own, one, X, messages)
+    ranks = rank(own, one, flow)
+    flows_of_three = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), flow)
+    for call in (
+        lambda: network_flows(own, several, X, messages),
+        lambda: measure_outputs(own, several, X, messages),
+        lambda: rank(own, several, flows_of_three),
+        lambda: select(own, several, jnp.stack([ranks] * 3), 1),
+    ):
+        with pytest.raises(InputError, match=r"parameters of several networks: .* map_networks"):
+            call()
+
+
+KEYED = {
+    "significance": lambda key: significance(key, Y, X, permutations=3).p,
+    "noise_floor": lambda key: noise_floor(Y, X, key=key, permutations=3),
+    "train_many": lambda key: train_many(key, 2, NETWORK, X, Y, ONCE).loss,
+    "search_flows": lambda key: search_flows(Y, X, key=key, beam=1, restarts=1)[0],
+    "init": lambda key: NETWORK.init(key, X)["layer_0"]["kernel"],
+    "own init": lambda key: network(LINEAR.activations, LINEAR.weights, jax.random.normal).init(key, (2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_keys_old_and_new_are_the_same_and_a_number_is_none(monkeypatch, name):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    np.testing.assert_array_equal(KEYED[name](jax.random.PRNGKey(1)), KEYED[name](jax.random.key(1)))
+    for wrong in (0, jax.random.split(jax.random.key(0)), np.zeros(2)):
+        with pytest.raises(InputError, match=r"key must be one random key such as jax\.random\.key\(0\), not "):
+            KEYED[name](wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: gaussian(2 * Y - 1, X), "classes 0, 1, … below"),
+        (lambda: gaussian(np.array(["no", "yes"])[Y], X), "real numbers, not <U3"),
+        (lambda: gaussian(np.array(["no", "yes"], object)[Y], X), "real numbers, not object"),
+        (lambda: trained(X, 2.0 * Y - 1), "classes 0, 1, …, not numbers"),
+        (lambda: Dataset("own", *2 * [Split(X, {"y": 2 * Y - 1, "z": Z})]), "not -1, 1"),
+        (lambda: Dataset("own", *2 * [Split(X, {"y": 2.0 * Y - 1, "z": Z})]), "not floating numbers"),
+        (lambda: Dataset("own", *2 * [Split(X, {"y": np.array(["a", "b"])[Y], "z": Z})]), "not <U1"),
+    ],
+)
+def test_labels_of_another_kind_are_refused_with_the_way_to_number_them(call, says):
+    with pytest.raises(InputError, match=says) as error:
+        call()
+    assert "np.unique(values, return_inverse=True)[1]" in str(error.value)
+
+
+def test_layers_too_wide_to_list_are_sent_to_the_search():
+    wide = np.zeros((200, 40), np.float32)
+    for call in (lambda: gaussian(Y, wide), lambda: significance(jax.random.key(0), Y, wide)):
+        with pytest.raises(InputError, match=r"40.* jaxflow\.search_flows"):
+            call()

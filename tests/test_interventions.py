@@ -263,7 +263,7 @@ def test_a_metric_of_ones_own_goes_wherever_a_name_does(params):
     )
     np.testing.assert_array_equal(wrapped, named)
     check_strategies([Strategy(by_flow, "node", 2)], (3, 4, 2))
-    with pytest.raises(InputError, match="score every edge"):
+    with pytest.raises(InputError, match="scores no edges"):
         ranked(params, by_flow, "edge", flow_z)
 
 

@@ -16,7 +16,7 @@ from jaxflow.information import gaussian
 from jaxflow.messages import as_message, read_out
 from jaxflow.metrics import Scores, bias_to_accuracy
 from jaxflow.pipeline import Config, strategy_grid
-from jaxflow.running.config import function_identity
+from jaxflow.running.config import function_identity, measured_messages
 from jaxflow.running.summary import summary
 from jaxflow.tables import metric_name
 from jaxflow.training import Training
@@ -170,6 +170,7 @@ def test_odds_is_information_given_the_label(tmp_path):
 
 def test_opportunity_is_information_within_the_rows_of_label_1(tmp_path):
     results = run(tmp_path / "out", notion="opportunity", seeds=1)
+    assert "bias is measured in the rows of hired = 1, its class 1 (opportunity)" in summary(results)
     network, half, own = CONFIG.network(people()), people().test, network_of(results, 0)
     positive = half.messages["hired"] == 1
     table = results.table("information").set_index(["layer", "message"])["bits"]
@@ -177,6 +178,24 @@ def test_opportunity_is_information_within_the_rows_of_label_1(tmp_path):
         for attribute in ("age", "sex"):
             expected = gaussian(half.messages[attribute][positive], activations[positive])
             np.testing.assert_allclose(table[layer, f"{attribute}|hired=1"], expected, atol=1e-5)
+
+
+def test_the_favourable_class_of_equal_opportunity_is_chosen_by_name_or_number(tmp_path):
+    data = dataclasses.replace(people(), values={"hired": ("approved", "denied")})
+    messages = {}
+    for favourable in ("approved", 0, None, "denied"):
+        config = dataclasses.replace(CONFIG, notion="opportunity", favourable=favourable)
+        roles = config.roles(data)
+        messages[favourable] = measured_messages(roles, data)[roles.measured("sex")]
+        assert roles.measured("sex") == f"sex|hired={0 if favourable in ('approved', 0) else 1}"
+    for favourable, number in (("approved", 0), (0, 0), (None, 1), ("denied", 1)):
+        np.testing.assert_array_equal(messages[favourable].given == 0, data.test.messages["hired"] == number)
+    for wrong in ("rejected", 2):
+        with pytest.raises(InputError, match=r"hired has no class .* approved, denied"):
+            run(tmp_path / "out", data, notion="opportunity", favourable=wrong)
+    with pytest.raises(InputError, match="belongs to the notion 'opportunity', not to 'parity'"):
+        dataclasses.replace(CONFIG, favourable=0)
+    assert "favourable" not in CONFIG.as_json()  # so that folders of earlier versions go on
 
 
 def test_a_notion_is_part_of_a_run(finished):
@@ -284,6 +303,44 @@ def test_a_metric_of_the_users_is_one_among_the_strategies(finished, tmp_path):
     expected = finished.table("tradeoff").set_index("metric").loc["bias/acc"]
     pd.testing.assert_frame_equal(table.loc["bias/acc"], expected, rtol=1e-4, atol=2e-4)
     assert not np.allclose(table.loc["removed_flow", "accuracy"], table.loc["bias/acc", "accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        (lambda shown: Scores(node=shown.remove), r"scores no edges: return Scores\(edge="),
+        (lambda shown: shown.remove, r"must return jaxflow\.Scores"),
+        (lambda shown: Scores(edge=shown.remove), r"must score every edge: a list of arrays \[\(3, 3\), \(3, 2\)\]"),
+        (lambda _: Scores(edge=0.5), r"must score every edge: .*, not 0\.5"),
+        (lambda shown: Scores(edge=[np.asarray(w) for w in shown.weights]), r"fails on .*jax\.numpy in place of numpy"),
+        (lambda: Scores(), r"fails on layers of 3, 3, 2 nodes \(TypeError"),
+    ],
+)  # fmt: skip
+def test_a_metric_that_scores_nothing_is_refused_before_anything_is_made(tmp_path, metric, says):
+    with pytest.raises(InputError, match=says):
+        run(tmp_path / "out", strategies=strategy_grid(edges=(1,), metrics=(metric,)))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"),
+    [
+        (lambda _: np.zeros(4), r"must take \(message, activations\) and return bits"),
+        (lambda _message, _activations: 0.5, r"must return bits of shape \(4,\), .* not \(\)"),
+        (lambda _message, activations: np.zeros(activations.shape[1]), r"must return bits of shape \(4,\), .* \(2,\)"),
+        (lambda _message, _activations: "none", "must return 4 numbers, not 'none'"),
+        (lambda message, activations: activations.T @ message.T[:-1], r"fails on 2 nodes of 240 samples \(ValueError"),
+    ],
+)  # fmt: skip
+def test_an_estimator_that_estimates_nothing_is_refused_before_anything_is_made(tmp_path, estimator, says):
+    with pytest.raises(InputError, match=says):
+        run(tmp_path / "out", estimator=estimator)
+    assert not (tmp_path / "out").exists()
+    if "fails" not in says and "none" not in says:
+        messages = {"y": np.arange(9) % 2, "z": np.arange(9) % 3}
+        linear = jaxflow.network(lambda params, x: (x, x @ params), lambda params: [params])
+        with pytest.raises(InputError, match=says):
+            network_flows(linear, jnp.eye(2), np.ones((9, 2), np.float32), messages, estimator)
 
 
 def test_another_function_of_the_same_name_is_refused(tmp_path):

@@ -208,7 +208,12 @@ def test_the_product_of_two_attributes(rng):
     for half in (dataset.train, dataset.test):
         np.testing.assert_array_equal(half.messages["sex*job"] // 3, half.messages["sex"])
     assert dataset.describe()["total"].sum() == 239
+    frame.loc[5, "job"] = None  # of a protected column nothing stands for what is missing
     kept = read_table(frame, "hired", "sex * job", keep_attributes=True)
+    notes = "\n".join(kept.notes)
+    assert "left out 2 of 240 rows, for missing or infinite values of 'job' (1), 'sex' (1), 'sex * job' (2)" in notes
+    assert "stands for" not in notes
+    assert "among the features though protected: 'job', 'sex'" in notes
     assert kept.features == ("job", "member", "sex", "age", "merit")
     np.testing.assert_array_equal(kept.train.messages["sex * job"], 3 * kept.train.x[:, 2] + kept.train.x[:, 0])
 
@@ -266,8 +271,8 @@ def test_rows_without_a_number_or_a_message_are_left_out_and_text_is_a_value(rng
     dataset = read(frame)
     assert dataset.describe()["total"].sum() == 240 - 11
     notes = " ".join(dataset.notes)
-    assert "11 of 240 rows are left out for missing or infinite values of 'age' (3), 'sex' (6), 'hired' (3)" in notes
-    assert "10 missing values of 'job' are a value" in notes
+    assert "left out 11 of 240 rows, for missing or infinite values of 'age' (3), 'sex' (6), 'hired' (3)" in notes
+    assert "? stands for 10 missing values of 'job'" in notes
     assert dataset.categories == (4, 2)
     assert (both(dataset)[:, 0] == 0).sum() == 10  # ? sorts before letters
 

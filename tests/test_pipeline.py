@@ -323,7 +323,7 @@ def test_more_seeds_extend_the_folder(finished, tmp_path):
 
 
 def test_fewer_seeds_are_refused(finished):
-    with pytest.raises(InputError, match="holds 5 networks, 4 were asked for"):
+    with pytest.raises(InputError, match="holds 5 networks, not the 4 asked for"):
         pipeline.run(changed(seeds=4), own_dataset(), out=finished.path)
 
 

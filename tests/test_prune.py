@@ -49,3 +49,10 @@ def test_maps_over_factors_and_selections():
 def test_what_does_not_fit_is_refused(selection, factor, says):
     with pytest.raises(InputError, match=says):
         prune(PARAMS, selection, factor)
+
+
+def test_swapped_arguments_and_several_networks_are_named():
+    with pytest.raises(InputError, match=r"parameters come before the selection: prune\(params, selection, factor\)"):
+        prune(selected(), PARAMS, 0.0)
+    with pytest.raises(InputError, match=r"of several networks: .* map_networks"):
+        prune(jax.tree.map(lambda w: jnp.stack([w, w, w]), PARAMS), selected(), 0.0)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError, cause, shown
+from jaxflow.errors import CLASS_NUMBERS, InputError, cause, counted, shown
 from jaxflow.messages import MOST_CLASSES
 from jaxflow.values import LONGEST_NAME, several, wholes
 
@@ -95,7 +95,7 @@ class Dataset:
         names = tuple(str(name) if isinstance(name, str) else shown(name, form=str) for name in several(
             f"{self.name}: features", given, COLUMNS)) or tuple(f"x{i + 1}" for i in range(width))  # fmt: skip
         if len(names) != width:
-            raise InputError(f"{self.name}: {len(names)} feature names for {width} features")
+            raise InputError(f"{self.name}: {counted(len(names), 'feature name')} for {counted(width, 'feature')}")
         object.__setattr__(self, "features", names)
         self._check_words()
 
@@ -113,7 +113,7 @@ class Dataset:
         """Refuse halves that do not belong together."""
         width = self.train.x.shape[1]
         if self.test.x.shape[1] != width:
-            raise InputError(f"{self.name}: train has {width} features, test {self.test.x.shape[1]}")
+            raise InputError(f"{self.name}: train has {counted(width, 'feature')}, test {self.test.x.shape[1]}")
         for name in self.messages:
             train, test = self.train.messages[name], self.test.messages[name]
             if train.dtype != test.dtype or train.shape[1:] != test.shape[1:]:
@@ -124,7 +124,9 @@ class Dataset:
                 if not count.all():
                     raise InputError(f"{self.name}, {half} half: class {int(np.argmin(count))} of {name} has no rows")
         if not self.classes[self.label]:
-            raise InputError(f"{self.name}: the label {self.label} must be classes 0, 1, …, not floating numbers")
+            raise InputError(
+                f"{self.name}: the label {self.label} must be classes 0, 1, …, not floating numbers; {CLASS_NUMBERS}"
+            )
 
     def _check_words(self) -> None:
         """Refuse notes that are no text, and class names that do not fit the classes."""
@@ -136,7 +138,8 @@ class Dataset:
                  values, COLUMNS)) for own, values in self.values.items()}  # fmt: skip
         for own, values in names.items():
             if len(values) != self.classes.get(own):
-                raise InputError(f"{self.name}: {len(values)} class names for the {self.classes.get(own, 0)} of {own}")
+                given = counted(len(values), "class name")
+                raise InputError(f"{self.name}: {given} for the {self.classes.get(own, 0)} of {own}")
         object.__setattr__(self, "values", names)
         try:
             source = json.loads(json.dumps(dict(self.source), allow_nan=False))
@@ -219,7 +222,7 @@ def _checked_message(where: str, values: Any, rows: int) -> np.ndarray:
         return exact.astype(np.float32)
     if not np.array_equal(exact, exact.round()) or exact.min() < 0 or exact.max() >= MOST_CLASSES:
         some = ", ".join(f"{value:g}" for value in np.unique(exact)[:5])
-        raise InputError(f"{where} must hold classes 0, 1, … or floating numbers; it holds {some}")
+        raise InputError(f"{where} must hold classes 0, 1, … or floating numbers, not {some}; {CLASS_NUMBERS}")
     if exact.min() == exact.max():
         raise InputError(f"{where} must hold at least the classes 0 and 1, it holds {exact.min():g} only")
     return exact.astype(np.int32)
@@ -241,7 +244,8 @@ def _numbers(where: str, values: Any) -> np.ndarray:
     if hidden:
         raise InputError(f"{where} has masked values; drop or fill them")
     if exact is None:
-        raise InputError(f"{where} must be one of the numeric arrays, of real numbers, not {array.dtype}")
+        hint = f"; {CLASS_NUMBERS}" if array.dtype.kind in "OSU" else ""
+        raise InputError(f"{where} must be one of the numeric arrays, of real numbers, not {array.dtype}{hint}")
     return exact
 
 
@@ -254,9 +258,9 @@ def _checked_features(where: str, exact: np.ndarray, categories: tuple[int, ...]
     """Finite features and valid category codes as float32, if that can hold them."""
     if not np.isfinite(exact).all():
         rows = int((~np.isfinite(exact)).any(axis=1).sum())
-        raise InputError(f"{where}: {rows} rows of x hold NaN or infinity; drop or fill them")
+        raise InputError(f"{where}: NaN or infinity in {counted(rows, 'row')} of x; drop or fill them")
     if len(categories) > exact.shape[1]:
-        raise InputError(f"{where}: {len(categories)} categories for {exact.shape[1]} columns")
+        raise InputError(f"{where}: {len(categories)} categories for {counted(exact.shape[1], 'column')}")
     lost = np.abs(exact).max(axis=0) > np.finfo(np.float32).max
     x = np.where(lost, 0, exact).astype(np.float32)
     if not lost.any():  # beyond float32 the deviation might overflow

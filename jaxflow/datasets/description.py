@@ -68,7 +68,9 @@ def _message(dataset: Dataset, name: str) -> str:
     """One message: its role, its name, its classes."""
     role = "label" if name == dataset.label else "attribute"
     count = dataset.classes[name]
-    classes = dataset.values.get(name, tuple(map(str, range(count))))
+    numbers = tuple(map(str, range(count)))
+    names = dataset.values.get(name, numbers)
+    classes = [number if number == own else f"{number} = {own}" for number, own in zip(numbers, names, strict=True)]
     return f"{role} {name}: " + (f"{count} classes, {_listed(classes)}" if count else "continuous")
 
 

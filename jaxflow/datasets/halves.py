@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxflow.datasets.columns import Codes
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 
 FEWEST = 10  # rows of every class in each half; cells of fewer are told
 NAMED = 5  # rare cells that are named one by one
@@ -90,7 +90,7 @@ def check_classes(messages: Mapping[str, Codes], halves: Sequence[np.ndarray]) -
         if counts.min() < FEWEST:
             half, code = np.unravel_index(counts.argmin(), counts.shape)
             raise InputError(
-                f"class {shown(column.names[code])} of {shown(name)} has {counts.min()} rows in the"
+                f"class {shown(column.names[code])} of {shown(name)} has {counted(counts.min(), 'row')} in the"
                 f" {('training', 'analysis')[half]} half, fewer than {FEWEST}: merge it with another class, or leave"
                 " its rows out of the table"
             )
@@ -115,5 +115,6 @@ def rare_cells(messages: Mapping[str, Codes], cells: np.ndarray, halves: Sequenc
         + f" ({counts[0, cell]} and {counts[1, cell]})"
         for cell in rare[np.argsort(counts[:, rare].sum(axis=0), kind="stable")][:NAMED]
     ]
-    start = f"{len(rare)} cells of {' × '.join(messages)} have fewer than {FEWEST} rows in a half"
+    has = "has" if len(rare) == 1 else "have"
+    start = f"{counted(len(rare), 'cell')} of {' × '.join(messages)} {has} fewer than {FEWEST} rows in a half"
     return [f"{start}: {', '.join(named)}{', …' if len(rare) > NAMED else ''}"] if named else []

@@ -12,7 +12,7 @@ from jaxflow.datasets.columns import Codes, Column, Numbers, coded, column_of, f
 from jaxflow.datasets.features import check_identifiers, features_of, standardised, without_constants
 from jaxflow.datasets.halves import divided
 from jaxflow.datasets.reading import Table, nearest, read
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.values import LARGEST_SEED, flag, several, whole
 
 MOST_CLASSES = 100  # of a label or an attribute
@@ -33,6 +33,11 @@ class Roles(NamedTuple):
     def messages(self) -> tuple[str, ...]:
         """Label and attributes."""
         return (self.label, *self.attributes)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns without which no row can be used: label, attributes, and the parts of products."""
+        return (*self.messages, *(part for parts in self.products.values() for part in parts))
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -59,7 +64,8 @@ def read_table(
       half of the rows differ is refused, unless ``category`` names it.
     - The label is up to 100 classes, numbered by their sorted values. So is an attribute, unless it holds numbers:
       more than 20 different whole numbers, or more than 10 others, are continuous and standardised.
-    - The attribute ``a*b`` is the product of two columns: every combination that occurs is a class.
+    - The attribute ``a*b`` is the product of two columns (or more): every combination that occurs is a class. Its
+      parts are protected as it is.
     - Rows in which a number, the label or an attribute is missing (or infinite) are left out; missing text is a value
       of its own, ``?``. A cell is missing if it is empty, ``?``, ``NA`` or ``NULL``.
     - The rows of every cell (label × attributes with classes) are divided evenly. Which rows fall into which half
@@ -88,6 +94,7 @@ def read_table(
             in a half, no complete row, or no feature left.
 
     Example:
+        >>> import pandas as pd
         >>> people = pd.DataFrame({"age": range(80), "sex": ["f", "m"] * 40, "hired": [0, 0, 1, 1] * 20})
         >>> data = read_table(people, "hired", "sex")
         >>> data.features, data.values["sex"], data.train.x.shape
@@ -183,15 +190,16 @@ def _complete(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Co
     needed: dict[str, np.ndarray] = {}  # True where a cell is missing that its row cannot do without
     for own, column in columns.items():
         missing = column.missing
-        if missing.all() and own in roles.messages:
+        if missing.all() and own in roles.needed:
             raise InputError(f"column {shown(own)} has no values; choose another label or attribute")
         if missing.all():
             notes.append(f"column {shown(own)} is empty and left out")
-        elif isinstance(column, Numbers) and own not in roles.messages and _is_single(column):
+        elif isinstance(column, Numbers) and own not in roles.needed and _is_single(column):
             notes.append(f"column {shown(own)} holds a single number and is left out")
-        elif isinstance(column, Codes) and own not in roles.messages:
+        elif isinstance(column, Codes) and own not in roles.needed:
             kept[own] = filled(column)
-            notes += [f"{missing.sum():,} missing values of {shown(own)} are a value, ?"] if missing.any() else []
+            unknown = counted(missing.sum(), "missing value")
+            notes += [f"? stands for {unknown} of {shown(own)}"] if missing.any() else []
         else:
             kept[own] = column
             needed |= {own: missing} if missing.any() else {}
@@ -213,7 +221,7 @@ def _complete_rows(needed: Mapping[str, np.ndarray], total: int) -> tuple[np.nda
         worst = max(needed, key=lambda own: needed[own].sum())
         raise InputError(f"no row is complete; {shown(worst)} is missing most often: drop it or fill its cells")
     lost = ", ".join(f"{shown(own)} ({missing.sum():,})" for own, missing in needed.items())
-    return rows, [f"{total - len(rows):,} of {total:,} rows are left out for missing or infinite values of {lost}"]
+    return rows, [f"left out {total - len(rows):,} of {total:,} rows, for missing or infinite values of {lost}"]
 
 
 def _messages(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Column], list[str]]:
@@ -260,4 +268,5 @@ def _seen(columns: Mapping[str, Column], roles: Roles, train: np.ndarray) -> tup
     hidden = {roles.label, *(roles.products if roles.keep_attributes else protected)}
     seen, notes = without_constants({own: column for own, column in columns.items() if own not in hidden}, train)
     check_identifiers(seen, {*roles.category, *protected})
-    return seen, [*notes, *(["the attributes are among the features"] if roles.keep_attributes else [])]
+    kept = ", ".join(shown(own) for own in seen if own in protected)
+    return seen, [*notes, *([f"among the features though protected: {kept}"] if kept else [])]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxflow.errors import counted
 from jaxflow.figures.curves import mark_unpruned, tradeoff, tradeoff_by_metric, tradeoff_curve, tradeoff_levels
 from jaxflow.figures.effects import dependence, dependence_panel
 from jaxflow.figures.networks import flow_panel, flows, training, typical_network
@@ -13,7 +14,6 @@ from jaxflow.figures.style import (
     LONGEST_TITLE,
     MARKERS,
     PAPER_TITLES,
-    counted,
     message_titles,
     middle_level,
     new_figure,
@@ -93,5 +93,4 @@ def _all_figures(
 
 def run_title(name: str, estimator: str, networks: int) -> str:
     """The title of a run's figures."""
-    plural = "s" if networks > 1 else ""
-    return f"{plain_text(name, LONGEST_TITLE)}, {estimator} estimate, {networks} network{plural}"
+    return f"{plain_text(name, LONGEST_TITLE)}, {estimator} estimate, {counted(networks, 'network')}"

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxflow.errors import counted
 from jaxflow.figures.style import (
     COLOURS,
     MARKERS,
     METRIC_LOOK,
     STYLES,
-    counted,
     message_titles,
     middle_level,
     new_figure,

@@ -14,6 +14,8 @@ from matplotlib.lines import Line2D
 from jaxflow.figures.style import COLOURS, message_titles, new_figure, plain_text
 from jaxflow.outputs import PAPER, Roles
 
+FULL = 5  # noise floors that full width and shade stand for at least
+
 
 def flow_panel(
     axes: Axes,
@@ -25,7 +27,9 @@ def flow_panel(
 ) -> None:
     """One network's flows of a message: edge width by edge flow, node shade by node flow.
 
-    Edges out of a node whose flow lies below the noise floor are grey and dotted.
+    Edges out of a node whose flow lies below the noise floor are grey and dotted. The widest edge and the darkest node
+    are those of the largest flow; but flows that are all near the noise floor, or below it, stay thin and pale: full
+    width and shade stand for at least ``FULL`` times the floor.
 
     Args:
         axes: to draw on.
@@ -41,22 +45,26 @@ def flow_panel(
     at = {(n["layer"], n["node"]): (n["layer"], widths[n["layer"]] / 2 - n["node"]) for n in node_rows}
     faint = {(n["layer"], n["node"]) for n in node_rows if n["flow"] <= n["null95"]}
     largest = max(1e-12, *(edge["flow"] for edge in edge_rows))
+    strongest = max(1e-12, *(node["flow"] for node in node_rows))
+    floor = max((node["null95"] for node in node_rows if node["null95"] > 0), default=0)  # NaN where there is none
+    full = max(1, FULL * floor / strongest)  # of edges, too: their flows are multiples of nodes'
     looks = {False: (colour, "-", "round"), True: ("0.75", ":", "butt")}
     for below, (shown, style, cap) in looks.items():
         own = [edge for edge in edge_rows if ((edge["layer"], edge["source"]) in faint) is below]
         ends = [(at[edge["layer"], edge["source"]], at[edge["layer"] + 1, edge["target"]]) for edge in own]
-        thick = [0.3 + 6 * edge["flow"] / largest for edge in own]
+        thick = [0.3 + 6 * edge["flow"] / (full * largest) for edge in own]
         edge_lines = LineCollection(ends, linewidths=thick, colors=shown, linestyles=style, capstyle=cap, zorder=1)
         axes.add_collection(edge_lines)
     shade = LinearSegmentedColormap.from_list("flow", ["white", colour])
-    strongest = max(1e-12, *(node["flow"] for node in node_rows))
     places = np.array([at[node["layer"], node["node"]] for node in node_rows])
-    colours = shade([0.8 * node["flow"] / strongest for node in node_rows])
+    colours = shade([0.8 * node["flow"] / (full * strongest) for node in node_rows])
     axes.scatter(*places.T, s=190, color=colours, edgecolors="black", linewidths=0.7, zorder=2)
     first = min(widths)
     for index, name in enumerate(names):
         axes.annotate(plain_text(name), at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
-    _frame_flows(axes, sorted(widths), f"{message[1]} flow\nwidest edge {largest:.2g} bits")
+    scale = "" if full == 1 else f", full width {full * largest:.2g}"
+    above = scale if len(faint) < len(node_rows) else ", none above the floor"
+    _frame_flows(axes, sorted(widths), f"{message[1]} flow (bits)\nwidest edge {largest:.2g}{above}")
 
 
 def _frame_flows(axes: Axes, layers: Sequence[Any], title: str) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from jaxflow.errors import printable
-from jaxflow.outputs import Roles
+from jaxflow.outputs import PAPER, Roles
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -56,12 +56,16 @@ def new_figure(
 
 
 def message_titles(roles: Roles) -> dict[str, str]:
-    """What figures call the flow about each message: accuracy, bias, or ``bias (NAME)`` where there are several."""
-    biases = {
-        roles.measured(name): f"bias ({plain_text(name)})" if len(roles.attributes) > 1 else "bias"
-        for name in roles.attributes
-    }
-    return {roles.measured(roles.label): "accuracy"} | biases
+    """What figures call the flow about each message: accuracy, and bias with attribute and notion.
+
+    ``bias`` alone is the paper's, ``bias (odds)`` that of one attribute, ``bias (sex, odds)`` that of one of several.
+    """
+    titles = {roles.measured(roles.label): "accuracy"}
+    for name in roles.attributes:
+        about = [plain_text(name)] if len(roles.attributes) > 1 else []
+        about += [roles.notion] if roles != PAPER else []
+        titles[roles.measured(name)] = f"bias ({', '.join(about)})" if about else "bias"
+    return titles
 
 
 PAPER_TITLES = {"y": "accuracy", "z": "bias"}
@@ -81,8 +85,3 @@ def middle_level(levels: pd.Series) -> int:
     """The middle one of the levels there are, the lower of two."""
     distinct = sorted(set(levels))
     return int(distinct[(len(distinct) - 1) // 2])
-
-
-def counted(level: int, method: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{level} {method}{'' if level == 1 else 's'}"

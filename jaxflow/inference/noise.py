@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from jaxflow.arrays import as_key
 from jaxflow.flows import node_flows, null95_of_flows
 from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import gaussian
@@ -58,7 +59,7 @@ def noise_floor(
         >>> (flow > noise_floor(message, activations, key=jax.random.key(0))).tolist()
         [True, False]
     """
-    permutations = whole("permutations", permutations, 1, MOST_PERMUTATIONS)
+    key, permutations = as_key(key), whole("permutations", permutations, 1, MOST_PERMUTATIONS)
     m, x, groups = checked(message, activations, given=given, groups=groups)
     strata = m.given if m.strata else jnp.zeros(x.shape[-2], jnp.int32)
     options: dict[str, Any] = {} if groups is None else {"groups": groups}

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.arrays import as_real_array
+from jaxflow.arrays import as_key, as_real_array
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
-from jaxflow.information.checks import checked
+from jaxflow.information.checks import MOST_NODES, Checked, checked
 from jaxflow.messages import Message, one_message
 from jaxflow.orders import MOST_PERMUTATIONS, orders_within
 from jaxflow.values import whole
@@ -68,7 +68,7 @@ def significance(
     whose flow is 0 under every permutation, has 1.
 
     Args:
-        key: of the permutations.
+        key: of the permutations, as ``jax.random.key(0)``.
         message: one message, classes ``[N]`` or numbers ``[N]`` or ``[N, d]``.
         activations: ``[..., N, n]``: samples on axis −2; axes before them are layers or time bins.
         estimator: of information, a name or function that has a null distribution: gaussian, copula, quadratic (which
@@ -82,7 +82,8 @@ def significance(
         flow, witness, p, p_max ``[..., n]`` and null95 ``[...]``.
 
     Raises:
-        InputError: several messages at once, an estimator without a null distribution, shapes that do not fit.
+        InputError: several messages at once, an estimator without a null distribution, shapes that do not fit, a layer
+            too wide for the estimator to list.
 
     Example:
         >>> message = np.arange(400) % 2
@@ -91,8 +92,9 @@ def significance(
         >>> [bool(p < 0.05) for p in found.p_max], round(float(found.p.min()), 2)
         ([True, False], 0.01)
     """
-    spec = spec_of(estimator)
-    inputs = checked(message, activations, given=given, groups=groups)
+    key, spec = as_key(key), spec_of(estimator)
+    inputs = checked(message, activations, given=given, groups=groups, most=None)
+    _check_width(spec, inputs)
     own = one_message(inputs.message, "significance")
     spec.accepts(own, "the message")
     count, null = _surrogates(key, spec, own, within, permutations)
@@ -104,6 +106,16 @@ def significance(
     null95 = np.percentile(np.moveaxis(drawn, 1, 0).reshape(len(layers), -1), 95, axis=1)
     flow, witness, p, p_max = (a.reshape(*batch, a.shape[-1]) for a in (flow, witness, p, p_max))
     return Significance(flow, witness, p, p_max, null95.reshape(batch))
+
+
+def _check_width(spec: EstimatorSpec, inputs: Checked) -> None:
+    """Refuse layers whose subsets cannot be listed, and say how the flows of a search are tested."""
+    nodes = inputs.activations.shape[-1] if inputs.groups is None else max(inputs.groups) + 1
+    if nodes > (most := min(spec.most, MOST_NODES)):
+        raise InputError(
+            f"significance lists all subsets of a layer, with {spec.name} of up to {most} nodes, not {nodes}: compare"
+            " jaxflow.search_flows with those about permuted messages (docs/wide_layers.md)"
+        )
 
 
 def step_down(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " n"]:

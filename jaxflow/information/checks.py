@@ -80,7 +80,10 @@ def checked(
     groups = _checked_groups(groups, activations.shape[-1])
     nodes = max(groups) + 1 if groups else activations.shape[-1]
     if most is not None and nodes > most:
-        raise InputError(f"a layer of {nodes} nodes has 2**{nodes} subsets; at most {most} nodes can be listed")
+        raise InputError(
+            f"a layer of {nodes} nodes has 2**{nodes} subsets; at most {most} nodes can be listed, and"
+            " jaxflow.search_flows finds flows of wider layers"
+        )
     x = _as_floats("activations", activations)
     batch = max(len(shape) - 1, x.ndim - 2)
     message = _with_axes(message, batch + 1 - len(shape), x.dtype)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, counted
 from jaxflow.messages import Message, message_entropy  # noqa: F401  # honest flows import it from here
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def check_sizes(message: np.ndarray, classes: int = 2, name: str = "the message"
     smallest = int(possible[np.argmin(counts[possible])])
     if counts[smallest] < OUTER:
         raise InputError(
-            f"class {smallest} of {name} has {counts[smallest]} samples{where}, nested cross-validation needs {OUTER}:"
-            " record more samples, or use the gaussian estimator"
+            f"class {smallest} of {name} has {counted(counts[smallest], 'sample')}{where}, nested cross-validation"
+            f" needs {OUTER}: record more samples, or use the gaussian estimator"
         )
 
 

@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, cause, shown
 from jaxflow.information.estimates import Advance, Estimates, ignore
-from jaxflow.messages import Message
+from jaxflow.messages import Message, unpermuted
 
 OPTIONAL = ("given", "groups")
 
@@ -30,12 +31,32 @@ def keywords_of(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(parameter.name for parameter in parameters) & frozenset(OPTIONAL)
 
 
-def check_taken(message: Message, groups: Any, function: Callable[..., Any], name: str) -> None:
-    """Refuse what a function has no keyword for.
+def check_arguments(function: Callable[..., Any], name: str) -> None:
+    """Refuse a function that cannot be called with a message and activations.
 
     Raises:
-        InputError: the message is conditioned, or nodes have several columns, and the function does not take it.
+        InputError: it takes fewer arguments, or needs more.
     """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled code may not tell
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise InputError(
+            f"the estimator {name} must take (message, activations) and return bits [2**n]: {cause(error)}"
+        ) from None
+
+
+def check_taken(message: Message, groups: Any, function: Callable[..., Any], name: str) -> None:
+    """Refuse a function that is no estimator, and what it has no keyword for.
+
+    Raises:
+        InputError: see ``check_arguments``; the message is conditioned, or nodes have several columns, and the function
+            does not take it.
+    """
+    check_arguments(function, name)
     takes = keywords_of(function)
     for keyword, value in zip(OPTIONAL, (message.given, groups), strict=True):
         if value is not None and keyword not in takes:
@@ -104,17 +125,57 @@ def _plain(values: Any, classes: int) -> np.ndarray:
     return array[..., 0] if not classes and array.shape[-1] == 1 else array
 
 
+def one_per_subset(bits: Any, nodes: int, name: str) -> Any:
+    """The bits, if they are one number for every subset.
+
+    Args:
+        bits: what a function returned, traced perhaps.
+        nodes: n.
+        name: of the function.
+
+    Raises:
+        InputError: another shape than ``(2**nodes,)``.
+    """
+    if np.shape(bits) != (2**nodes,):
+        raise InputError(
+            f"the estimator {name} must return bits of shape ({2**nodes},), one for every subset of {nodes} nodes in"
+            f" the order of their bitmasks, not {np.shape(bits)}"
+        )
+    return bits
+
+
+def try_out(function: Callable[..., Any], name: str, message: Message, x: Any) -> None:
+    """Call a user's function once, on two columns, before anything is trained.
+
+    Args:
+        function: the estimator.
+        name: of the function.
+        message: one message, with what it is conditioned on.
+        x: the analysis half's features, of which the first two columns serve.
+
+    Raises:
+        InputError: the function fails, or does not return 2ⁿ finite numbers.
+    """
+    columns = jnp.asarray(x)[None, :, :2]
+    members = np.ones((1, columns.shape[-1]), bool)
+    try:
+        estimate_one_by_one(columns, unpermuted({"m": message}), members, function=function, name=name)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's function raises
+        raise InputError(
+            f"the estimator {name} fails on {columns.shape[-1]} nodes of {columns.shape[1]} samples"
+            f" ({type(error).__name__}: {cause(error)})"
+        ) from error
+
+
 def _checked(bits: Any, nodes: int, name: str) -> np.ndarray:
     """What the function returned, if it is 2ⁿ finite numbers."""
     try:
         array = np.asarray(bits, float)
     except (TypeError, ValueError):
         raise InputError(f"the estimator {name} must return {2**nodes} numbers, not {shown(bits)}") from None
-    if array.shape != (2**nodes,):
-        raise InputError(
-            f"the estimator {name} must return bits of shape ({2**nodes},), one for every subset of {nodes} nodes in"
-            f" the order of their bitmasks, not {array.shape}"
-        )
+    one_per_subset(array, nodes, name)
     if not np.isfinite(array).all():
         raise InputError(f"the estimator {name} returned NaN or infinity for subset {int(np.isfinite(array).argmin())}")
     return array

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.information import matrices
 from jaxflow.information.checks import checked
@@ -107,7 +108,7 @@ def search_flows(
     if groups is not None and max(groups) + 1 == len(groups):  # one column each: nodes in another order
         x, groups = x[..., np.argsort(groups)], None
     pairs = paired(m, x)
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0) if key is None else as_key(key)
     nodes = x.shape[-1] if groups is None else max(groups) + 1
     size = min(depth, max(1, nodes - 1))
     flows, witnesses = _all_layers(pairs.layers, pairs.messages, key, beam, restarts, size, groups)

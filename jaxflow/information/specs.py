@@ -1,6 +1,6 @@
 """The third contract: what a run must know of an estimator, the table of those built in, and the user's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from jaxflow.information.copula import estimate as estimate_copula
 from jaxflow.information.copula import layer_bits as copula_layer_bits
 from jaxflow.information.copula import stack_flows as copula_stack_flows
 from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
-from jaxflow.information.custom import check_taken, estimate_one_by_one, keywords_of
+from jaxflow.information.custom import check_taken, estimate_one_by_one, keywords_of, try_out
 from jaxflow.information.estimates import Estimate, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
@@ -125,6 +125,23 @@ class EstimatorSpec:
         """
         check_taken(message, None, self.function, self.name)
         self.check(message, name)
+
+    def try_out(self, message: Message, x: Any, groups: Sequence[Any] = ()) -> None:
+        """Call a user's own function once, before anything is trained; those built in need no trial.
+
+        Args:
+            message: as ``accepts`` takes it.
+            x: features ``[N, d]`` of the same rows.
+            groups: for every layer the node of every column, or None.
+
+        Raises:
+            InputError: the function fails, returns something else than 2ⁿ finite numbers, or takes no groups where
+                there are such.
+        """
+        if getattr(self.estimate, "func", None) is estimate_one_by_one:
+            for columns in groups:
+                check_taken(message, columns, self.function, self.name)
+            try_out(self.function, self.name, message, x)
 
     def output_groups(self, columns: int, groups: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """Groups that make all columns of an output one node, whose last subset is the whole: two subsets, not 2ⁿ.

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.networks.leaves import is_floating
 
 Params: TypeAlias = Any  # any pytree whose weights are floating arrays
@@ -153,6 +153,43 @@ def layer_sizes(weights: Sequence[Any]) -> tuple[int, ...]:
     return (*(w.shape[-2] for w in weights), weights[-1].shape[-1])
 
 
+SEVERAL = "these are parameters of several networks: hand the function to map_networks, which takes one at a time"
+
+
+def activations_of(network: Network, params: Params, x: Any) -> tuple[Array, ...]:
+    """``network.activations`` of one network's parameters.
+
+    Raises:
+        InputError: the parameters are those of several networks.
+    """
+    try:
+        layers = network.activations(params, x)
+    except Exception:  # what a foreign network raises
+        refuse_several(network, params, x)
+        raise
+    if any(jnp.ndim(layer) != 2 or len(layer) != len(x) for layer in layers):
+        refuse_several(network, params, x)
+    return layers
+
+
+def refuse_several(network: Network, params: Params, x: Any) -> None:
+    """Where a network does not fit its parameters: say so if it would fit those of the first of several networks.
+
+    Raises:
+        InputError: all leaves have a leading axis of one length, and without it the network works.
+    """
+    leaves = jax.tree.leaves(params)
+    lengths = {tuple(leaf.shape[:1]) for leaf in leaves if hasattr(leaf, "shape")}
+    if len(lengths) != 1 or lengths <= {(), (0,)}:
+        return
+    one = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, params)
+    try:
+        _check_layers(network, one, x)
+    except Exception:  # then something else is wrong
+        return
+    raise InputError(SEVERAL) from None
+
+
 def check_fit(network: Network, params: Params, x: Any) -> None:
     """Refuse a network whose activations and weights do not go together, before anything is computed.
 
@@ -162,8 +199,18 @@ def check_fit(network: Network, params: Params, x: Any) -> None:
         x: features.
 
     Raises:
-        InputError: layers and weights differ in number or size, activations are no ``[N, n]``, or parameters no arrays.
+        InputError: layers and weights differ in number or size, activations are no ``[N, n]``, parameters are no arrays
+            or those of several networks.
     """
+    try:
+        _check_layers(network, params, x)
+    except Exception:  # what a foreign network raises, too
+        refuse_several(network, params, x)
+        raise
+
+
+def _check_layers(network: Network, params: Params, x: Any) -> None:
+    """``check_fit`` of what is taken for one network's parameters."""
     for leaf in jax.tree.leaves(params):
         if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float)):
             raise InputError(f"the parameters hold {shown(leaf)}, which is no array; keep a module's arrays alone")
@@ -171,7 +218,7 @@ def check_fit(network: Network, params: Params, x: Any) -> None:
     weights = jax.eval_shape(network.weights, params)
     if len(weights) != len(activations) - 1 or not weights:
         raise InputError(
-            f"{len(activations)} layers need {len(activations) - 1} kernels between them, not {len(weights)}"
+            f"{len(activations)} layers need {counted(len(activations) - 1, 'kernel')} between them, not {len(weights)}"
         )
     groups = network.groups or (None,) * len(activations)
     if len(groups) != len(activations):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxflow.arrays import as_key
 from jaxflow.errors import InputError, shown
 from jaxflow.networks.contract import Groups, Network, Params
 from jaxflow.networks.leaves import empty_leaf, floating_leaves
@@ -102,7 +103,7 @@ class FunctionNetwork(Network):
 
     def init(self, key: Array, x: Any) -> Params:
         """See ``Network``."""
-        return super().init(key, x) if self.fresh is None else self.fresh(key, x)
+        return super().init(key, x) if self.fresh is None else self.fresh(as_key(key), x)
 
     def _blocks(self, params: Params) -> list[Array]:
         """The kernels as ``[..., n_l, n_{l+1}]``."""

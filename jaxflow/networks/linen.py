@@ -45,14 +45,14 @@ def flax_network(
         InputError: no linen module, a layer that it does not have, or more than one array returned.
 
     Example:
-        >>> import jax
+        >>> import flax.linen as nn
         >>> class Net(nn.Module):
         ...     @nn.compact
         ...     def __call__(self, x):
         ...         h = nn.tanh(nn.Dense(4)(x))
         ...         self.sow("intermediates", "hidden", h)
         ...         return nn.Dense(2)(h)
-        >>> own, x = flax_network(Net()), jax.numpy.ones((5, 3))
+        >>> own, x = flax_network(Net()), jnp.ones((5, 3))
         >>> params = own.init(jax.random.key(0), x)
         >>> [layer.shape for layer in own.activations(params, x)]
         [(5, 3), (5, 4), (5, 2)]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxflow.arrays import as_key
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.layers import LEAK, affine, equal_layers, leaky
 from jaxflow.networks.layouts import depth, folded, turned, unfolded
@@ -83,7 +84,7 @@ class MLP(Network):
 
     def init(self, key: Array, x: Float[Array, "N d"]) -> Params:
         """See ``Network``."""
-        return unfolded(dict(_Module(self).init(key, x[:1])["params"]))
+        return unfolded(dict(_Module(self).init(as_key(key), x[:1])["params"]))
 
     def start(self, params: Params, x: Float[Array, "N d"], layer: int) -> Float[Array, "N n"]:
         """See ``Network``: the activations of the layer."""

@@ -20,10 +20,10 @@ from jaxflow.datasets import Dataset
 from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS, Advance, Estimates, EstimatorSpec
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import PAPER_METRICS, padded_scores
+from jaxflow.interventions import PAPER_METRICS
 from jaxflow.measurements import measure_flows, stack_outputs
 from jaxflow.messages import Message, binary_entropy, unpermuted
-from jaxflow.metrics import Shown
+from jaxflow.metrics import Shown, padded_scores
 from jaxflow.networks import Network, Params
 from jaxflow.outputs import PAPER, counted_measures, measure_names, outputs_of
 from jaxflow.paths import widest_paths

@@ -16,13 +16,13 @@ import jax
 import numpy as np
 
 from jaxflow.datasets import Dataset
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
 from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checked_strategy
-from jaxflow.messages import Message
-from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, checked_metric
+from jaxflow.messages import MOST_CLASSES, Message
+from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, check_metrics, checked_metric
 from jaxflow.networks import MLP, Network, mlp
-from jaxflow.outputs import NOTIONS, Roles
+from jaxflow.outputs import NOTIONS, Roles, favourable_class
 from jaxflow.study import Study
 from jaxflow.training import Training
 from jaxflow.values import (
@@ -96,7 +96,9 @@ class Config:
         estimator: of information, a name in ``jaxflow.information.ESTIMATORS`` or a function of your own
             ``(message, activations, *, given=None, groups=None) → bits [2**n]``.
         notion: what information about an attribute is conditioned on: ``parity`` on nothing, ``odds`` on the label,
-            ``opportunity`` on the label's class 1.
+            ``opportunity`` on the label's favourable class.
+        favourable: that class, by its name in the dataset's ``values`` or by its number; None is class 1, of a table's
+            two values the second in sorted order.
         backend: of an estimator that searches hyperparameters: ``jax`` or ``sklearn``.
         published_alpha: the kernel SVM with the range of its penalty as in the authors' program, see
             ``information.kernel_svm``.
@@ -111,7 +113,8 @@ class Config:
         InputError: a value of another type, not finite or out of range, or choices that do not go together.
 
     Example:
-        >>> config = Config("people", hidden=(4, 4), strategies=strategy_grid(nodes=(1, 2)), notion="odds", seeds=20)
+        >>> strategies = pipeline.strategy_grid(nodes=(1, 2))
+        >>> config = pipeline.Config("people", hidden=(4, 4), strategies=strategies, notion="odds", seeds=20)
         >>> len(config.strategies)  # three metrics, two levels
         6
     """
@@ -126,6 +129,7 @@ class Config:
     seeds: int = 100
     estimator: str | Callable[..., Any] = "gaussian"
     notion: str = "parity"
+    favourable: str | int | None = None
     backend: str = "jax"
     published_alpha: bool = False
     tune: str = "each"
@@ -143,6 +147,8 @@ class Config:
             if len(set(getattr(self, name))) < len(getattr(self, name)):  # means over networks would count one twice
                 raise InputError(f"one of the {name} is named more than once")
         self._check_search()
+        if self.favourable is not None and self.notion != "opportunity":
+            raise InputError(f"a favourable class belongs to the notion 'opportunity', not to {self.notion!r}")
         if not set(self.linear) <= set(range(1, len(self.hidden) + 1)):
             raise InputError(f"linear names hidden layers, 1 to {len(self.hidden)}, not {shown(self.linear)}")
 
@@ -172,7 +178,9 @@ class Config:
 
     def roles(self, dataset: Dataset) -> Roles:
         """Which of a dataset's messages is the label, which are attributes, and what they are conditioned on."""
-        return Roles(dataset.label, dataset.attributes, self.notion)
+        label = dataset.label
+        names, classes = dataset.values.get(label, ()), dataset.classes[label]
+        return Roles(label, dataset.attributes, self.notion, favourable_class(self.favourable, label, names, classes))
 
     def study(self, network: Network, dataset: Dataset) -> Study:
         """How the networks of this experiment are measured."""
@@ -188,7 +196,8 @@ class Config:
         outputs = dataset.classes[dataset.label]
         self.check((dataset.train.x.shape[1], *self.hidden, outputs), dataset)
         if len(dataset.train.x) < self.training.batch_size:
-            raise InputError(f"{len(dataset.train.x)} training rows cannot fill a batch of {self.training.batch_size}")
+            rows, batch = counted(len(dataset.train.x), "training row"), self.training.batch_size
+            raise InputError(f"{rows} cannot fill a batch of {batch}")
         return mlp(self.hidden, outputs, dataset.categories, self.linear)
 
     def check(self, widths: Sequence[int], dataset: Dataset) -> None:
@@ -203,11 +212,28 @@ class Config:
             measured = roles.measured(name)
             self.spec.accepts(messages[measured], f"{measured} in the analysis half")
 
+    def try_functions(self, widths: Sequence[int], network: Network, dataset: Dataset) -> None:
+        """Try the user's own metrics and estimator on little, before a folder is made and anything is trained.
+
+        Args:
+            widths: nodes of every layer, input and output included.
+            network: the architecture.
+            dataset: its data.
+
+        Raises:
+            InputError: one of them fails, or returns what cannot be used.
+        """
+        check_metrics(self.strategies, widths[self.first_layer :])
+        messages = measured_messages(self.roles(dataset), dataset)
+        for name in self.roles(dataset).measured_names:
+            self.spec.try_out(messages[name], dataset.test.x, network.groups or ())
+
     def as_json(self) -> dict[str, Any]:
         """The config as plain JSON types; a function by its qualified name and a hash of its source."""
         plain = json.loads(json.dumps(dataclasses.asdict(self), default=function_identity))
-        if self.notion == "parity":
-            del plain["notion"]  # so that folders of earlier versions go on
+        for name, default in (("notion", "parity"), ("favourable", None)):
+            if plain[name] == default:
+                del plain[name]  # so that folders of earlier versions go on
         return plain
 
 
@@ -271,7 +297,7 @@ def _printed(value: Any) -> str:
 def measured_messages(roles: Roles, dataset: Dataset) -> dict[str, Message]:
     """Messages of the analysis half by name: label and attributes, and those conditioned as the notion says.
 
-    ``opportunity`` leaves out the rows whose label is not 1: they belong to stratum −1, which is none.
+    ``opportunity`` leaves out the rows of all labels but the favourable: they belong to stratum −1, which is none.
     """
     values, found = dataset.test.messages, {}
     for name, classes in dataset.classes.items():
@@ -283,7 +309,7 @@ def measured_messages(roles: Roles, dataset: Dataset) -> dict[str, Message]:
             given = dataclasses.replace(found[name], given=label.values, strata=label.classes)
             found[roles.measured(name)] = given
         elif roles.notion == "opportunity":
-            positive = (found[roles.label].values == 1).astype("int32") - 1
+            positive = (found[roles.label].values == roles.favourable).astype("int32") - 1
             found[roles.measured(name)] = dataclasses.replace(found[name], given=positive, strata=1)
     return found
 
@@ -305,6 +331,9 @@ def _plain(config: Config) -> dict[str, Any]:
         "seeds": whole("seeds, the number of networks,", config.seeds, 1, MOST_NETWORKS),
         "estimator": config.estimator if callable(config.estimator) else spec_of(config.estimator).name,
         "notion": choice("notion", config.notion, NOTIONS),
+        "favourable": config.favourable
+        if config.favourable is None or isinstance(config.favourable, str)
+        else whole("favourable, the number of a class,", config.favourable, 0, MOST_CLASSES),
         "backend": choice("backend", config.backend, BACKENDS),
         "published_alpha": flag("published_alpha", config.published_alpha),
         "tune": choice("tune", config.tune, TUNE),

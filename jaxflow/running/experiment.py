@@ -14,7 +14,7 @@ import numpy as np
 from jaxflow import figures
 from jaxflow.batching import local_mesh, spread_over
 from jaxflow.datasets import Dataset, load_dataset
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.networks import Network, Params
 from jaxflow.networks.contract import check_fit, layer_sizes
 from jaxflow.running.assembly import assemble
@@ -63,7 +63,7 @@ def run(
         InputError: data, config and folder do not fit; the message names cause and fix.
 
     Example:
-        >>> run(preset("synthetic", seeds=2)).table("networks")  # doctest: +SKIP
+        >>> pipeline.run(pipeline.preset("synthetic", seeds=2)).table("networks")  # doctest: +SKIP
     """
     path, data_dir, hosts = _checked(config, dataset, out, data_dir, overwrite, devices, hosts, report)
     hosts.check()
@@ -105,7 +105,7 @@ def analyse(
         InputError: network, parameters, data, config and folder do not fit; the message names cause and fix.
 
     Example:
-        >>> analyse(network, params, data, Config("mine"))  # doctest: +SKIP
+        >>> pipeline.analyse(network, params, data, pipeline.Config("mine"))  # doctest: +SKIP
     """
     path, _, hosts = _checked(config, dataset, out, None, overwrite, devices, None, report)
     leaves = [np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)]
@@ -117,7 +117,7 @@ def analyse(
     widths = layer_sizes(jax.eval_shape(network.weights, one))
     if widths[-1] != dataset.classes[dataset.label]:
         raise InputError(
-            f"the network has {widths[-1]} outputs, {dataset.label} {dataset.classes[dataset.label]} classes"
+            f"the network has {counted(widths[-1], 'output')}, {dataset.label} {dataset.classes[dataset.label]} classes"
         )
     config.check(widths, dataset)
     return _run(Plan(config, dataset, network, widths, params, path, overwrite, devices, hosts, report))
@@ -128,6 +128,7 @@ def _run(plan: Plan) -> Results:
     config, hosts, report = plan.config, plan.hosts, plan.report
     if hosts.processes == 1:  # else JAX may not start before all have met
         local_mesh(plan.devices)
+        config.try_functions(plan.widths, plan.network, plan.dataset)
         announce(plan)
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(plan))
     if hosts.processes > 1:

@@ -47,7 +47,7 @@ def preset(name: str, **changes: Any) -> Config:
         InputError: unknown experiment, field or value.
 
     Example:
-        >>> preset("adult-small", seeds=10, hidden=(5, 5)).hidden
+        >>> pipeline.preset("adult-small", seeds=10, hidden=(5, 5)).hidden
         (5, 5)
     """
     choice("experiment", name, PRESETS)
@@ -61,3 +61,19 @@ def preset(name: str, **changes: Any) -> Config:
 def paper_preset(name: str, **changes: Any) -> Config:
     """As ``preset``, with the estimator of the paper: synthetic kernel SVM, adult linear SVM, mnist Gaussian."""
     return preset(name, **{"estimator": PAPER_ESTIMATORS[choice("experiment", name, PRESETS)], **changes})
+
+
+def table_hidden(classes: int) -> tuple[int, ...]:
+    """Width of the hidden layer for a table of the user's, where none is given: the paper's 3 for two classes.
+
+    A layer of 3 nodes leaves hardly a choice of what to prune where three classes or more must pass through it: 2K
+    nodes for K classes, and at most 8, whose subsets every estimator lists.
+
+    Args:
+        classes: K, of the label.
+
+    Example:
+        >>> table_hidden(2), table_hidden(3), table_hidden(10)
+        ((3,), (6,), (8,))
+    """
+    return (3,) if classes == 2 else (min(2 * classes, 8),)

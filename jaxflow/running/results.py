@@ -22,7 +22,7 @@ import pandas as pd
 from flax.traverse_util import unflatten_dict
 from matplotlib.figure import Figure
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, counted
 from jaxflow.networks import Params
 from jaxflow.running.assembly import PARAMS_FOLDER, delete_params
 from jaxflow.running.chunks import CHUNK_NAME, CHUNK_TABLES, CHUNKS, chunk_name, discard_chunk, held, write_csv
@@ -191,7 +191,7 @@ def _refusal(results: Results, manifest: dict[str, Any], identity: Mapping[str, 
     if seeds >= held_networks:
         return ""
     return (
-        f"{results.path} holds {held_networks} networks, {seeds} were asked for; "
+        f"{results.path} holds {counted(held_networks, 'network')}, not the {seeds} asked for; "
         "ask for at least as many, choose another --out, or --overwrite to start afresh"
     )
 

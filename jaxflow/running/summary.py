@@ -1,11 +1,13 @@
 """The few lines that a run prints."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from jaxflow.errors import printable
 from jaxflow.figures import counted, message_titles, middle_level
 from jaxflow.interventions import METHODS
-from jaxflow.outputs import Roles
+from jaxflow.outputs import Roles, favourable_class
 from jaxflow.running.results import Results
 
 
@@ -15,7 +17,8 @@ def summary(results: Results) -> str:
     experiment = printable(str(results.manifest["experiment"]))
     return "\n".join(
         [
-            f"{experiment}: {len(networks)} networks, mean accuracy and bias at the output (%)",
+            f"{experiment}: {counted(len(networks), 'network')}, mean accuracy and bias at the output (%)",
+            *notion_line(roles, results.manifest.get("dataset", {}).get("values", {})),
             *_outputs(networks, results.table("tradeoff"), roles),
             "",
             "Pearson r of edge flow and effect of removal",
@@ -33,7 +36,27 @@ def roles_of(results: Results) -> Roles:
     """Label and attributes of a run, from its manifest; the paper's where an earlier version wrote it."""
     manifest = results.manifest
     notion = manifest["identity"].get("notion", "parity")
-    return Roles(manifest.get("label", "y"), tuple(manifest.get("attributes", ("z",))), notion)
+    label, about = manifest.get("label", "y"), manifest.get("dataset", {})
+    classes, names = about.get("classes", {}).get(label, 2), about.get("values", {}).get(label, ())
+    favourable = favourable_class(manifest["identity"].get("favourable"), label, names, classes)
+    return Roles(label, tuple(manifest.get("attributes", ("z",))), notion, favourable)
+
+
+def notion_line(roles: Roles, values: Mapping[str, Sequence[str]]) -> list[str]:
+    """What bias is conditioned on, in one line; none where it is on nothing.
+
+    Args:
+        roles: of a run.
+        values: names of the classes, by message.
+    """
+    if roles.notion == "parity":
+        return []
+    label = printable(roles.label)
+    if roles.notion == "odds":
+        return [f"bias is measured given {label} (odds)"]
+    names = values.get(roles.label) or ()
+    name = printable(names[roles.favourable]) if names else str(roles.favourable)
+    return [f"bias is measured in the rows of {label} = {name}, its class {roles.favourable} (opportunity)"]
 
 
 def _searched(results: Results) -> list[str]:
