@@ -278,9 +278,9 @@ def _check_level(level: int, ranks: Int[np.ndarray, "L W W"], shapes: Sequence[t
     The largest rank counts nodes and edges, not paths: those may share all edges with paths before them. Edges on no
     ranked path say how many are. Ranks of paths have a 0 in every layer, of the first path; those of nodes in one.
     """
-    layers = [own[: shape[0], : shape[1]] for own, shape in zip(ranks, shapes, strict=True)]
-    largest = max(int(own.max()) for own in layers)
-    of_paths = len(layers) > 1 and all(own.min() == 0 for own in layers)
+    layers = [of_layer[: shape[0], : shape[1]] for of_layer, shape in zip(ranks, shapes, strict=True)]
+    largest = max(int(of_layer.max()) for of_layer in layers)
+    of_paths = len(layers) > 1 and all(of_layer.min() == 0 for of_layer in layers)
     paths = math.prod((shapes[0][0], *(shape[1] for shape in shapes)))
     ranked = largest - UNRANKED if largest >= UNRANKED else paths if of_paths else largest + 1
     if level > ranked:

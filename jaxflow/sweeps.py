@@ -120,11 +120,11 @@ def measure_interventions(
     k, f = pairs.reshape(-1, 2).T
     nowhere = np.tile([stack.ranks.shape[2], 0, 0], (len(pairs), 1))
     rows = Interventions(k, np.array(levels, int)[k], np.array(factors, np.float32)[f], nowhere)
-    found, fits = _in_groups(study, partial(_pruned, study=study), stack, rows, draws, width, advance)
+    after, fits = _in_groups(study, partial(_pruned, study=study), stack, rows, draws, width, advance)
     shape = (1, len(levels), len(factors))
-    measured = {name: np.tile(np.asarray(own)[:, None, None], shape) for name, own in unpruned.items()}
+    measured = {name: np.tile(np.asarray(before)[:, None, None], shape) for name, before in unpruned.items()}
     for name, values in measured.items():
-        values[:, k, f] = found[name] if len(k) else values[:, k, f]
+        values[:, k, f] = after[name] if len(k) else values[:, k, f]
     return measured, fits
 
 
@@ -180,16 +180,16 @@ def _in_groups(
     """
     networks = len(jax.tree.leaves(stack.params)[0])
     items, shared = stack[:3], stack[3:]
-    found, fits = [], []
+    parts, fits = [], []
     for begin in range(0, len(jax.tree.leaves(rows)[0]), width):
-        own = jax.tree.map(lambda a, begin=begin: a[begin : begin + width], rows)
-        size = len(jax.tree.leaves(own)[0])
-        filled = jax.tree.map(partial(_filled, width=width), own)
+        group = jax.tree.map(lambda a, begin=begin: a[begin : begin + width], rows)
+        size = len(jax.tree.leaves(group)[0])
+        filled = jax.tree.map(partial(_filled, width=width), group)
         seen = on_all_cores(lambda items, filled=filled: apply(_stack(items, shared), filled), items)
         outputs, spent = _estimated(study, seen, size, stack.messages, draws, advance)
-        found.append(outputs)
+        parts.append(outputs)
         fits.append(spent)
-    joined = jax.tree.map(lambda *fields: np.concatenate(fields, axis=1), *found) if found else {}
+    joined = jax.tree.map(lambda *fields: np.concatenate(fields, axis=1), *parts) if parts else {}
     return joined, sum_of_fits(fits, study, networks)
 
 
@@ -224,11 +224,14 @@ def _estimated(
     logits, counted = seen
     networks = len(logits)
     flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
-    kept = None if draws is None else {name: np.repeat(own, count, axis=0) for name, own in draws.items()}
-    found = study.estimate_output(flat, unpermuted(about), draws=kept, advance=advance)
-    bits = {name: jnp.asarray(own.bits[0, :, 0], flat.dtype).reshape(networks, count) for name, own in found.items()}
-    spent = jax.tree.map(lambda n: n.reshape(networks, count).sum(axis=1), fits_of(found, len(flat)))
-    counted = {name: jnp.asarray(own) for name, own in counted.items()}
+    kept = None if draws is None else {name: np.repeat(chosen, count, axis=0) for name, chosen in draws.items()}
+    estimates = study.estimate_output(flat, unpermuted(about), draws=kept, advance=advance)
+    bits = {
+        name: jnp.asarray(of_all.bits[0, :, 0], flat.dtype).reshape(networks, count)
+        for name, of_all in estimates.items()
+    }
+    spent = jax.tree.map(lambda n: n.reshape(networks, count).sum(axis=1), fits_of(estimates, len(flat)))
+    counted = {name: jnp.asarray(measure) for name, measure in counted.items()}
     return jax.tree.map(np.asarray, stack_outputs(bits, counted, dict(messages), study.roles)), spent
 
 
@@ -246,11 +249,11 @@ def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
     def one(item: tuple[Params, Any, Array], rows: Interventions, x: Array, messages: dict[str, Message]) -> Any:
-        own, start, ranks = item
+        intact, start, ranks = item
 
         def pruned(row: Interventions) -> Any:
             chosen = ranks[row.ranking].at[tuple(row.edge)].set(-1, mode="drop")
-            params = prune(own, select(study.network, own, chosen, row.level), row.factor)
+            params = prune(intact, select(study.network, intact, chosen, row.level), row.factor)
             return _seen(study, study.network.resume(params, x, start, study.first_layer)[-1], messages)
 
         return jax.vmap(pruned)(rows)
@@ -286,4 +289,4 @@ def _seen(study: Study, logits: Float[Array, "N c"], messages: Messages) -> Any:
         return logits, counted
     single = unpermuted(study.estimated(messages))
     bits: Any = study.spec.layer_bits(single, logits, study.output_groups(logits.shape[1]))
-    return outputs_of({name: own[0, -1] for name, own in bits.items()}, counted, messages, study.roles)
+    return outputs_of({name: subsets[0, -1] for name, subsets in bits.items()}, counted, messages, study.roles)

@@ -40,9 +40,9 @@ def mixed(rng, message, nodes):
     return layer.astype(np.float32)
 
 
-def holds(message, layer, found, atol):
+def holds(message, layer, exact, atol):
     """Every flow is, in double precision, the gain by its witness."""
-    for node, (flow, mask) in enumerate(zip(found.flow, found.witness, strict=True)):
+    for node, (flow, mask) in enumerate(zip(exact.flow, exact.witness, strict=True)):
         assert not int(mask) >> node & 1
         without, member = gaussian_bits(message, layer, [int(mask), int(mask) | 1 << node])
         assert float(flow) == pytest.approx(max(0.0, member - without), abs=atol)
@@ -52,33 +52,33 @@ def holds(message, layer, found, atol):
 def test_equals_the_listed_flows(rng, message, nodes):
     layer = mixed(rng, message, nodes)
     bits = gaussian(message, layer)
-    found, (flow, witness) = gaussian_flows(message, layer), node_flows(bits)
-    np.testing.assert_allclose(found.flow, flow, atol=1e-6)
-    np.testing.assert_allclose(found.whole, bits[-1], atol=1e-6)
-    np.testing.assert_array_equal(found.witness, witness)
+    exact, (flow, witness) = gaussian_flows(message, layer), node_flows(bits)
+    np.testing.assert_allclose(exact.flow, flow, atol=1e-6)
+    np.testing.assert_allclose(exact.whole, bits[-1], atol=1e-6)
+    np.testing.assert_array_equal(exact.witness, witness)
 
 
 def test_brute_force_in_double_precision(rng, message):
     layer = mixed(rng, message, 5)
-    bits, found = gaussian_bits(message, layer), gaussian_flows(message, layer)
+    bits, exact = gaussian_bits(message, layer), gaussian_flows(message, layer)
     masks = np.arange(32)
     for node in range(5):
         without = masks[masks >> node & 1 == 0]
         gain = bits[without | 1 << node] - bits[without]
-        assert found.flow[node] == pytest.approx(gain.max(), abs=1e-6)
-        assert gain[without == int(found.witness[node])][0] == pytest.approx(gain.max(), abs=1e-6)
+        assert exact.flow[node] == pytest.approx(gain.max(), abs=1e-6)
+        assert gain[without == int(exact.witness[node])][0] == pytest.approx(gain.max(), abs=1e-6)
 
 
 def test_eighteen_nodes_on_random_subsets(rng, message):
     layer = mixed(rng, message, 18)
     bits = np.asarray(gaussian(message, layer))
-    found = ExactFlows(*node_flows(jnp.asarray(bits)), bits[-1])
+    exact = ExactFlows(*node_flows(jnp.asarray(bits)), bits[-1])
     masks = rng.integers(0, 2**18, 40)
     np.testing.assert_allclose(bits[masks], gaussian_bits(message, layer, masks), atol=1e-6)
-    holds(message, layer, found, 1e-6)
+    holds(message, layer, exact, 1e-6)
     for node in range(18):  # no subset beats the witness
-        own = masks & ~(1 << node)
-        assert (bits[own | 1 << node] - bits[own]).max() <= found.flow[node] + 1e-6
+        without = masks & ~(1 << node)
+        assert (bits[without | 1 << node] - bits[without]).max() <= exact.flow[node] + 1e-6
 
 
 @pytest.mark.parametrize("block", [3, 5])
@@ -95,22 +95,22 @@ def test_node_order_changes_nothing(rng, message):
     layer = mixed(rng, message, 12)
     layer[:, 4], layer[:, 7] = layer[:, 2], 0.25
     order = rng.permutation(12)
-    found, moved = gaussian_flows(message, layer), gaussian_flows(message, layer[:, order])
-    np.testing.assert_allclose(moved.flow, found.flow[jnp.asarray(order)], atol=1e-6)
-    np.testing.assert_allclose(moved.whole, found.whole, atol=1e-6)
+    exact, moved = gaussian_flows(message, layer), gaussian_flows(message, layer[:, order])
+    np.testing.assert_allclose(moved.flow, exact.flow[jnp.asarray(order)], atol=1e-6)
+    np.testing.assert_allclose(moved.whole, exact.whole, atol=1e-6)
 
 
 def test_batches_broadcast_and_equal_single_calls(rng):
     messages = rng.integers(0, 2, (2, 1, 3, N))
     layers = np.stack([mixed(rng, messages[0, 0, 0], 5) for _ in range(4)]).reshape(1, 4, 1, N, 5)
-    found = gaussian_flows(messages, layers)
-    assert found.flow.shape == found.witness.shape == (2, 4, 3, 5)
-    assert found.whole.shape == (2, 4, 3)
+    exact = gaussian_flows(messages, layers)
+    assert exact.flow.shape == exact.witness.shape == (2, 4, 3, 5)
+    assert exact.whole.shape == (2, 4, 3)
     for i, j, k in np.ndindex(2, 4, 3):
         alone = gaussian_flows(messages[i, 0, k], layers[0, j, 0])
-        np.testing.assert_allclose(found.flow[i, j, k], alone.flow, atol=1e-6)
-        np.testing.assert_array_equal(found.witness[i, j, k], alone.witness)
-        np.testing.assert_allclose(found.whole[i, j, k], alone.whole, atol=1e-6)
+        np.testing.assert_allclose(exact.flow[i, j, k], alone.flow, atol=1e-6)
+        np.testing.assert_array_equal(exact.witness[i, j, k], alone.witness)
+        np.testing.assert_allclose(exact.whole[i, j, k], alone.whole, atol=1e-6)
 
 
 def test_under_jit_the_same_with_one_trace(rng, message):
@@ -125,15 +125,15 @@ def test_dead_and_duplicate_nodes_show_nothing_of_their_own(rng, message):
     layer = mixed(rng, message, 12)
     layer[:, 3], layer[:, 8] = 0, 0.1
     layer[:, 10], layer[:, 11] = 5 - 2 * layer[:, 1], layer[:, 1]
-    found = gaussian_flows(message, layer)
-    np.testing.assert_array_equal(found.flow[jnp.array([3, 8])], 0)
-    np.testing.assert_array_equal(found.witness[jnp.array([3, 8])], 0)
-    assert not any(int(witness) & (1 << 3 | 1 << 8) for witness in found.witness)
-    np.testing.assert_allclose(found.flow[jnp.array([10, 11])], found.flow[1], atol=1e-6)
+    exact = gaussian_flows(message, layer)
+    np.testing.assert_array_equal(exact.flow[jnp.array([3, 8])], 0)
+    np.testing.assert_array_equal(exact.witness[jnp.array([3, 8])], 0)
+    assert not any(int(witness) & (1 << 3 | 1 << 8) for witness in exact.witness)
+    np.testing.assert_allclose(exact.flow[jnp.array([10, 11])], exact.flow[1], atol=1e-6)
     kept = [i for i in range(12) if i not in (3, 8, 10, 11)]
     smaller = gaussian_flows(message, layer[:, [1, *kept]])
-    np.testing.assert_allclose(found.whole, smaller.whole, atol=1e-6)
-    holds(message, layer, found, 1e-6)
+    np.testing.assert_allclose(exact.whole, smaller.whole, atol=1e-6)
+    holds(message, layer, exact, 1e-6)
 
 
 def chain(rng, message, nodes, step):
@@ -160,10 +160,10 @@ def low_rank(rng, message, nodes, step):
 def test_bad_conditions_show_no_noise(rng, message, kind, step):
     """Within 1e-5 bit of double precision under the same policy, however near to collinear."""
     layer = kind(rng, message, 12, step).astype(np.float32)
-    bits, found = np.asarray(gaussian(message, layer)), gaussian_flows(message, layer)
+    bits, exact = np.asarray(gaussian(message, layer)), gaussian_flows(message, layer)
     masks = [2**12 - 1, *rng.integers(0, 2**12, 20)]
     np.testing.assert_allclose(bits[masks], gaussian_bits(message, layer, masks), atol=1e-5)
-    holds(message, layer, found, 1e-5)
+    holds(message, layer, exact, 1e-5)
 
 
 def test_memory_is_what_was_said():
@@ -236,9 +236,9 @@ def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     results = run(config(hidden=(4,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))
     assert "exact flows of 4 nodes will take 0.00 GB" in told
     flows = results.table("node_flows")
-    own = flows[flows.layer == 1]
-    assert len(own) == 2 * 2 * 4
-    assert (own.null95 > 0).all()
+    wide = flows[flows.layer == 1]
+    assert len(wide) == 2 * 2 * 4
+    assert (wide.null95 > 0).all()
     assert set(results.table("information").layer) == {0, 2}
     assert len(results.table("edge_flows")) == 2 * 2 * (3 * 4 + 4 * 2)
 
@@ -246,14 +246,14 @@ def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
 def test_a_wide_layer_is_measured_like_a_listed_one(monkeypatch, rng, message):
     monkeypatch.setattr(measurements, "LISTED_NODES", 3)
     spec, both = ESTIMATORS["gaussian"], {"y": message, "z": rng.integers(0, 2, N)}
-    messages = jax.tree.map(jnp.asarray, {name: as_message(own) for name, own in both.items()})
+    messages = jax.tree.map(jnp.asarray, {name: as_message(values) for name, values in both.items()})
     messages = with_permutations(jax.random.key(0), messages, dict.fromkeys(both, np.zeros(N, int)))
     layers = jnp.asarray(np.stack([mixed(rng, message, 4) for _ in range(3)]))
-    found = []
+    exact = []
     for own in (spec, dataclasses.replace(spec, flows=None)):
         study = Study(MLP((4, 2)), PAPER, own)
-        found.append(_layer_flows(study, 1, layers, messages, lambda _: None))
-    (wide, _, fits), (listed, *_) = found
+        exact.append(_layer_flows(study, 1, layers, messages, lambda _: None))
+    (wide, _, fits), (listed, *_) = exact
     for name in both:
         for field in ("node", "null95", "whole"):  # the mixing is not always kind
             np.testing.assert_allclose(getattr(wide[name], field), getattr(listed[name], field), atol=1e-5)

@@ -22,29 +22,29 @@ BUILT_IN = mlp(hidden=(4, 5), linear=(2,))
 EDGES = jnp.array([[0, 2, 1], [1, 0, 4], [2, 3, 0], [2, 4, 1]])
 
 
-def generic(own: Network) -> Network:
+def generic(built_in: Network) -> Network:
     """The MLP by the generic way: two functions, and nothing that it overrides."""
-    return network(own.activations, own.weights, own.init)
+    return network(built_in.activations, built_in.weights, built_in.init)
 
 
-def flows_of(own: Network, params: Any) -> Flows:
+def flows_of(net: Network, params: Any) -> Flows:
     """Flows that need no estimate: one number per node."""
     rng = np.random.default_rng(1)
-    sizes = layer_sizes(own.weights(params))
+    sizes = layer_sizes(net.weights(params))
     node = {name: {k: jnp.asarray(rng.random(n), jnp.float32) for k, n in enumerate(sizes)} for name in ("y", "z")}
     return Flows(node, samples=len(X))
 
 
-def numbers_of(own: Network, params: Any) -> list[Any]:
+def numbers_of(net: Network, params: Any) -> list[Any]:
     """Another number for every edge."""
     return [1 + 100.0 * layer + jnp.arange(w.size, dtype=jnp.float32).reshape(w.shape)
-            for layer, w in enumerate(own.weights(params))]  # fmt: skip
+            for layer, w in enumerate(net.weights(params))]  # fmt: skip
 
 
-def masks_of(own: Network, params: Any) -> list[Any]:
+def masks_of(net: Network, params: Any) -> list[Any]:
     """Some edges of every layer."""
     return [jnp.asarray(np.random.default_rng(layer).random(w.shape) < 0.4)
-            for layer, w in enumerate(own.weights(params))]  # fmt: skip
+            for layer, w in enumerate(net.weights(params))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -59,25 +59,25 @@ def equal(ours: Any, theirs: Any) -> None:
 
 def test_the_generic_way_is_the_mlps_way(params):
     """Bit for bit: activations, spread values, ranks, selections, pruned logits; removals but for rounding."""
-    own = generic(BUILT_IN)
-    equal(own.activations(params, X), BUILT_IN.activations(params, X))
-    for values in (numbers_of(own, params), masks_of(own, params)):
-        equal(own.spread(params, values), BUILT_IN.spread(params, values))
-    flows = flows_of(own, params)
+    plain = generic(BUILT_IN)
+    equal(plain.activations(params, X), BUILT_IN.activations(params, X))
+    for values in (numbers_of(plain, params), masks_of(plain, params)):
+        equal(plain.spread(params, values), BUILT_IN.spread(params, values))
+    flows = flows_of(plain, params)
     for method in ("node", "edge", "path"):
-        ours, theirs = (rank(net, params, flows, method=method) for net in (own, BUILT_IN))
+        ours, theirs = (rank(net, params, flows, method=method) for net in (plain, BUILT_IN))
         equal(ours, theirs)
-        chosen = select(own, params, ours, 3)
+        chosen = select(plain, params, ours, 3)
         equal(chosen, select(BUILT_IN, params, theirs, 3))
         pruned = prune(params, chosen, 0.3)
         for layer in (0, 1):
-            ours, theirs = (net.resume(pruned, X, net.start(params, X, layer), layer) for net in (own, BUILT_IN))
+            ours, theirs = (net.resume(pruned, X, net.start(params, X, layer), layer) for net in (plain, BUILT_IN))
             if layer == 0 or not any(bool(m.any()) for m in BUILT_IN.weights(chosen)[:layer]):
                 equal(ours, theirs)
     for layer in (0, 1):
         edges = EDGES[EDGES[:, 0] >= layer]
         ours, theirs = (
-            net.logits_without(params, X, net.start(params, X, layer), layer, edges) for net in (own, BUILT_IN)
+            net.logits_without(params, X, net.start(params, X, layer), layer, edges) for net in (plain, BUILT_IN)
         )
         assert ours.shape == theirs.shape == (len(edges), len(X), 2)
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
@@ -86,8 +86,8 @@ def test_the_generic_way_is_the_mlps_way(params):
 
 def test_removals_prune_one_edge(params):
     for net in (BUILT_IN, generic(BUILT_IN)):
-        found = net.logits_without(params, X, net.start(params, X, 0), 0, EDGES)
-        for (layer, *edge), logits in zip(np.asarray(EDGES), found, strict=True):
+        removed = net.logits_without(params, X, net.start(params, X, 0), 0, EDGES)
+        for (layer, *edge), logits in zip(np.asarray(EDGES), removed, strict=True):
             masks = [jnp.zeros(w.shape, bool) for w in net.weights(params)]
             masks[layer] = masks[layer].at[tuple(edge)].set(True)
             pruned = prune(params, net.spread(params, masks), 0)
@@ -99,17 +99,17 @@ def test_equal_networks_share_one_trace(params):
     traces = []
 
     @partial(jax.jit, static_argnums=0)
-    def logits(own: Network, params: Any) -> Any:
-        traces.append(own)
-        return own.activations(params, X)[-1]
+    def logits(net: Network, params: Any) -> Any:
+        traces.append(net)
+        return net.activations(params, X)[-1]
 
     activations, kernels = lambda p, x: (x, x @ p), lambda p: [p]
     logits(network(activations, kernels), jnp.ones((3, 2)))
     logits(network(activations, kernels), jnp.zeros((3, 2)))
     assert len(traces) == 1
     for _ in range(2):
-        own = flax_network(Linen())
-        logits(own, own.init(jax.random.key(0), X))
+        net = flax_network(Linen())
+        logits(net, net.init(jax.random.key(0), X))
         logits(mlp((4, 5), linear=(2,)), params)
     assert len(traces) == 3
 
@@ -130,13 +130,13 @@ NAMES = ("z_first", "b_second", "a_out")
 
 
 def linen() -> tuple[Network, Any]:
-    own = flax_network(Linen(), kernels=NAMES)
-    return own, own.init(jax.random.key(1), X)
+    net = flax_network(Linen(), kernels=NAMES)
+    return net, net.init(jax.random.key(1), X)
 
 
 def linen_by_functions() -> tuple[Network, Any]:
-    own, params = linen()
-    return network(own.activations, lambda p: [p[name]["kernel"] for name in NAMES]), params
+    net, params = linen()
+    return network(net.activations, lambda p: [p[name]["kernel"] for name in NAMES]), params
 
 
 class Nnx(nnx.Module):
@@ -191,10 +191,10 @@ def of_sklearn() -> tuple[Network, Any]:
             layers.append(jax.nn.relu(z) if len(layers) < len(params["coefs"]) else z)
         return layers
 
-    own = network(activations, lambda params: params["coefs"])
-    shown = np.exp(np.asarray(own.activations(params, X)[-1], float))
+    net = network(activations, lambda params: params["coefs"])
+    shown = np.exp(np.asarray(net.activations(params, X)[-1], float))
     np.testing.assert_allclose(shown / shown.sum(axis=1, keepdims=True), fitted.predict_proba(np.asarray(X)), atol=1e-5)
-    return own, params
+    return net, params
 
 
 def of_torch() -> tuple[Network, Any]:
@@ -226,63 +226,63 @@ FRAMEWORKS = {
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def foreign(request) -> tuple[Network, Any]:
-    own, params = FRAMEWORKS[request.param]()
-    check_fit(own, params, X)
-    return own, params
+    net, params = FRAMEWORKS[request.param]()
+    check_fit(net, params, X)
+    return net, params
 
 
 def test_spread_lays_values_on_the_edges_they_belong_to(foreign):
     """What is laid on is read off again; booleans are the selection of the same edges, and nothing else is chosen."""
-    own, params = foreign
-    numbers, masks = numbers_of(own, params), masks_of(own, params)
-    laid, chosen = own.spread(params, numbers), own.spread(params, masks)
-    equal(own.weights(laid), numbers)
+    net, params = foreign
+    numbers, masks = numbers_of(net, params), masks_of(net, params)
+    laid, chosen = net.spread(params, numbers), net.spread(params, masks)
+    equal(net.weights(laid), numbers)
     assert jax.tree.structure(chosen) == jax.tree.structure(params)
     assert all(leaf.dtype == bool for leaf in jax.tree.leaves(chosen))
     assert [leaf.shape for leaf in jax.tree.leaves(chosen)] == [np.shape(leaf) for leaf in jax.tree.leaves(params)]
     assert sum(int(leaf.sum()) for leaf in jax.tree.leaves(chosen)) == sum(int(m.sum()) for m in masks)
-    for w, mask, pruned in zip(own.weights(params), masks, own.weights(prune(params, chosen, 0.25)), strict=True):
+    for w, mask, pruned in zip(net.weights(params), masks, net.weights(prune(params, chosen, 0.25)), strict=True):
         np.testing.assert_allclose(pruned, np.where(mask, 0.25 * np.asarray(w), w), rtol=1e-6)
 
 
 def test_ranks_are_those_of_the_weights(foreign):
     """The network is nothing but its weights and flows: an MLP of the same weights has the same ranks."""
-    own, params = foreign
-    weights = own.weights(params)
+    net, params = foreign
+    weights = net.weights(params)
     same = {f"layer_{k}": {"kernel": jnp.asarray(w), "bias": jnp.zeros(w.shape[1])} for k, w in enumerate(weights)}
     built_in = mlp([w.shape[1] for w in weights[:-1]], outputs=weights[-1].shape[1])
-    flows = flows_of(own, params)
+    flows = flows_of(net, params)
     for method, level in (("node", 2), ("edge", 7), ("path", 3)):
-        ours, theirs = rank(own, params, flows, method=method), rank(built_in, same, flows, method=method)
+        ours, theirs = rank(net, params, flows, method=method), rank(built_in, same, flows, method=method)
         equal(ours, theirs)
         masks = built_in.weights(select(built_in, same, theirs, level))
-        equal(select(own, params, ours, level), own.spread(params, masks))
+        equal(select(net, params, ours, level), net.spread(params, masks))
 
 
 def test_pruning_all_edges_out_of_a_node_cuts_it_off(foreign):
     """Layer 1 onwards the logits no longer depend on the node, as if it were 0; removals do it edge by edge."""
-    own, params = foreign
-    masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+    net, params = foreign
+    masks = [jnp.zeros(w.shape, bool) for w in net.weights(params)]
     masks[0] = masks[0].at[1].set(True)
-    pruned = prune(params, own.spread(params, masks), 0)
-    moved = own.activations(pruned, X.at[:, 1].add(3.0))
-    for ours, theirs in zip(moved[1:], own.activations(pruned, X)[1:], strict=True):
+    pruned = prune(params, net.spread(params, masks), 0)
+    moved = net.activations(pruned, X.at[:, 1].add(3.0))
+    for ours, theirs in zip(moved[1:], net.activations(pruned, X)[1:], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    (without,) = own.logits_without(params, X, own.start(params, X, 1), 1, jnp.array([[1, 2, 3]]))
-    masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+    (without,) = net.logits_without(params, X, net.start(params, X, 1), 1, jnp.array([[1, 2, 3]]))
+    masks = [jnp.zeros(w.shape, bool) for w in net.weights(params)]
     masks[1] = masks[1].at[2, 3].set(True)
-    pruned = prune(params, own.spread(params, masks), 0.0)
-    np.testing.assert_allclose(without, own.activations(pruned, X)[-1], atol=1e-6)
+    pruned = prune(params, net.spread(params, masks), 0.0)
+    np.testing.assert_allclose(without, net.activations(pruned, X)[-1], atol=1e-6)
 
 
 def test_everything_maps_over_networks(foreign):
     """Stacked parameters through ranks, selections and pruned logits: network k of many is network k alone."""
-    own, params = foreign
-    flows = flows_of(own, params)
+    net, params = foreign
+    flows = flows_of(net, params)
 
     def one(params: Any) -> tuple[Any, Any]:
-        chosen = select(own, params, rank(own, params, flows, method="edge"), 5)
-        return chosen, own.activations(prune(params, chosen, 0.0), X)[-1]
+        chosen = select(net, params, rank(net, params, flows, method="edge"), 5)
+        return chosen, net.activations(prune(params, chosen, 0.0), X)[-1]
 
     def scaled(leaf: Any) -> Any:
         floating = jnp.issubdtype(leaf.dtype, jnp.floating)
@@ -290,7 +290,7 @@ def test_everything_maps_over_networks(foreign):
 
     stacked = jax.tree.map(scaled, params)
     chosen, logits = map_networks(one, stacked)
-    assert logits.shape == (3, 40, own.weights(params)[-1].shape[1])
+    assert logits.shape == (3, 40, net.weights(params)[-1].shape[1])
     for k in range(3):
         alone = jax.jit(one)(jax.tree.map(lambda leaf, k=k: leaf[k], stacked))
         jax.tree.map(lambda ours, theirs, k=k: np.testing.assert_array_equal(ours[k], theirs), chosen, alone[0])
@@ -317,40 +317,40 @@ IMAGES = jnp.asarray(RNG.normal(size=(10, 6, 6, 2)), jnp.float32)
 
 def convolutional() -> tuple[Network, Any]:
     module = Convolutions()
-    own = network(
+    net = network(
         activations=lambda params, x: module.apply({"params": params}, x),
         kernels=lambda params: (
             params["Conv_0"]["kernel"], params["Conv_1"]["kernel"], params["Dense_0"]["kernel"].reshape(9, 4, 2)),
         groups=(channels(6, 6, 2), channels(6, 6, 3), channels(3, 3, 4), None),
     )  # fmt: skip
-    return own, module.init(jax.random.key(0), IMAGES)["params"]
+    return net, module.init(jax.random.key(0), IMAGES)["params"]
 
 
 def test_a_channel_is_a_node_and_a_window_an_edge():
-    own, params = convolutional()
-    check_fit(own, params, IMAGES)
-    assert layer_sizes(own.weights(params)) == (2, 3, 4, 2)
+    net, params = convolutional()
+    check_fit(net, params, IMAGES)
+    assert layer_sizes(net.weights(params)) == (2, 3, 4, 2)
     windows = np.asarray(params["Conv_1"]["kernel"], float)
-    np.testing.assert_allclose(own.weights(params)[1], np.linalg.norm(windows.reshape(9, 3, 4), axis=0), rtol=1e-5)
-    assert [a.shape for a in own.activations(params, IMAGES)] == [(10, 72), (10, 108), (10, 36), (10, 2)]
+    np.testing.assert_allclose(net.weights(params)[1], np.linalg.norm(windows.reshape(9, 3, 4), axis=0), rtol=1e-5)
+    assert [a.shape for a in net.activations(params, IMAGES)] == [(10, 72), (10, 108), (10, 36), (10, 2)]
 
 
 def test_pruning_an_edge_zeroes_its_window():
     """By hand, in a convolution and in the dense layer, where the window is the channel's 9 positions."""
-    own, params = convolutional()
+    net, params = convolutional()
     for edge, name, place in (
         ((0, 1, 2), "Conv_0", np.s_[:, :, 1, 2]),
         ((1, 2, 0), "Conv_1", np.s_[:, :, 2, 0]),
         ((2, 3, 1), "Dense_0", np.s_[3::4, 1]),
     ):
-        masks = [jnp.zeros(w.shape, bool) for w in own.weights(params)]
+        masks = [jnp.zeros(w.shape, bool) for w in net.weights(params)]
         masks[edge[0]] = masks[edge[0]].at[edge[1:]].set(True)
         by_hand = jax.tree.map(np.array, params)
         assert by_hand[name]["kernel"][place].size == 9
         by_hand[name]["kernel"][place] = 0
-        equal(prune(params, own.spread(params, masks), 0.0), by_hand)
-        (without,) = own.logits_without(params, IMAGES, None, 0, jnp.array([edge]))
-        np.testing.assert_allclose(without, own.activations(by_hand, IMAGES)[-1], atol=1e-6)
+        equal(prune(params, net.spread(params, masks), 0.0), by_hand)
+        (without,) = net.logits_without(params, IMAGES, None, 0, jnp.array([edge]))
+        np.testing.assert_allclose(without, net.activations(by_hand, IMAGES)[-1], atol=1e-6)
 
 
 def test_transposed_windows_lie_behind():
@@ -364,9 +364,9 @@ def test_transposed_windows_lie_behind():
 
 
 def test_tied_weights_are_pruned_with_either_edge():
-    own = network(lambda p, x: (x, x @ p["w"], x @ p["w"] @ p["w"]), lambda p: (p["w"], p["w"]))
+    net = network(lambda p, x: (x, x @ p["w"], x @ p["w"] @ p["w"]), lambda p: (p["w"], p["w"]))
     masks = [jnp.array([[True, False], [False, False]]), jnp.array([[True, False], [False, True]])]
-    chosen = own.spread({"w": jnp.ones((2, 2))}, masks)["w"]
+    chosen = net.spread({"w": jnp.ones((2, 2))}, masks)["w"]
     np.testing.assert_array_equal(chosen, [[True, False], [False, True]])
 
 
@@ -405,10 +405,10 @@ def test_flax_kernels_come_in_natural_order():
                 self.sow("intermediates", f"h{layer}", x)
             return nn.Dense(2)(x)
 
-    own = flax_network(Deep())
-    params = own.init(jax.random.key(0), X)
-    check_fit(own, jax.tree.map(lambda leaf: leaf, params), X)  # whose keys are sorted
-    assert layer_sizes(own.weights(params)) == (3, *range(2, 14), 2)
+    net = flax_network(Deep())
+    params = net.init(jax.random.key(0), X)
+    check_fit(net, jax.tree.map(lambda leaf: leaf, params), X)  # whose keys are sorted
+    assert layer_sizes(net.weights(params)) == (3, *range(2, 14), 2)
 
 
 def test_flax_modules_with_further_collections():
@@ -419,16 +419,16 @@ def test_flax_modules_with_further_collections():
             self.sow("intermediates", "h", h)
             return nn.Dense(2)(h)
 
-    own = flax_network(Normal())
-    params = own.init(jax.random.key(0), X)
+    net = flax_network(Normal())
+    params = net.init(jax.random.key(0), X)
     assert set(params) == {"params", "batch_stats"}
-    check_fit(own, params, X)
-    chosen = own.spread(params, masks_of(own, params))
+    check_fit(net, params, X)
+    chosen = net.spread(params, masks_of(net, params))
     assert not any(leaf.any() for leaf in jax.tree.leaves(chosen["batch_stats"]))
 
 
 @pytest.mark.parametrize(
-    ("own", "says"),
+    ("net", "says"),
     [
         (network(lambda p, x: (x, x @ p.T), lambda p: [p]), r"from layer 0 must be \[3, 2\], .*not \[2, 3\]"),
         (network(lambda p, x: (x, x, x @ p.T), lambda p: [p], transposed=True), "3 layers need 2 kernels"),
@@ -438,9 +438,9 @@ def test_flax_modules_with_further_collections():
         (network(lambda p, x: (x, x @ p.T), lambda p: [p], transposed=True, groups=((0, 1, 1), None)), r"\[2, 2\]"),
     ],
 )
-def test_what_does_not_go_together_is_refused(own, says):
+def test_what_does_not_go_together_is_refused(net, says):
     with pytest.raises(InputError, match=says):
-        check_fit(own, jnp.ones((2, 3)), X)
+        check_fit(net, jnp.ones((2, 3)), X)
 
 
 @pytest.mark.parametrize(
@@ -458,10 +458,10 @@ def test_no_networks_are_refused(make, says):
 
 
 def test_a_module_that_is_not_filtered_to_its_arrays_is_refused():
-    own, arrays = of_equinox()
+    net, arrays = of_equinox()
     model = eqx.tree_at(lambda m: m.layers[0].bias, arrays, jax.nn.relu)
     with pytest.raises(InputError, match="which is no array; keep a module's arrays alone"):
-        check_fit(own, model, X)
+        check_fit(net, model, X)
 
 
 def test_mapping_needs_stacked_networks():
@@ -478,9 +478,9 @@ def test_mapping_is_vmap():
         return {"draw": value + jax.random.normal(key, (3,)), "key": jax.random.fold_in(key, 1)}
 
     expected = jax.vmap(one)(keys, values)
-    for found in (map_networks(one, keys, values), jax.jit(partial(map_networks, one))(keys, values)):
-        np.testing.assert_allclose(found["draw"], expected["draw"], rtol=1e-6)
-        np.testing.assert_array_equal(jax.random.key_data(found["key"]), jax.random.key_data(expected["key"]))
+    for mapped in (map_networks(one, keys, values), jax.jit(partial(map_networks, one))(keys, values)):
+        np.testing.assert_allclose(mapped["draw"], expected["draw"], rtol=1e-6)
+        np.testing.assert_array_equal(jax.random.key_data(mapped["key"]), jax.random.key_data(expected["key"]))
 
 
 def test_mapping_traces_a_function_once():

@@ -43,33 +43,33 @@ def columns(tables, message):
 
 @pytest.mark.parametrize("message", ["y", "z"])
 def test_correlations_are_scipys_and_the_partial_one_is_that_of_residuals(tables, message):
-    found = predictors(*tables).query("message == @message").set_index("predictor")
+    predicted = predictors(*tables).query("message == @message").set_index("predictor")
     values, _ = columns(tables, message)
     for k, name in enumerate(PREDICTORS[:3], 1):
-        assert found.loc[name, "r"] == pytest.approx(pearsonr(values[:, 0], values[:, k]).statistic)
-        assert found.loc[name, "rho"] == pytest.approx(spearmanr(values[:, 0], values[:, k]).statistic)
+        assert predicted.loc[name, "r"] == pytest.approx(pearsonr(values[:, 0], values[:, k]).statistic)
+        assert predicted.loc[name, "rho"] == pytest.approx(spearmanr(values[:, 0], values[:, k]).statistic)
     design = np.column_stack([np.ones(len(values)), values[:, 2]])
-    left = values[:, [0, 3]] - design @ np.linalg.lstsq(design, values[:, [0, 3]], rcond=None)[0]
-    assert found.loc["node flow given weight", "r"] == pytest.approx(pearsonr(*left.T).statistic)
-    assert (found["points"] == len(values)).all()
+    residuals = values[:, [0, 3]] - design @ np.linalg.lstsq(design, values[:, [0, 3]], rcond=None)[0]
+    assert predicted.loc["node flow given weight", "r"] == pytest.approx(pearsonr(*residuals.T).statistic)
+    assert (predicted["points"] == len(values)).all()
 
 
 def test_a_draw_of_networks_is_the_correlation_of_all_their_rows(tables, rng):
     values, networks = columns(tables, "y")
     times = rng.integers(0, 3, (5, NETWORKS))
-    found = _correlations_of(1e4 + values, networks)(times)
-    for k, own in enumerate(times):
-        rows = np.repeat(np.arange(len(networks)), own[networks])
-        assert found[0, k] == pytest.approx(pearsonr(values[rows, 0], values[rows, 1]).statistic)
+    correlations = _correlations_of(1e4 + values, networks)(times)
+    for k, drawn in enumerate(times):
+        rows = np.repeat(np.arange(len(networks)), drawn[networks])
+        assert correlations[0, k] == pytest.approx(pearsonr(values[rows, 0], values[rows, 1]).statistic)
 
 
 def test_intervals_cover_the_estimate_and_come_out_the_same_again(tables):
-    found = predictors(*tables)
-    assert (found["low"] < found["r"]).all()
-    assert (found["r"] < found["high"]).all()
-    assert (found["rho_low"] < found["rho"]).all()
-    pd.testing.assert_frame_equal(found, predictors(*tables))
-    assert not predictors(*tables, seed=1)["low"].equals(found["low"])
+    predicted = predictors(*tables)
+    assert (predicted["low"] < predicted["r"]).all()
+    assert (predicted["r"] < predicted["high"]).all()
+    assert (predicted["rho_low"] < predicted["rho"]).all()
+    pd.testing.assert_frame_equal(predicted, predictors(*tables))
+    assert not predictors(*tables, seed=1)["low"].equals(predicted["low"])
 
 
 def test_edges_that_share_their_network_make_wider_intervals(rng):
@@ -85,15 +85,15 @@ def test_edges_that_share_their_network_make_wider_intervals(rng):
     nodes = pd.DataFrame({"network": np.arange(NETWORKS), "layer": 0, "node": 0, "message": "y", "flow": 1.0})
     dependence = edges.drop(columns="weight").assign(effect=base[:, 1])
     one = [table[table["target"] == 0] if "target" in table else table for table in (dependence, edges, nodes)]
-    many, few = (predictors(*own).iloc[0] for own in ((dependence, edges, nodes), one))
+    many, few = (predictors(*drawn).iloc[0] for drawn in ((dependence, edges, nodes), one))
     assert many["high"] - many["low"] == pytest.approx(few["high"] - few["low"])
 
 
 def test_what_is_constant_has_no_correlation(tables):
     dependence, edges, nodes = tables
-    found = predictors(dependence.assign(effect=0.0), edges, nodes)
-    assert found[["r", "low", "high", "rho"]].isna().all(axis=None)
+    predicted = predictors(dependence.assign(effect=0.0), edges, nodes)
+    assert predicted[["r", "low", "high", "rho"]].isna().all(axis=None)
     alone = [table[table["network"] == 3] for table in tables]
-    found = predictors(*alone)
-    assert found["low"].isna().all()
-    assert found["r"].notna().all()
+    predicted = predictors(*alone)
+    assert predicted["low"].isna().all()
+    assert predicted["r"].notna().all()

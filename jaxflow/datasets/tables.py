@@ -42,7 +42,7 @@ class Roles(NamedTuple):
     @property
     def asked(self) -> dict[str, Any]:
         """The arguments of ``read_table`` that they come from."""
-        return {own: value for own, value in self._asdict().items() if own != "products"}
+        return {field: value for field, value in self._asdict().items() if field != "products"}
 
 
 def read_table(
@@ -106,7 +106,7 @@ def read_table(
     roles = roles._replace(products=_products(roles, table.frame.columns))
     columns, notes = _complete(_columns(table, roles), roles)
     messages, told = _messages(columns, roles)
-    classes = {own: column for own, column in messages.items() if isinstance(column, Codes)}
+    classes = {message: column for message, column in messages.items() if isinstance(column, Codes)}
     halves, rare = divided(classes, seed)
     seen, left_out = _seen(columns, roles, halves[0])
     features = features_of(seen, halves[0])
@@ -120,7 +120,7 @@ def read_table(
         categories=features.categories,
         features=features.names,
         notes=(*table.notes, *notes, *told, *left_out, *rare, f"halves are drawn with seed {seed}"),
-        values={own: column.names for own, column in classes.items()},
+        values={message: column.names for message, column in classes.items()},
         source={**table.source, **roles.asked, "seed": seed},
     )
 
@@ -135,51 +135,51 @@ def _roles(label: Any, attributes: Any, drop: Any, category: Any, keep_attribute
         raise InputError("name at least one protected attribute (--attribute)")
     if label in protected:
         raise InputError(f"{shown(label)} is both label and attribute; choose another column for one of them")
-    if twice := [own for i, own in enumerate(protected) if own in protected[:i]]:
+    if twice := [name for i, name in enumerate(protected) if name in protected[:i]]:
         raise InputError(f"attribute {shown(twice[0])} is named twice; name every attribute once")
-    for own in (label, *protected):
-        if own in dropped:
-            raise InputError(f"{shown(own)} is label or attribute and cannot be dropped; attributes are no features")
-        if "/" in own:
-            raise InputError(f"the name {shown(own)} becomes part of files' names; rename the column, without /")
-        message_name(own)
+    for name in (label, *protected):
+        if name in dropped:
+            raise InputError(f"{shown(name)} is label or attribute and cannot be dropped; attributes are no features")
+        if "/" in name:
+            raise InputError(f"the name {shown(name)} becomes part of files' names; rename the column, without /")
+        message_name(name)
     return Roles(label, protected, dropped, codes, flag("keep_attributes", keep_attributes))
 
 
 def _names(role: str, given: Any) -> tuple[str, ...]:
     """Column names; one may come without a list."""
     names = several(role, (given,) if isinstance(given, str) else given, COLUMNS)
-    for own in names:
-        if not isinstance(own, str):
-            raise InputError(f"{role}: a column's name is text, not {shown(own)}")
-    return tuple(str(own).strip() for own in names)
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"{role}: a column's name is text, not {shown(name)}")
+    return tuple(str(name).strip() for name in names)
 
 
 def _columns(table: Table, roles: Roles) -> dict[str, Column]:
     """The columns that are not dropped, as numbers or codes, and the products that are attributes."""
     frame = table.frame
     parts = [part for names in roles.products.values() for part in names]
-    for own in (*roles.messages, *parts, *roles.drop, *roles.category):
-        if own not in frame.columns and own not in roles.products:
-            raise InputError(f"{table.name}: there is no column {shown(own)}; {nearest(own, frame.columns)}")
+    for name in (*roles.messages, *parts, *roles.drop, *roles.category):
+        if name not in frame.columns and name not in roles.products:
+            raise InputError(f"{table.name}: there is no column {shown(name)}; {nearest(name, frame.columns)}")
     columns: dict[str, Column] = {}
-    for own in frame.columns:
-        if own not in roles.drop:
-            column = column_of(own, frame[own], mixed=own in (*roles.messages, *parts, *roles.category))
-            columns[own] = coded(column) if own in roles.category else column
-    return columns | {own: product([coded(columns[part]) for part in names]) for own, names in roles.products.items()}
+    for name in frame.columns:
+        if name not in roles.drop:
+            column = column_of(name, frame[name], mixed=name in (*roles.messages, *parts, *roles.category))
+            columns[name] = coded(column) if name in roles.category else column
+    return columns | {name: product([coded(columns[part]) for part in names]) for name, names in roles.products.items()}
 
 
 def _products(roles: Roles, columns: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Attributes such as ``race*sex`` that no column has as its name, and the columns that they combine."""
     products = {
-        own: tuple(part.strip() for part in own.split("*"))
-        for own in roles.attributes
-        if "*" in own and own not in columns
+        name: tuple(part.strip() for part in name.split("*"))
+        for name in roles.attributes
+        if "*" in name and name not in columns
     }
-    for own, parts in products.items():
+    for name, parts in products.items():
         if unusable := [part for part in parts if part == roles.label or part in roles.drop]:
-            raise InputError(f"attribute {shown(own)} combines {shown(unusable[0])}, which is the label or is dropped")
+            raise InputError(f"attribute {shown(name)} combines {shown(unusable[0])}, which is the label or is dropped")
     return products
 
 
@@ -188,23 +188,23 @@ def _complete(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Co
     notes = [f"dropped: {', '.join(map(shown, roles.drop))}"] if roles.drop else []
     kept: dict[str, Column] = {}
     needed: dict[str, np.ndarray] = {}  # True where a cell is missing that its row cannot do without
-    for own, column in columns.items():
+    for name, column in columns.items():
         missing = column.missing
-        if missing.all() and own in roles.needed:
-            raise InputError(f"column {shown(own)} has no values; choose another label or attribute")
+        if missing.all() and name in roles.needed:
+            raise InputError(f"column {shown(name)} has no values; choose another label or attribute")
         if missing.all():
-            notes.append(f"column {shown(own)} is empty and left out")
-        elif isinstance(column, Numbers) and own not in roles.needed and _is_single(column):
-            notes.append(f"column {shown(own)} holds a single number and is left out")
-        elif isinstance(column, Codes) and own not in roles.needed:
-            kept[own] = filled(column)
+            notes.append(f"column {shown(name)} is empty and left out")
+        elif isinstance(column, Numbers) and name not in roles.needed and _is_single(column):
+            notes.append(f"column {shown(name)} holds a single number and is left out")
+        elif isinstance(column, Codes) and name not in roles.needed:
+            kept[name] = filled(column)
             unknown = counted(missing.sum(), "missing value")
-            notes += [f"? stands for {unknown} of {shown(own)}"] if missing.any() else []
+            notes += [f"? stands for {unknown} of {shown(name)}"] if missing.any() else []
         else:
-            kept[own] = column
-            needed |= {own: missing} if missing.any() else {}
+            kept[name] = column
+            needed |= {name: missing} if missing.any() else {}
     rows, lost = _complete_rows(needed, len(columns[roles.label].missing))
-    return {own: column.take(rows) for own, column in kept.items()}, [*notes, *lost]
+    return {name: column.take(rows) for name, column in kept.items()}, [*notes, *lost]
 
 
 def _is_single(column: Numbers) -> bool:
@@ -218,9 +218,9 @@ def _complete_rows(needed: Mapping[str, np.ndarray], total: int) -> tuple[np.nda
         return np.arange(total), []
     rows = np.flatnonzero(~np.logical_or.reduce(list(needed.values())))
     if not len(rows):
-        worst = max(needed, key=lambda own: needed[own].sum())
+        worst = max(needed, key=lambda name: needed[name].sum())
         raise InputError(f"no row is complete; {shown(worst)} is missing most often: drop it or fill its cells")
-    lost = ", ".join(f"{shown(own)} ({missing.sum():,})" for own, missing in needed.items())
+    lost = ", ".join(f"{shown(name)} ({missing.sum():,})" for name, missing in needed.items())
     return rows, [f"left out {total - len(rows):,} of {total:,} rows, for missing or infinite values of {lost}"]
 
 
@@ -228,21 +228,21 @@ def _messages(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Co
     """Label and attributes as classes or numbers, and which are numbers."""
     messages: dict[str, Column] = {}
     notes = []
-    for own in roles.messages:
-        role, column = "label" if own == roles.label else "attribute", columns[own]
+    for name in roles.messages:
+        role, column = "label" if name == roles.label else "attribute", columns[name]
         count, continuous = _different(column)
         if count < 2:
-            raise InputError(f"{role} {shown(own)} holds a single value in all complete rows; choose another column")
+            raise InputError(f"{role} {shown(name)} holds a single value in all complete rows; choose another column")
         if continuous and role == "attribute":
-            notes.append(f"attribute {shown(own)} is continuous: it holds {count:,} different numbers")
-            messages[own] = column
+            notes.append(f"attribute {shown(name)} is continuous: it holds {count:,} different numbers")
+            messages[name] = column
         elif count > MOST_CLASSES:
             raise InputError(
-                f"{role} {shown(own)} holds {count:,} different values, more than {MOST_CLASSES} classes; merge or bin"
+                f"{role} {shown(name)} holds {count:,} different values, more than {MOST_CLASSES} classes; merge or bin"
                 " them, or choose another column"
             )
         else:
-            messages[own] = coded(column)
+            messages[name] = coded(column)
     return messages, notes
 
 
@@ -257,8 +257,8 @@ def _different(column: Column) -> tuple[int, bool]:
 def _arrays(messages: Mapping[str, Column], train: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The messages of some rows; continuous ones standardised by the training half."""
     return {
-        own: standardised(column.exact, train)[rows] if isinstance(column, Numbers) else column.codes[rows]
-        for own, column in messages.items()
+        name: standardised(column.exact, train)[rows] if isinstance(column, Numbers) else column.codes[rows]
+        for name, column in messages.items()
     }
 
 
@@ -266,7 +266,7 @@ def _seen(columns: Mapping[str, Column], roles: Roles, train: np.ndarray) -> tup
     """The columns that networks see, and which of them are left out."""
     protected = {*roles.attributes, *(part for parts in roles.products.values() for part in parts)}
     hidden = {roles.label, *(roles.products if roles.keep_attributes else protected)}
-    seen, notes = without_constants({own: column for own, column in columns.items() if own not in hidden}, train)
+    seen, notes = without_constants({name: column for name, column in columns.items() if name not in hidden}, train)
     check_identifiers(seen, {*roles.category, *protected})
     kept = ", ".join(shown(own) for own in seen if own in protected)
     return seen, [*notes, *([f"among the features though protected: {kept}"] if kept else [])]

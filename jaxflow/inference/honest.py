@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
@@ -73,7 +74,7 @@ def honest_flows(
         >>> bool(low[0] > 0), bool(low[1] < 0)
         (True, True)
     """
-    spec, level = spec_of(estimator), real("confidence", confidence, 1e-6, 1 - 1e-6)
+    key, spec, level = as_key(key), spec_of(estimator), real("confidence", confidence, 1e-6, 1 - 1e-6)
     if spec.regressed is None:
         raise InputError(f"honest flows come with the estimators gaussian and copula, not with {spec.name}")
     inputs = checked(message, activations, given=given, groups=groups)

@@ -81,10 +81,10 @@ class Moves(NamedTuple):
     resolved: Callable[..., Array]
 
 
-def determinant_and_inverse(left: Float[Array, "m m"]) -> tuple[Float[Array, ""], Float[Array, "m m"]]:
+def determinant_and_inverse(covariance: Float[Array, "m m"]) -> tuple[Float[Array, ""], Float[Array, "m m"]]:
     """Of what is left of the message's covariance, by Gauss and Jordan; pivots are no smaller than rounding."""
-    m = len(left)
-    least = jnp.finfo(left.dtype).tiny if m == 1 else jnp.finfo(left.dtype).eps
+    m = len(covariance)
+    least = jnp.finfo(covariance.dtype).tiny if m == 1 else jnp.finfo(covariance.dtype).eps
 
     def eliminate(j: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         determinant, a, inverse = state
@@ -94,7 +94,7 @@ def determinant_and_inverse(left: Float[Array, "m m"]) -> tuple[Float[Array, ""]
         a, inverse = (old - factor[:, None] * new[None] for old, new in ((a, a_row), (inverse, row)))
         return determinant * pivot, a.at[j].set(a_row), inverse.at[j].set(row)
 
-    start = jnp.ones((), left.dtype), left, jnp.eye(m, dtype=left.dtype)
+    start = jnp.ones((), covariance.dtype), covariance, jnp.eye(m, dtype=covariance.dtype)
     determinant, _, inverse = jax.lax.fori_loop(0, m, eliminate, start) if m > 1 else eliminate(jnp.array(0), start)
     return determinant, inverse
 
@@ -107,36 +107,38 @@ def quadratic_form(
 
 
 def bits_gained(
-    left: Float[Array, "*a"], explained: Float[Array, "*a"], entropy: Float[Array, ""]
+    remaining: Float[Array, "*a"], explained: Float[Array, "*a"], entropy: Float[Array, ""]
 ) -> Float[Array, "*a"]:
     """Bits gained, up to H(M).
 
     Args:
-        left: determinant of what is left of the message's covariance.
+        remaining: determinant of what is left of the message's covariance.
         explained: the part of that covariance that is explained, relative to it.
         entropy: H(M).
     """
-    gain = -jnp.log1p(-jnp.clip(explained, 0, 1 - jnp.finfo(left.dtype).epsneg)) / (2 * jnp.log(2.0))
-    return up_to_entropy(gain, left, entropy)
+    gain = -jnp.log1p(-jnp.clip(explained, 0, 1 - jnp.finfo(remaining.dtype).epsneg)) / (2 * jnp.log(2.0))
+    return up_to_entropy(gain, remaining, entropy)
 
 
-def up_to_entropy(gain: Float[Array, "*a"], left: Float[Array, "*a"], entropy: Float[Array, ""]) -> Float[Array, "*a"]:
-    """Bits gained, no more than there are left to know once −½ log₂ ``left`` are known."""
-    left = jnp.maximum(left, jnp.finfo(left.dtype).tiny)
-    return jnp.clip(entropy + jnp.log2(left) / 2, 0, gain)
+def up_to_entropy(
+    gain: Float[Array, "*a"], remaining: Float[Array, "*a"], entropy: Float[Array, ""]
+) -> Float[Array, "*a"]:
+    """Bits gained, no more than there are left to know once −½ log₂ ``remaining`` are known."""
+    remaining = jnp.maximum(remaining, jnp.finfo(remaining.dtype).tiny)
+    return jnp.clip(entropy + jnp.log2(remaining) / 2, 0, gain)
 
 
-def _flow(variance: Array, explained: Array, left: Array, entropy: Array) -> Array:
+def _flow(variance: Array, explained: Array, remaining: Array, entropy: Array) -> Array:
     """I(M; X_V | X_T) from the conditional covariances; −∞ where T leaves too little of the target.
 
     Args:
         variance: of the target given T.
         explained: cᵀ A c of its covariance c with the message's columns, A the inverse of their covariance given T.
-        left: determinant of the latter.
+        remaining: determinant of the latter.
         entropy: H(M).
     """
     return jnp.where(
-        variance > RESOLVED, bits_gained(left, explained / jnp.maximum(variance, RESOLVED), entropy), -jnp.inf
+        variance > RESOLVED, bits_gained(remaining, explained / jnp.maximum(variance, RESOLVED), entropy), -jnp.inf
     )
 
 
@@ -148,8 +150,8 @@ def _message_of(subset: Subset) -> tuple[Array, Array, Array]:
 
 def own_flow(problem: Problem, subset: Subset) -> Array:
     """Flow of the target node given the current subset T."""
-    c, left, inverse = _message_of(subset)
-    return _flow(subset.target[problem.target], quadratic_form(inverse, c, c), left, problem.entropy)
+    c, remaining, inverse = _message_of(subset)
+    return _flow(subset.target[problem.target], quadratic_form(inverse, c, c), remaining, problem.entropy)
 
 
 def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
@@ -158,13 +160,17 @@ def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
     The inverse of the message's covariance given one more node follows from that given T (Sherman and Morrison).
     """
     n = subset.message.shape[1] - len(subset.message)
-    target, left, inverse = _message_of(subset)
+    target, remaining, inverse = _message_of(subset)
     variance = jnp.maximum(subset.variance[:n], RESOLVED)
     to_target, to_message = subset.target[:n], subset.message[:, :n].T
     c = target[None] - (to_target / variance)[:, None] * to_message
-    remains = jnp.maximum(1 - quadratic_form(inverse, to_message, to_message) / variance, jnp.finfo(left.dtype).tiny)
+    remains = jnp.maximum(
+        1 - quadratic_form(inverse, to_message, to_message) / variance, jnp.finfo(remaining.dtype).tiny
+    )
     explained = quadratic_form(inverse, c, c) + quadratic_form(inverse, to_message, c) ** 2 / (variance * remains)
-    flows = _flow(subset.target[problem.target] - to_target**2 / variance, explained, left * remains, problem.entropy)
+    flows = _flow(
+        subset.target[problem.target] - to_target**2 / variance, explained, remaining * remains, problem.entropy
+    )
     able = (subset.variance[:n] > RESOLVED) & (jnp.arange(n) != problem.target) & jnp.any(subset.nodes == n)
     return jnp.where(able, flows, -jnp.inf)
 
@@ -214,16 +220,16 @@ def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"]
     That direction is orthogonal to the other nodes: a row of the inverse of the nodes' coordinates.
     """
     n, depth = len(problem.order), len(subset.nodes)
-    own = subset.basis.at[:, subset.nodes].get(mode="clip")
-    inverse = matrices.general_inverse(jnp.where(subset.filled[None], own, jnp.eye(depth, dtype=own.dtype)))
+    chosen = subset.basis.at[:, subset.nodes].get(mode="clip")
+    inverse = matrices.general_inverse(jnp.where(subset.filled[None], chosen, jnp.eye(depth, dtype=chosen.dtype)))
     directions = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
     target = jnp.matmul(directions, subset.basis[:, problem.target], precision=HIGHEST)
     message = jnp.matmul(directions, subset.basis[:, n:], precision=HIGHEST)
-    own_target, left, known = _message_of(subset)
+    own_target, remaining, known = _message_of(subset)
     c = own_target[None] + target[:, None] * message
     remains = 1 + quadratic_form(known, message, message)
     explained = quadratic_form(known, c, c) - quadratic_form(known, message, c) ** 2 / remains
-    flows = _flow(subset.target[problem.target] + target**2, explained, left * remains, problem.entropy)
+    flows = _flow(subset.target[problem.target] + target**2, explained, remaining * remains, problem.entropy)
     return directions, jnp.where(subset.nodes == n, -jnp.inf, flows)
 
 

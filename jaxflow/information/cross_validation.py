@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxflow.errors import InputError, counted
-from jaxflow.messages import Message, message_entropy  # noqa: F401  # honest flows import it from here
 
 if TYPE_CHECKING:
     from sklearn.model_selection import RepeatedStratifiedKFold

@@ -170,20 +170,20 @@ def by_strata(
     for name, message in messages.items():
         check_folds(message, name)
     columns = columns_of(members, groups)
-    found = {}
+    estimates = {}
     for names in _equally_conditioned(messages):
         strata = _rows_of_strata(messages[names[0]])
         step = _in_parts(advance, len(strata))
         parts = []
         for stratum, rows in enumerate(strata):
             values = {name: np.asarray(messages[name].values)[:, rows] for name in names}
-            own = None if draws is None else {name: np.asarray(draws[name])[:, stratum] for name in names}
+            kept = None if draws is None else {name: np.asarray(draws[name])[:, stratum] for name in names}
             x = layers if len(rows) == layers.shape[1] else layers[:, rows]
-            parts.append(_in_stratum(estimate, x, values, columns, own, step))
+            parts.append(_in_stratum(estimate, x, values, columns, kept, step))
         sizes = np.array([len(rows) for rows in strata])  # rows that belong to no stratum do not count
         weights = sizes / sizes.sum()
-        found |= {name: _averaged([part[name] for part in parts], weights) for name in names}
-    return {name: found[name] for name in messages}
+        estimates |= {name: _averaged([part[name] for part in parts], weights) for name in names}
+    return {name: estimates[name] for name in messages}
 
 
 def _equally_conditioned(messages: Mapping[str, Message]) -> list[list[str]]:
@@ -223,15 +223,15 @@ def _in_stratum(
     advance: Advance,
 ) -> dict[str, Estimates]:
     """Estimates in the rows of one stratum, classes ``[P, N]`` numbered without gaps; a constant tells nothing."""
-    found, told = {}, {}
+    estimates, told = {}, {}
     for name, classes in values.items():
         present = np.unique(classes)
         if len(present) > 1:
             told[name] = np.searchsorted(present, classes)
         else:
-            found[name] = Estimates(np.zeros((len(classes), len(layers), len(members))))
+            estimates[name] = Estimates(np.zeros((len(classes), len(layers), len(members))))
             advance(len(layers) * len(members))
-    return found | (estimate(layers, told, members, draws=draws, advance=advance) if told else {})
+    return estimates | (estimate(layers, told, members, draws=draws, advance=advance) if told else {})
 
 
 def _averaged(parts: list[Estimates], weights: np.ndarray) -> Estimates:
@@ -281,22 +281,24 @@ def broadcast(
     members = subset_members(max(inputs.groups) + 1 if inputs.groups else x.shape[-1], subsets)
     layers = x.reshape(-1, *x.shape[-2:])
     messages, number = np.unique(m.reshape(-1, m.shape[-1]), axis=0, return_inverse=True)
-    each = {str(one): replace(inputs.message, values=own[None]) for one, own in enumerate(messages) if np.ptp(own)}
-    for own in each.values():
-        check_folds(own)
+    each = {
+        str(one): replace(inputs.message, values=values[None]) for one, values in enumerate(messages) if np.ptp(values)
+    }
+    for single in each.values():
+        check_folds(single)
     batch = np.broadcast_shapes(m.shape[:-1], x.shape[:-2])
     asked = np.broadcast_to(number.reshape(m.shape[:-1]), batch).ravel()
     layer = np.broadcast_to(np.arange(len(layers)).reshape(x.shape[:-2]), batch).ravel()
     bits = np.zeros((len(layers), len(messages), len(members)))
     unconverged = fits = 0
     for group, about in _layers_about(layer, asked, each):
-        found = estimate(
+        estimates = estimate(
             jnp.asarray(layers[group]), {name: each[name] for name in about}, members, groups=inputs.groups
         )
-        for name, own in found.items():
-            bits[group, int(name)] = own.bits[0]
-            unconverged += int(np.sum(own.unconverged))
-            fits += own.fits * len(group) * int(members.any(axis=1).sum())
+        for name, about_one in estimates.items():
+            bits[group, int(name)] = about_one.bits[0]
+            unconverged += int(np.sum(about_one.unconverged))
+            fits += about_one.fits * len(group) * int(members.any(axis=1).sum())
     return jnp.asarray(bits[layer, asked].reshape(*batch, len(members)), x.dtype), unconverged, fits
 
 
@@ -309,6 +311,6 @@ def _layers_about(
         if str(message) in messages:
             about[one].add(message)
     groups = defaultdict(list)
-    for one, own in about.items():
-        groups[tuple(map(str, sorted(own)))].append(one)
-    return [(members, own) for own, members in groups.items()]
+    for one, asked_about in about.items():
+        groups[tuple(map(str, sorted(asked_about)))].append(one)
+    return [(members, asked_about) for asked_about, members in groups.items()]

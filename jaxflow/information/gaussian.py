@@ -134,10 +134,10 @@ def estimate_listed(
     """
     del draws
     masks = members @ 2 ** np.arange(members.shape[1])
-    found = _all_layers(layers, dict(messages), layer_bits=layer_bits, groups=groups)
-    bits = {name: np.asarray(own)[..., masks] for name, own in found.items()}
-    advance(sum(own[:, 0].size for own in bits.values()))
-    return {name: Estimates(np.swapaxes(own, 0, 1)) for name, own in bits.items()}
+    listed = _all_layers(layers, dict(messages), layer_bits=layer_bits, groups=groups)
+    bits = {name: np.asarray(every)[..., masks] for name, every in listed.items()}
+    advance(sum(every[:, 0].size for every in bits.values()))
+    return {name: Estimates(np.swapaxes(every, 0, 1)) for name, every in bits.items()}
 
 
 @partial(jax.jit, static_argnames=("layer_bits", "groups"))
@@ -162,16 +162,16 @@ def layer_bits(
     for name, message in messages.items():
         kind = message.classes, message.strata, id(message.given), message.values.shape[2:]
         kinds.setdefault(kind, []).append(name)
-    found, whole = {}, None
+    by_name, whole = {}, None
     for names in kinds.values():
         kind = messages[names[0]]
         if kind.given is None and whole is None:
             whole = decomposed(by_node(layer, groups))
         values = [messages[name].values for name in names]
         bits = bits_about(kind, layer, groups, whole)(jnp.concatenate(values))
-        ends = np.cumsum([len(own) for own in values])[:-1]
-        found |= dict(zip(names, jnp.split(bits, ends), strict=True))
-    return {name: found[name] for name in messages}
+        ends = np.cumsum([len(stack) for stack in values])[:-1]
+        by_name |= dict(zip(names, jnp.split(bits, ends), strict=True))
+    return {name: by_name[name] for name in messages}
 
 
 estimate = partial(estimate_listed, layer_bits=layer_bits)
@@ -194,15 +194,15 @@ def bits_about(
         taken = 0 if given is None else given.shape[1]
         return lambda values: all_bits(with_values(kind, values), known, None, taken, sizes)
     rows = given[None] == jnp.arange(kind.strata, dtype=given.dtype)[:, None]
-    strata = jax.lax.map(lambda own: (own, decomposed(x, own)), rows)
+    strata = jax.lax.map(lambda inside: (inside, decomposed(x, inside)), rows)
     kept = jnp.sum(rows, dtype=x.dtype)  # rows that belong to no stratum do not count
     nodes = x.shape[1] if sizes is None else len(sizes)
 
     def averaged(values: Array) -> Array:
         def add(total: Array, stratum: tuple[Array, Layer]) -> tuple[Array, None]:
-            own, known = stratum
-            bits = all_bits(with_values(kind, values), known, own, 0, sizes)
-            return total + jnp.sum(own, dtype=x.dtype) / kept * bits, None
+            inside, known = stratum
+            bits = all_bits(with_values(kind, values), known, inside, 0, sizes)
+            return total + jnp.sum(inside, dtype=x.dtype) / kept * bits, None
 
         return jax.lax.scan(add, jnp.zeros((len(values), 2**nodes), x.dtype), strata)[0]
 
@@ -235,12 +235,12 @@ def all_bits(
     columns = messages.values.shape[-1] if messages.continuous else messages.classes - 1
 
     def batch(values: Array) -> Array:
-        found = projected(with_values(messages, values), layer, rows, taken)
-        return jax.vmap(lambda own: subset_bits(own, layer, taken, sizes))(found)
+        projections = projected(with_values(messages, values), layer, rows, taken)
+        return jax.vmap(lambda one: subset_bits(one, layer, taken, sizes))(projections)
 
     if len(messages.values) == 1:
-        found = projected(messages, layer, rows, taken)
-        return subset_bits(jax.tree.map(lambda a: a[0], found), layer, taken, sizes)[None]
+        projections = projected(messages, layer, rows, taken)
+        return subset_bits(jax.tree.map(lambda a: a[0], projections), layer, taken, sizes)[None]
     if (
         len(messages.values) >= MANY
         and messages.classes == 2

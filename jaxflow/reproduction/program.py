@@ -51,7 +51,7 @@ def estimate_by_inversion(
     is not finite, as where a covariance is singular to the last digit, counts as 0.
     """
     del draws, groups
-    found = {}
+    estimates = {}
     for name, about in messages.items():
         values = np.asarray(about.values, float)
         bits = np.zeros((len(values), len(layers), len(members)))
@@ -63,8 +63,8 @@ def estimate_by_inversion(
                     kept = np.concatenate([[True], nodes])
                     bits[p, network, subset] = np.clip(_by_inversion(joint[np.ix_(kept, kept)]), 0, most)
         advance(bits[0].size)
-        found[name] = Estimates(bits)
-    return found
+        estimates[name] = Estimates(bits)
+    return estimates
 
 
 def _by_inversion(joint: np.ndarray) -> float:
@@ -120,11 +120,11 @@ def inversion_table(params: Params, config: Config, dataset: Dataset, _: NodeFlo
     for precision, name in (("float64", "_double"), ("float32", "_single")):
         estimate = partial(estimate_by_inversion, precision=precision)
         specs[name] = EstimatorSpec(gaussian.function, estimate, f"gaussian{name}")
-    outputs = {name: measured_again(params, config, dataset, own) for name, own in specs.items()}
+    outputs = {name: measured_again(params, config, dataset, spec) for name, spec in specs.items()}
     aims = [(strategy, "z") for strategy in config.strategies]
     table = tables.tradeoff_table(np.arange(len(outputs[""]["bias"])), aims, config.factors, outputs[""], PAPER)
-    for name, own in outputs.items():
-        table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(own["accuracy"]), np.ravel(own["bias"])
+    for name, measures in outputs.items():
+        table[f"accuracy{name}"], table[f"bias{name}"] = np.ravel(measures["accuracy"]), np.ravel(measures["bias"])
     return table.drop(columns=GAPS)
 
 
@@ -137,7 +137,7 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: N
     """
     study, x, messages = _analysed(config, dataset, ESTIMATORS["gaussian"])
     network, factors = study.network, jnp.asarray(config.factors, x.dtype)
-    sources = {name: {layer: own[layer] for layer in sorted(own)[:-1]} for name, own in node.items()}
+    sources = {name: {layer: flows[layer] for layer in sorted(flows)[:-1]} for name, flows in node.items()}
     through = partial(_paths_through, network, first_layer=study.first_layer, level=2, samples=len(x))
     count = jax.vmap(through)(params, sources)
 
@@ -145,12 +145,12 @@ def shared_edges_table(params: Params, config: Config, dataset: Dataset, node: N
         logits = network.activations(_scaled(network, params, times, factor), x)[-1]
         single = unpermuted(messages)
         bits: Any = study.spec.layer_bits
-        whole = {name: own[0, -1] for name, own in bits(single, logits).items()}
+        whole = {name: subsets[0, -1] for name, subsets in bits(single, logits).items()}
         return outputs_of(whole, counted_measures(logits, messages, PAPER), messages, PAPER)
 
     def outputs(times: Array) -> Outputs:
         one = jax.vmap(shown, (None, None, 0))  # every factor
-        return jax.lax.map(lambda own: one(own[0], own[1], factors), (params, times))
+        return jax.lax.map(lambda pair: one(pair[0], pair[1], factors), (params, times))
 
     once, repeated = outputs(jnp.minimum(count, 1)), outputs(count)
     return tables.tidy(
@@ -180,8 +180,8 @@ def _scaled(network: Network, params: Params, times: Int[Array, "L W W"], factor
     weights = network.weights(params)
     before = [jnp.ones_like(w) for w in weights[: len(weights) - len(times)]]
     after = [
-        factor ** own[: w.shape[0], : w.shape[1]].astype(w.dtype)
-        for own, w in zip(times, weights[len(before) :], strict=True)
+        factor ** power[: w.shape[0], : w.shape[1]].astype(w.dtype)
+        for power, w in zip(times, weights[len(before) :], strict=True)
     ]
     scales = network.spread(params, [scale - 1 for scale in (*before, *after)])
     return jax.tree.map(lambda w, scale: w * (1 + scale), params, scales)
@@ -204,20 +204,20 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
     spec = ESTIMATORS["kernel-svm"]
     config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:1]))
     study, x, messages = _analysed(config, dataset, spec)
-    activations = jax.vmap(lambda own: study.network.activations(own, x))(params)
+    activations = jax.vmap(lambda network_params: study.network.activations(network_params, x))(params)
     ranks = _ranks(study, params, config, Flows(node, samples=len(x)))
     stack = Stack(params, activations[0], ranks, x, messages)
     single = unpermuted(messages)
-    levels, frames = [own.level for own in config.strategies], []
+    levels, frames = [strategy.level for strategy in config.strategies], []
     for published in (False, True):
         options = spec.options_from({"backend": "sklearn", "published_alpha": published})
-        own = dataclasses.replace(study, options=options)
-        found = own.estimate(activations[-1], single, np.ones((1, 2), bool))
-        bits = {name: jnp.asarray(of.bits[0, :, 0], x.dtype) for name, of in found.items()}
+        drawn = dataclasses.replace(study, options=options)
+        estimates = drawn.estimate(activations[-1], single, np.ones((1, 2), bool))
+        bits = {name: jnp.asarray(of.bits[0, :, 0], x.dtype) for name, of in estimates.items()}
         counted = jax.vmap(lambda logits: counted_measures(logits, messages, PAPER))(activations[-1])
         unpruned = stack_outputs(bits, counted, messages, PAPER)
-        draws = {name: of.draws[:, 0] for name, of in found.items()}
-        outputs, _ = measure_interventions(own, stack, levels, config.factors, unpruned, draws=draws)
+        draws = {name: of.draws[:, 0] for name, of in estimates.items()}
+        outputs, _ = measure_interventions(drawn, stack, levels, config.factors, unpruned, draws=draws)
         aims = [(strategy, "z") for strategy in config.strategies]
         table = tables.tradeoff_table(np.arange(len(activations[-1])), aims, config.factors, outputs, PAPER)
         frames.append(table.drop(columns=GAPS))

@@ -60,16 +60,16 @@ def reproduce(
     slow = SLOW if quick else set()
     needed = {FIGURES[name][0] for name in only} or set(wanted) - slow
     datasets = partial(load_dataset, data_dir=data_dir)
-    _check_places(docs, {(own.config.name, own.config.data_seed) for name, own in wanted.items() if name in needed},
-                  datasets)  # fmt: skip
-    for name, own in wanted.items():
+    drawn = [wanted[name].config for name in wanted if name in needed]
+    _check_places(docs, {(config.name, config.data_seed) for config in drawn}, datasets)
+    for name, planned in wanted.items():
         if name in needed:
             with reporter(name, quiet) as report:
-                run(own.config, _dataset(own, datasets), out=results / name, report=report)
+                run(planned.config, _dataset(planned, datasets), out=results / name, report=report)
     folders = {name: Results(results / name) for name in wanted}
-    finished = {name: (own, folders[name]) for name, own in wanted.items() if _is_finished(folders[name])}
+    finished = {name: (planned, folders[name]) for name, planned in wanted.items() if _is_finished(folders[name])}
     compared = departures.tables(finished, results / "departures", datasets, needed - slow, quiet)
-    missing = {name: own for name, own in wanted.items() if name not in finished}
+    missing = {name: planned for name, planned in wanted.items() if name not in finished}
     return write_page(docs, finished, missing, compared)
 
 
@@ -88,10 +88,10 @@ def _check_places(docs: Path, draws: set[tuple[str, int | None]], load: Callable
         raise InputError(f"cannot write to {docs} ({cause(error)}); choose another --docs") from None
 
 
-def _dataset(own: Run, load: Callable[..., Dataset]) -> Dataset:
+def _dataset(planned: Run, load: Callable[..., Dataset]) -> Dataset:
     """The data of a run."""
-    dataset = load(own.config.name, seed=own.config.data_seed)
-    return program_pixels(dataset) if own.kind == PROGRAM else dataset
+    dataset = load(planned.config.name, seed=planned.config.data_seed)
+    return program_pixels(dataset) if planned.kind == PROGRAM else dataset
 
 
 def _is_finished(results: Results) -> bool:
@@ -115,7 +115,10 @@ def write_page(
     folder = docs / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
     tables = _tables(finished) | {name: departures.summary(name, table) for name, table in compared.items()}
-    absent = [(name, own.config.name, own.config.spec.name, own.kind, 0, 0.0, 0.0) for name, own in missing.items()]
+    absent = [
+        (name, planned.config.name, planned.config.spec.name, planned.kind, 0, 0.0, 0.0)
+        for name, planned in missing.items()
+    ]
     tables["runs"] = pd.concat([tables["runs"], pd.DataFrame(absent, columns=list(COST_COLUMNS))])
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
@@ -123,9 +126,9 @@ def write_page(
         predictor_figure(tables["predictors"]).savefig(folder / "predictors.png", dpi=150)
         for name, diagram in DIAGRAMS.items():
             diagram().savefig(folder / f"{name}.png", dpi=110)
-        for name, (own, draw) in FIGURES.items():
-            if own in finished:
-                config, results = finished[own][0].config, finished[own][1]
+        for name, (source, draw) in FIGURES.items():
+            if source in finished:
+                config, results = finished[source][0].config, finished[source][1]
                 title = f"{config.name}, {config.estimator} estimate, {results.manifest['seeds']} networks"
                 draw(results, title).savefig(folder / f"{name}.png", dpi=110)
         if "inversion" in compared:
@@ -143,16 +146,16 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 def _tables(runs: dict[str, tuple[Run, Results]]) -> dict[str, pd.DataFrame]:
     """What the page says, from the runs' tables."""
     verdicts, beyond, decided, told, cost, printed = [], [], [], [], [], []
-    for name, (own, results) in runs.items():
-        config = own.config
+    for name, (done, results) in runs.items():
+        config = done.config
         tables = {table: results.table(table) for table in READ}
-        found = verdict_table(numbers(name, config.name, tables))
-        printed.append(found.assign(experiment=config.name, kind=own.kind, nonzero=_nonzero(tables["correlations"])))
+        verdict = verdict_table(numbers(name, config.name, tables))
+        printed.append(verdict.assign(experiment=config.name, kind=done.kind, nonzero=_nonzero(tables["correlations"])))
         spent = results.manifest["seconds"]
         analyses = sum(spent.get(stage, 0.0) for stage in ("flows", "tradeoff", "dependence"))
         counted = results.manifest["seeds"], spent.get("training", 0.0), analyses
-        cost.append((name, config.name, config.spec.name, own.kind, *counted))
-        if not own.explains:
+        cost.append((name, config.name, config.spec.name, done.kind, *counted))
+        if not done.explains:
             verdicts += of_run(name, config.name, config.spec.name, tables)
             beyond.append(beyond_magnitude(name, tables))
             decided += decisions(name, tables)
