@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxflow.errors import InputError, counted
+from jaxflow.messages import Message
 
 if TYPE_CHECKING:
     from sklearn.model_selection import RepeatedStratifiedKFold
