@@ -1,13 +1,14 @@
 """Honest flows: the witness is chosen on one half of the rows and valued on the other, with a confidence interval."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
@@ -15,11 +16,12 @@ from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
-from jaxflow.inference.residuals import Stratum, conditional, stratum_of, weighted_bits
+from jaxflow.inference.residuals import conditional, stratum_of
 from jaxflow.information import gaussian, spec_of
 from jaxflow.information.checks import checked
-from jaxflow.information.gaussian import Groups, by_node, node_sizes
-from jaxflow.messages import Message, one_message
+from jaxflow.information.gaussian import Groups, by_node, layer_bits, node_sizes
+from jaxflow.information.recursion import Sizes
+from jaxflow.messages import Message, one_message, unpermuted
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
@@ -78,33 +80,11 @@ def honest_flows(
     if spec.regressed is None:
         raise InputError(f"honest flows come with the estimators gaussian and copula, not with {spec.name}")
     inputs = checked(message, activations, given=given, groups=groups)
-    about = one_message(inputs.message, "honest_flows")
-    layers = inputs.activations
-    halves = equal_halves(key, about)
+    about, layers = one_message(inputs.message, "honest_flows"), inputs.activations
+    halves = jnp.asarray(equal_halves(key, about))
     flat = layers.reshape(-1, *layers.shape[-2:])
-    flow, error = _of_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
-    fields = intervals(flow, error, level)
-    return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in fields))
-
-
-@partial(jax.jit, static_argnames=("prepare", "groups"))
-def _of_layers(
-    layers: Float[Array, "S N c"], message: Message, halves: Int[Array, "2 H"], prepare: Prepare, groups: Groups
-) -> tuple[Float[Array, "S n"], Float[Array, "S n"]]:
-    """``honest_layer`` of every layer."""
-
-    def one(layer: Array, message: Message, halves: Array) -> tuple[Array, Array]:
-        return honest_layer(layer, message, halves, prepare, groups)
-
-    if len(layers) == 1:
-        return jax.tree.map(lambda a: a[None], one(layers[0], message, halves))
-    return batched_map(one, layers, 4 * layers[0].size * layers.shape[-1], message, halves)
-
-
-def intervals(flow: Array, error: Array, confidence: float) -> Honest:
-    """The intervals of honest flows from their standard errors."""
-    reach = float(ndtri((1 + confidence) / 2))
-    return Honest(flow, flow - reach * error, jnp.maximum(flow + reach * error, 0))
+    flow, error = honest_layers(flat, about, halves, spec.regressed, inputs.groups)
+    return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in intervals(flow, error, level)))
 
 
 def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:
@@ -114,10 +94,30 @@ def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:
     if message.classes:
         cell = cell * message.classes + np.asarray(message.values)
     if message.strata:
-        cell = cell * message.strata + np.asarray(message.given)
+        cell = cell * (message.strata + 1) + np.asarray(message.given)
     order = np.asarray(jax.random.permutation(key, rows))
     order = order[np.argsort(cell[order], kind="stable")][: rows // 2 * 2]
     return np.sort(order.reshape(-1, 2).T, axis=1).astype(np.int32)
+
+
+def intervals(flow: Array, error: Array, confidence: float = CONFIDENCE) -> Honest:
+    """The intervals of honest flows from their standard errors."""
+    reach = float(ndtri((1 + confidence) / 2))
+    return Honest(flow, flow - reach * error, jnp.maximum(flow + reach * error, 0))
+
+
+@partial(jax.jit, static_argnames=("prepare", "groups"))
+def honest_layers(
+    layers: Float[Array, "S N c"], message: Message, halves: Int[Array, "2 H"], prepare: Prepare, groups: Groups = None
+) -> tuple[Float[Array, "S n"], Float[Array, "S n"]]:
+    """``honest_layer`` of every layer."""
+
+    def one(layer: Array, message: Message, halves: Array) -> tuple[Array, Array]:
+        return honest_layer(layer, message, halves, prepare, groups)
+
+    if len(layers) == 1:
+        return jax.tree.map(lambda a: a[None], one(layers[0], message, halves))
+    return batched_map(one, layers, 4 * layers[0].size * layers.shape[-1], message, halves)
 
 
 def honest_layer(
@@ -132,34 +132,40 @@ def honest_layer(
         prepare: what is done to message and activations of some rows before they are regressed: ranks, or nothing.
         groups: the node of every column.
     """
-    sizes = node_sizes(groups)
 
     def prepared(rows: Array) -> tuple[Message, Array]:
-        return prepare(_some_rows(message, rows), layer[rows])
+        given = None if message.given is None else message.given[rows]
+        return prepare(replace(message, values=message.values[rows], given=given), layer[rows])
 
-    def chosen(rows: Array) -> Array:
+    def chosen(rows: Array) -> Bool[Array, "n n"]:
         about, x = prepared(rows)
-        return node_flows(_over_strata(about, by_node(x, groups), lambda own: weighted_bits(own, sizes)))[1]
+        _, witness = node_flows(layer_bits(unpermuted({"m": about}), x, groups)["m"][0])
+        return witness[:, None] >> jnp.arange(len(witness))[None] & 1 == 1
 
     def valued(rows: Array, witness: Array) -> tuple[Array, Array]:
         about, x = prepared(rows)
-        value, shares = _over_strata(about, by_node(x, groups), lambda own: conditional(own, witness, sizes))
-        return value, jnp.std(shares, axis=1, ddof=1) / jnp.sqrt(jnp.asarray(len(rows), x.dtype))
+        return _valued(about, by_node(x, groups), witness, node_sizes(groups))
 
     value, error = jax.vmap(valued)(halves, jax.vmap(chosen)(halves)[::-1])
     return jnp.mean(value, axis=0), jnp.sqrt(jnp.sum(error**2, axis=0)) / 2
 
 
-def _some_rows(message: Message, rows: Int[Array, " H"]) -> Message:
-    """The message in some of the rows."""
-    given = None if message.given is None else message.given[rows]
-    return Message(message.values[rows], given, message.classes, message.strata)
-
-
-def _over_strata(message: Message, x: Float[Array, "N c"], of_stratum: Callable[[Stratum], Any]) -> Any:
-    """What is found in all rows, or summed over the strata of a discrete ``given``."""
+def _valued(
+    message: Message, x: Float[Array, "N c"], witness: Bool[Array, "n n"], sizes: Sizes
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """I(M; X_V | X_T) of every node in these rows, of discrete ``given`` the mean over its strata; and its error."""
     if not message.strata:
-        return of_stratum(stratum_of(message, x))
+        value, shares = conditional(stratum_of(message, x), witness, sizes)
+        return value, jnp.std(shares, axis=1, ddof=1) / jnp.sqrt(jnp.asarray(len(x), x.dtype))
+    counts = message.given >= 0  # rows that belong to no stratum do not
+
+    def of_stratum(number: Array) -> tuple[Array, Array]:
+        stratum = stratum_of(message, x, message.given == number)
+        value, shares = conditional(stratum, witness, sizes)
+        return stratum.number * value, shares
+
     strata = jnp.arange(message.strata, dtype=message.given.dtype)
-    found = jax.lax.map(lambda number: of_stratum(stratum_of(message, x, message.given == number)), strata)
-    return jax.tree.map(lambda a: jnp.sum(a, axis=0), found)
+    sums, shares = jax.tree.map(lambda a: jnp.sum(a, axis=0), jax.lax.map(of_stratum, strata))
+    total = jnp.maximum(jnp.sum(counts, dtype=x.dtype), 2)
+    centred = jnp.where(counts[None], shares - jnp.sum(shares, axis=1, keepdims=True) / total, 0)
+    return sums / total, jnp.sqrt(jnp.sum(centred**2, axis=1) / (total - 1) / total)

@@ -6,15 +6,24 @@ of them (at most as many rows as the layer has columns) gives the part UᵀUC of
 L + Q(C − UᵀUC).
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from jaxflow.information.columns import HIGHEST, LEAST, Layer, Rows, coordinates, decomposed, orthonormalised, whitened
-from jaxflow.information.gaussian import all_bits
+from jaxflow.information.columns import (
+    HIGHEST,
+    Layer,
+    Rows,
+    coordinates,
+    decomposed,
+    orthonormalised,
+    residual_of,
+    whitened,
+)
 from jaxflow.information.recursion import DETERMINED, Sizes
 from jaxflow.messages import Message
 
@@ -26,24 +35,24 @@ class Stratum(NamedTuple):
     """The rows that are regressed: all of them, or those of one stratum of a discrete ``given``.
 
     Attributes:
-        message: one, ``values [1, N]`` or ``[1, N, d]``.
+        columns: of the message, orthonormal.
+        limit: bits that there are to know.
         layer: decomposed among these rows, the columns of a continuous ``given`` first.
         rows: which they are; all if None.
         number: how many.
-        weight: their part of all rows.
         taken: columns of a continuous ``given``.
     """
 
-    message: Message
+    columns: Float[Array, "d N"]
+    limit: Float[Array, ""]
     layer: Layer
     rows: Rows
     number: Float[Array, ""]
-    weight: Float[Array, ""]
     taken: int
 
 
 def stratum_of(message: Message, x: Float[Array, "N c"], rows: Rows = None) -> Stratum:
-    """The layer decomposed among some rows.
+    """The layer and the message decomposed among some rows.
 
     Args:
         message: one, ``values [N]`` or ``[N, d]``.
@@ -51,27 +60,17 @@ def stratum_of(message: Message, x: Float[Array, "N c"], rows: Rows = None) -> S
         rows: those of a stratum, if something discrete is given.
     """
     given = None if message.strata else message.given
-    one = Message(message.values[None], message.given, message.classes, message.strata)
-    total = jnp.asarray(len(x), x.dtype)
-    count = total if rows is None else jnp.sum(rows, dtype=x.dtype)
-    taken = 0 if given is None else given.shape[1]
-    return Stratum(one, decomposed(x, rows, given), rows, count, count / total, taken)
-
-
-def weighted_bits(stratum: Stratum, sizes: Sizes) -> Float[Array, " subsets"]:
-    """I(M; X_T) of all subsets in these rows, times the weight of the stratum."""
-    return stratum.weight * _bits(stratum, sizes)
-
-
-def _bits(stratum: Stratum, sizes: Sizes) -> Float[Array, " subsets"]:
-    """I(M; X_T) of all subsets in these rows."""
-    return all_bits(stratum.message, stratum.layer, stratum.rows, stratum.taken, sizes)[0]
+    layer, taken = decomposed(x, rows, given), 0 if given is None else given.shape[1]
+    one = replace(message, values=message.values[None])
+    (columns,), (limit,) = whitened(one, layer, rows, taken)
+    number = jnp.asarray(len(x), x.dtype) if rows is None else jnp.sum(rows, dtype=x.dtype)
+    return Stratum(columns, limit, layer, rows, number, taken)
 
 
 def conditional(
-    stratum: Stratum, witness: Int[Array, " n"], sizes: Sizes
+    stratum: Stratum, witness: Bool[Array, "n n"], sizes: Sizes
 ) -> tuple[Float[Array, " n"], Float[Array, "n N"]]:
-    """I(M; X_V | X_T) of every node V given its subset T, times the weight of the stratum; and the rows' shares in it.
+    """I(M; X_V | X_T) of every node V given its subset T, less its bias, and the rows' shares in it.
 
     Leaving out a row of residual r and leverage h takes the factor 1 − rᵀS⁻¹r / (1 − h) off the determinant of the sum
     of squares S of the residuals; N − 1 times half its logarithm is the row's share (the jackknife). Where classes are
@@ -79,35 +78,29 @@ def conditional(
 
     Args:
         stratum: the rows.
-        witness: T of every node, bitmasks.
+        witness: nodes of T, a row for every V.
         sizes: how many columns each node has; one if None.
     """
-    (columns,), (limit,) = whitened(stratum.message, stratum.layer, stratum.rows, stratum.taken)
-    basis = stratum.layer.basis.at[: stratum.taken].set(0) if stratum.taken else stratum.layer.basis
-    along, left = coordinates(columns, basis)
-    dimensions = _nonzero_rows(columns)
-    bits = _bits(stratum, sizes)
-    numbers = jnp.asarray(np.repeat(np.arange(len(witness), dtype=np.int32), sizes or (1,) * len(witness)))
+    columns, limit, (basis, factor), rows, number, taken = stratum
+    along, left = coordinates(columns, basis.at[:taken].set(0) if taken else basis)
+    numbers = np.repeat(np.arange(len(witness)), sizes or (1,) * len(witness))
 
-    def told(mask: Array, span: Float[Array, "k c"]) -> tuple[Array, Array]:
-        known = bits[mask] - bias_of(stratum.number, _nonzero_rows(span), dimensions, len(columns))
+    def told(span: Float[Array, "k c"]) -> tuple[Array, Array]:
         unexplained = along - _product(span.T, _product(span, along))
-        shares = _shares(
-            left + _product(unexplained.T, stratum.layer.basis), _product(span, stratum.layer.basis), stratum.number
-        )
-        full = bits[mask] >= limit
-        return jnp.where(full, limit, known), jnp.where(full, 0, shares * (stratum.number - 1))
+        residual, shape = residual_of(left + _product(unexplained.T, basis), columns)
+        bits = jnp.clip(-jnp.sum(jnp.log2(jnp.diagonal(shape))), 0, limit)
+        known = bits - bias_of(number, _nonzero_rows(span), _nonzero_rows(columns), len(columns))
+        shares = (number - 1) * _shares(residual, _product(span, basis), number)
+        return jnp.where(bits >= limit, limit, known), jnp.where(bits >= limit, 0, shares)
 
-    def of_node(node: Array, mask: Array) -> tuple[Array, Array]:
-        before = jnp.pad(mask >> numbers & 1 == 1, (stratum.taken, 0), constant_values=True)
-        own = jnp.pad(numbers == node, (stratum.taken, 0))
-        span = _span(stratum.layer.factor, before, own)
-        less, shares_less = told(mask, span[: len(before)])
-        more, shares_more = told(mask | jnp.left_shift(jnp.int32(1), node), span)
-        return stratum.weight * (more - less), shares_more - shares_less
+    def of_node(node: Array, others: Array) -> tuple[Array, Array]:
+        before = jnp.pad(others[numbers], (taken, 0), constant_values=True)
+        span = _span(factor, before, jnp.pad(jnp.asarray(numbers) == node, (taken, 0)))
+        (less, shares_less), (more, shares_more) = told(span[: len(before)]), told(span)
+        return more - less, shares_more - shares_less
 
-    value, shares = jax.vmap(of_node)(jnp.arange(len(witness), dtype=jnp.int32), witness)
-    return value, shares if stratum.rows is None else jnp.where(stratum.rows[None], shares, 0)
+    value, shares = jax.vmap(of_node)(jnp.arange(len(witness)), witness)
+    return value, shares if rows is None else jnp.where(rows[None], shares, 0)
 
 
 def _span(factor: Float[Array, "c c"], first: Array, then: Array) -> Float[Array, "two_c c"]:
@@ -117,22 +110,18 @@ def _span(factor: Float[Array, "c c"], first: Array, then: Array) -> Float[Array
 
 
 def _shares(
-    residual: Float[Array, "d N"], directions: Float[Array, "k N"], count: Float[Array, ""]
+    residual: Float[Array, "d N"], directions: Float[Array, "k N"], number: Float[Array, ""]
 ) -> Float[Array, " N"]:
     """½ log₂ of what leaving out each row takes off the residual's determinant.
 
     Args:
-        residual: of the message, a row for each of its columns.
+        residual: of the message, orthonormal rows.
         directions: orthonormal, of the columns that were fitted beside the intercept.
-        count: of the rows that were fitted.
+        number: of the rows that were fitted.
     """
-    if len(residual) == 1:
-        part = residual[0] ** 2 / jnp.maximum(jnp.sum(residual**2), jnp.finfo(residual.dtype).tiny)
-    else:
-        part = jnp.sum(orthonormalised(residual, LEAST)[0] ** 2, axis=0)
-    leverage = 1 / count + jnp.sum(directions**2, axis=0)
-    kept = jnp.maximum(1 - leverage, RESOLVED)
-    return jnp.log1p(-jnp.minimum(part / kept, 1 - RESOLVED)) / (2 * jnp.log(2.0))
+    leverage = 1 / number + jnp.sum(directions**2, axis=0)
+    part = jnp.sum(residual**2, axis=0) / jnp.maximum(1 - leverage, RESOLVED)
+    return jnp.log1p(-jnp.minimum(part, 1 - RESOLVED)) / (2 * jnp.log(2.0))
 
 
 def bias_of(

@@ -159,7 +159,7 @@ def projected(messages: Message, layer: Layer, rows: Rows = None, taken: int = 0
     c, left = _all_coordinates(columns, basis)
     if not messages.continuous and not taken:
         return Projected(c, None if messages.classes == 2 else jax.vmap(_cholesky)(c), limit)
-    return Projected(c, jax.vmap(_residual)(left, columns), limit)
+    return Projected(c, jax.vmap(lambda *pair: residual_of(*pair)[1])(left, columns), limit)
 
 
 def whitened(
@@ -228,11 +228,13 @@ def _all_coordinates(
     return jnp.moveaxis(c.reshape(-1, count, d), 0, 1), left.reshape(columns.shape)
 
 
-def _residual(left: Float[Array, "d N"], whitened: Float[Array, "d N"]) -> Float[Array, "d d"]:
-    """Triangular factor of what is left of orthonormal columns; a column that is 0 has nothing to lose."""
-    _, factor = orthonormalised(left, LEAST)
+def residual_of(
+    left: Float[Array, "d N"], whitened: Float[Array, "d N"]
+) -> tuple[Float[Array, "d N"], Float[Array, "d d"]]:
+    """Orthonormal rows and triangular factor of what is left of orthonormal columns; 1 of a column that is 0."""
+    basis, factor = orthonormalised(left, LEAST)
     floor = jnp.where(jnp.any(whitened != 0, axis=1), LEAST, 1)
-    return factor + jnp.diag(jnp.maximum(floor - jnp.diagonal(factor), 0))
+    return basis, factor + jnp.diag(jnp.maximum(floor - jnp.diagonal(factor), 0))
 
 
 def contrasts(
