@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxflow.errors import InputError, printable, shown
 from jaxflow.running.hosts import parse_hosts
-from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, WIDTH, folder, whole
+from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, MOST_PERMUTATIONS, WIDTH, folder, whole
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
 ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "quadratic")
@@ -93,6 +93,8 @@ def _add_networks(run: argparse.ArgumentParser) -> None:
                      " such as 16,8 or 32x20 for twenty of 32 nodes; if not given the paper's; for a table 3,"
                      " and for a label of K > 2 classes 2K, at most 8")  # fmt: skip
     run.add_argument("--seed", type=seed, default=0, help="of initialisations, shuffles and the random control")
+    run.add_argument("--permutations", type=number("permutations", 0, MOST_PERMUTATIONS), metavar="B", help="of every"
+                     " message, for p-values; if not given 200, and 20 where each is estimated by itself")  # fmt: skip
     run.add_argument("--data-seed", type=seed, help="of the draw of rows; the authors' rows, or 0, if not given")
 
 

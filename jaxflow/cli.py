@@ -91,6 +91,7 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
         "backend",
         "published_alpha",
         "tune",
+        "permutations",
         "seed",
         "data_seed",
         "chunk",

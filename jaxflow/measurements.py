@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxflow.batching import ALONE, batched_map, on_all_cores
-from jaxflow.flows import LISTED_NODES, Flows, edge_flows, node_flows, null95_of_flows
+from jaxflow.flows import LISTED_NODES, Flows, edge_flows, node_flows
+from jaxflow.inference.evidence import Evidence, evidence_of, honest_of_layer
+from jaxflow.inference.honest import Honest, honest_layers, intervals
 from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
 from jaxflow.information.estimates import ignore
 from jaxflow.information.exact import layers_together, widest_exact
@@ -26,6 +28,7 @@ from jaxflow.outputs import Roles, counted_measures, outputs_of
 from jaxflow.study import Messages, Study
 
 BLOCK_BYTES = 2**28  # of information values that are held at once
+SEARCHED_PERMUTATIONS = 20  # that a search goes through at most: each takes as long as the message itself
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
 Fits: TypeAlias = dict[str, tuple[Any, Any]]
@@ -39,14 +42,14 @@ class LayerFlows(NamedTuple):
         bits: ``[..., 2**n]``, or ``[..., 0]`` of a layer too wide to list.
         node: ``[..., n]``.
         witness: ``[..., n]`` bitmasks.
-        null95: ``[...]``, NaN where the message comes without permutations.
+        evidence: how sure the flows are.
         whole: I(M; X) of all nodes ``[...]``.
     """
 
     bits: Any
     node: Any
     witness: Any
-    null95: Any
+    evidence: Evidence
     whole: Any
 
 
@@ -55,7 +58,7 @@ class Measured(NamedTuple):
 
     Attributes:
         flows: arrays with a leading axis S.
-        null95: noise floors, message → layer → ``[S]``.
+        evidence: how sure the flows are, message → layer → ``[S, ...]``.
         outputs: by measure ``[S]``.
         start: what interventions begin with, see ``Network.start``.
         draws: hyperparameters chosen for the output, message → ``[S, G, 5]``; None without a search.
@@ -63,7 +66,7 @@ class Measured(NamedTuple):
     """
 
     flows: Flows
-    null95: dict[str, dict[int, Any]]
+    evidence: dict[str, dict[int, Evidence]]
     outputs: dict[str, Any]
     start: Any
     draws: dict[str, Any] | None
@@ -71,9 +74,14 @@ class Measured(NamedTuple):
 
 
 def measure_flows(
-    study: Study, params: Params, x: Float[Array, "N *d"], messages: Messages, advance: Advance = ignore
+    study: Study,
+    params: Params,
+    x: Float[Array, "N *d"],
+    messages: Messages,
+    halves: Mapping[str, Array] | None = None,
+    advance: Advance = ignore,
 ) -> Measured:
-    """Information, node and edge flows with noise floor, and outputs, of networks stacked on axis 0 of ``params``.
+    """Information, node and edge flows with evidence, and outputs, of networks stacked on axis 0 of ``params``.
 
     An estimator that runs under ``jit`` is compiled together with the networks, from inputs to node flows. The others
     get arrays; a layer that is the same for all networks, such as an input without embeddings, is estimated once.
@@ -83,9 +91,13 @@ def measure_flows(
         params: stacked parameters.
         x: inputs.
         messages: by name, with their permutations: label and attributes, and those that information is measured about.
+        halves: of the rows ``[2, H]``, for honest flows about every message that information is measured about;
+            None for no honest flows.
         advance: told how many (network, message, subset) are done.
     """
-    shown = on_all_cores(partial(_shown, x=x, messages=dict(messages), study=study), params)
+    halves = dict(halves or {})
+    given = {"x": x, "messages": dict(messages), "halves": halves}
+    shown = on_all_cores(partial(_shown, study=study, **given), params)
     start, kept, layers, outputs, counted = shown
     for own in layers.values():
         advance(sum(found.bits.size for found in own.values()))
@@ -93,7 +105,7 @@ def measure_flows(
     for layer in sorted(kept):
         networks = len(kept[layer])
         own = kept[layer][:1] if _all_the_same(kept[layer]) else kept[layer]
-        found, draws, spent = _layer_flows(study, layer, own, about, advance)
+        found, draws, spent = _layer_flows(study, layer, own, about, halves, advance)
         if layer == max((*kept, *layers)) and _nodes(study, layer, own) > widest(study.spec):
             found, draws, spent = _with_whole(study, own, found, about)
         layers[layer], spent = jax.tree.map(partial(_for_all, networks), (found, spent))
@@ -101,8 +113,8 @@ def measure_flows(
     if not outputs:
         whole = {name: jnp.asarray(own.whole) for name, own in layers[max(layers)].items()}
         outputs = stack_outputs(whole, counted, first_of(messages), study.roles)
-    flows, null95 = _by_message({layer: layers[layer] for layer in sorted(layers)}, study, params, len(x))
-    return Measured(flows, null95, outputs, start, draws, sum_of_fits(fits, study, len(jax.tree.leaves(params)[0])))
+    flows, evidence = _by_message({layer: layers[layer] for layer in sorted(layers)}, study, params, len(x))
+    return Measured(flows, evidence, outputs, start, draws, sum_of_fits(fits, study, len(jax.tree.leaves(params)[0])))
 
 
 def first_of(messages: Messages) -> dict[str, Message]:
@@ -134,8 +146,8 @@ def _for_all(networks: int, values: Any) -> Any:
 
 def _by_message(
     layers: dict[int, dict[str, LayerFlows]], study: Study, params: Params, samples: int
-) -> tuple[Flows, dict[str, dict[int, Any]]]:
-    """Flows and noise floors, message → layer → array, from layer → message."""
+) -> tuple[Flows, dict[str, dict[int, Evidence]]]:
+    """Flows and their evidence, message → layer → array, from layer → message."""
     names = study.roles.measured_names  # dictionaries leave jit in alphabetical order
 
     def field(name: str) -> dict[str, dict[int, Any]]:
@@ -144,7 +156,7 @@ def _by_message(
     node = field("node")
     edge = _edge_flows(params, node, study)
     edge = {name: dict(sorted(edge[name].items())) for name in names}
-    return Flows(node, field("witness"), edge, field("bits"), samples), field("null95")
+    return Flows(node, field("witness"), edge, field("bits"), samples), field("evidence")
 
 
 @partial(jax.jit, static_argnames=("study",))
@@ -158,14 +170,14 @@ def _edge_flows(params: Params, node: dict[str, dict[int, Any]], study: Study) -
 
 
 @partial(jax.jit, static_argnames=("study",), compiler_options=ALONE)
-def _shown(params: Params, x: Array, messages: dict[str, Message], study: Study) -> Any:
+def _shown(params: Params, x: Array, messages: dict[str, Message], halves: dict[str, Array], study: Study) -> Any:
     """What interventions begin with, activations, flows, outputs and counted measures of every network.
 
     With ``layer_bits`` activations of layers too wide to list, flows of the others, and outputs if the output is among
     them. Without: activations of all analysed layers, and no flows and outputs.
     """
 
-    def one(params: Params, x: Array, messages: dict[str, Message]) -> Any:
+    def one(params: Params, x: Array, messages: dict[str, Message], halves: dict[str, Array]) -> Any:
         layers = dict(enumerate(study.network.activations(params, x)))
         start = study.network.start(params, x, study.first_layer)
         last, logits = len(layers) - 1, layers[len(layers) - 1]
@@ -174,7 +186,7 @@ def _shown(params: Params, x: Array, messages: dict[str, Message], study: Study)
         if study.spec.layer_bits is None:
             return start, kept, {}, {}, counted
         listed = {layer: own for layer, own in kept.items() if _nodes(study, layer, own) <= LISTED_NODES}
-        flows = _listed_flows(study, listed, study.estimated(messages))
+        flows = _listed_flows(study, listed, study.estimated(messages), halves)
         outputs = {}
         if last in listed:
             whole = {name: own.whole for name, own in flows[last].items()}
@@ -185,7 +197,7 @@ def _shown(params: Params, x: Array, messages: dict[str, Message], study: Study)
     listed = [a.shape[1] for a in shapes[1:] if a.shape[1] <= LISTED_NODES]
     held = sum(own.values.shape[0] for own in study.estimated(messages).values())
     item_bytes = 8 * sum(a.size for a in shapes[1:]) + 16 * held * sum(2**n for n in listed)
-    return batched_map(one, params, item_bytes, x, messages)
+    return batched_map(one, params, item_bytes, x, messages, halves)
 
 
 def widest(spec: EstimatorSpec) -> int:
@@ -203,54 +215,66 @@ def _nodes(study: Study, layer: int, activations: Any) -> int:
 
 
 def _listed_flows(
-    study: Study, layers: dict[int, Float[Array, "N _"]], messages: Messages
+    study: Study, layers: dict[int, Float[Array, "N _"]], messages: Messages, halves: Mapping[str, Array]
 ) -> dict[int, dict[str, LayerFlows]]:
     """Flows of one network's layers about every message; layers of equal width share one trace.
 
     Layers of up to ``NARROW`` nodes count as equally wide: constant nodes are added to them, which carry nothing.
     """
-    estimate: Any = study.spec.layer_bits
     together: dict[int, list[int]] = {}
     found = {}
     for layer, own in layers.items():
         if (groups := study.groups(layer)) is not None:
-            bits = estimate(messages, own, groups)
-            found[layer] = {name: _flows_of(bits[name], max(groups) + 1) for name in messages}
+            bits, honest = _estimated(study, messages, halves, own, groups)
+            found[layer] = {name: _flows_of(bits[name], max(groups) + 1, honest.get(name)) for name in messages}
         else:
             together.setdefault(max(own.shape[1], NARROW), []).append(layer)
     for members in together.values():
         nodes = max(layers[layer].shape[1] for layer in members)
         padded = [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
-        bits = jax.vmap(partial(estimate, messages))(jnp.stack(padded))
+        stacked = jax.vmap(partial(_estimated, study, messages, halves))(jnp.stack(padded))
         for number, layer in enumerate(members):
-            found[layer] = {name: _flows_of(bits[name][number], layers[layer].shape[1]) for name in messages}
+            bits, honest = jax.tree.map(lambda a, number=number: a[number], stacked)
+            found[layer] = {name: _flows_of(bits[name], layers[layer].shape[1], honest.get(name)) for name in messages}
     return found
 
 
-def _flows_of(bits: Float[Array, "P *S T"], nodes: int) -> LayerFlows:
+def _estimated(
+    study: Study, messages: Messages, halves: Mapping[str, Array], layer: Float[Array, "N c"], groups: Any = None
+) -> tuple[dict[str, Array], dict[str, Honest]]:
+    """Bits of one layer about every message and its permutations, and honest flows if the estimator has them."""
+    estimate: Any = study.spec.layer_bits
+    bits = estimate(messages, layer, groups)
+    if study.spec.regressed is None or not halves:
+        return bits, {}
+    return bits, honest_of_layer(layer, first_of(messages), halves, study.spec.regressed, groups)
+
+
+def _flows_of(bits: Float[Array, "P *S T"], nodes: int, honest: Honest | None = None) -> LayerFlows:
     """Flows of a layer's own nodes from the bits about a message and its permutations; constant nodes may follow."""
+    honest = honest if honest is None else Honest(*(field[..., :nodes] for field in honest))
     flow, witness = node_flows(bits[..., : 2**nodes])
     kept = bits[0, ..., : 2**nodes] if nodes <= LISTED_NODES else bits[0, ..., :0]
-    return LayerFlows(kept, flow[0], witness[0], _null95(flow[1:]), bits[0, ..., 2**nodes - 1])
-
-
-def _null95(flow: Float[Array, "permutations *S n"]) -> Float[Array, "*S"]:
-    """Noise floor, NaN without permutations."""
-    return null95_of_flows(flow) if len(flow) else jnp.full(flow.shape[1:-1], jnp.nan)
+    return LayerFlows(kept, flow[0], witness[0], evidence_of(flow, honest), bits[0, ..., 2**nodes - 1])
 
 
 _stack_flows = jax.jit(_flows_of, static_argnames=("nodes",))
 
 
 def _layer_flows(
-    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+    study: Study,
+    layer: int,
+    activations: Float[Array | np.ndarray, "S N c"],
+    messages: Messages,
+    halves: Mapping[str, Array],
+    advance: Advance,
 ) -> tuple[dict[str, LayerFlows], Any, Fits]:
     """Flows in one layer of many networks, the draws of the whole layer and the fits, in blocks of networks."""
     nodes = _nodes(study, layer, activations)
     if nodes > widest(study.spec):
         return _searched_layer_flows(study, layer, activations, messages, advance), None, {}
     if study.spec.flows is not None and nodes > LISTED_NODES:
-        return _exact_layer_flows(study, layer, activations, messages, advance), None, {}
+        return _exact_layer_flows(study, layer, activations, messages, halves, advance), None, {}
     members = subset_members(nodes)
     held = max(own.values.shape[0] for own in messages.values()) * len(messages)
     width = max(1, BLOCK_BYTES // (8 * held * len(members)))
@@ -266,22 +290,33 @@ def _layer_flows(
 
 
 def _exact_layer_flows(
-    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+    study: Study,
+    layer: int,
+    activations: Float[Array | np.ndarray, "S N c"],
+    messages: Messages,
+    halves: Mapping[str, Array],
+    advance: Advance,
 ) -> dict[str, LayerFlows]:
     """Flows in one wide layer, as many networks at a time as there are cores and memory."""
     exact: Any = study.spec.flows
+    prepare, groups = study.spec.regressed, study.groups(layer)
     nodes = _nodes(study, layer, activations)
     width = layers_together(nodes)
     found = {}
     for name, message in messages.items():
-        about = partial(exact, message=message, groups=study.groups(layer))
+        own = first_of({name: message})[name]
+
+        def about(layers: Array, message: Message = message, own: Message = own, name: str = name) -> Any:
+            flows = exact(layers, message=message, groups=groups)
+            return flows, (honest_layers(layers, own, halves[name], prepare, groups) if prepare and halves else None)
+
         parts = []
         for begin in range(0, len(activations), width):
             block = activations[begin : begin + width]
             parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
             advance(len(block) * 2**nodes)
-        own = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        found[name] = _unlisted(own.flow, own.witness, own.whole[:, 0])
+        flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
+        found[name] = _unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest and intervals(*honest))
     return found
 
 
@@ -291,6 +326,7 @@ def _searched_layer_flows(
     """Lower bounds on the flows in a layer too wide to list, by Gaussian search, one network after the other."""
     groups, found = study.groups(layer), {}
     for name, message in messages.items():
+        message = replace(message, values=message.values[: 1 + SEARCHED_PERMUTATIONS])
         parts = []
         for own in activations:
             parts.append(jax.tree.map(np.asarray, search_flows(message, own, groups=groups)))
@@ -310,10 +346,11 @@ def _with_whole(
     return flows, draws or None, fits_of(estimates, len(logits))
 
 
-def _unlisted(flow: Any, witness: Any, whole: Any) -> LayerFlows:
+def _unlisted(flow: Any, witness: Any, whole: Any, honest: Honest | None = None) -> LayerFlows:
     """Flows ``[S, P, n]`` of a layer whose bits are not kept."""
     nothing = np.zeros((len(flow), 0), flow.dtype)
-    return LayerFlows(nothing, flow[:, 0], witness[:, 0], _null95(jnp.swapaxes(flow[:, 1:], 0, 1)), whole)
+    evidence = jax.tree.map(np.asarray, evidence_of(jnp.asarray(np.swapaxes(flow, 0, 1)), honest))
+    return LayerFlows(nothing, flow[:, 0], witness[:, 0], evidence, whole)
 
 
 def fits_of(estimates: Mapping[str, Estimates], layers: int) -> Fits:

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-MOST_PERMUTATIONS = 10**6  # of a message
-
 
 @partial(jax.jit, inline=True)
 def permuted_within(key: Array, numbers: Int[Array, " N"]) -> Int[Array, " N"]:

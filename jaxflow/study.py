@@ -15,7 +15,6 @@ from jaxflow.networks import Network
 from jaxflow.orders import orders_within
 from jaxflow.outputs import Roles
 
-PERMUTATIONS = 20  # of a message, for the noise floor
 NO_OPTIONS = Options()
 Messages: TypeAlias = Mapping[str, Message]
 
@@ -62,19 +61,20 @@ class Study:
 
 
 def with_permutations(
-    key: Array, messages: Messages, exchangeable: Mapping[str, np.ndarray] | None
+    key: Array, messages: Messages, exchangeable: Mapping[str, np.ndarray] | None, count: int
 ) -> dict[str, Message]:
-    """Messages ``[N]`` with permutations of each for the noise floor, ``[P, N]``, the same for all networks.
+    """Messages ``[N]`` with permutations of each for noise floors and p-values, ``[P, N]``, the same for all networks.
 
     Args:
         key: of the permutations.
         messages: without.
         exchangeable: numbers ``[N]`` for each; rows change places only with those of the same number (within a fold, so
             that folds and ranks serve all permutations). None for no permutations, P = 1.
+        count: of the permutations, P − 1.
     """
-    if exchangeable is None:
+    if exchangeable is None or count == 0:
         return unpermuted(messages)
-    keys = jax.random.split(key, (PERMUTATIONS, len(messages)))
+    keys = jax.random.split(key, (count, len(messages)))
     permuted = {}
     for k, (name, message) in enumerate(messages.items()):
         values = np.asarray(message.values)

@@ -78,9 +78,16 @@ def node_flows_table(
     networks: np.ndarray,
     flows: ByMessage,
     witnesses: ByMessage,
-    null95: ByMessage,
+    evidence: Mapping[str, Mapping[int, Any]],
 ) -> pd.DataFrame:
-    """Node flows in bits with witnesses, message → layer → ``[S, n]``, and noise floors, message → layer → ``[S]``."""
+    """Node flows in bits with witnesses, message → layer → ``[S, n]``, and how sure they are.
+
+    Args:
+        networks: their numbers ``[S]``.
+        flows: message → layer → ``[S, n]``.
+        witnesses: bitmasks ``[S, n]``, or booleans ``[S, n, n]``.
+        evidence: message → layer → ``Evidence`` with the noise floor ``[S]`` first, the others ``[S, n]``.
+    """
     return _network_major(
         [
             tidy(
@@ -90,11 +97,19 @@ def node_flows_table(
                 message=_names(flows)[None, None, :],
                 flow=_by_message(flows, layer),
                 witness=_witnesses(witnesses, layer),
-                null95=_by_message(null95, layer)[:, None, :],
+                **_evidence(evidence, layer),
             )
             for layer, values in next(iter(flows.values())).items()
         ]
     )
+
+
+def _evidence(evidence: Mapping[str, Mapping[int, Any]], layer: int) -> dict[str, np.ndarray]:
+    """Its columns by name, ``[S, n, messages]`` or ``[S, 1, messages]``."""
+    first = next(iter(evidence.values()))[layer]
+    fields = {name: [getattr(of_message[layer], name) for of_message in evidence.values()] for name in first._fields}
+    columns = {name: np.stack(values, axis=-1) for name, values in fields.items()}
+    return {name: values if values.ndim == 3 else values[:, None] for name, values in columns.items()}
 
 
 def _witnesses(witnesses: ByMessage, layer: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxflow.errors import InputError, shown
 
+MOST_PERMUTATIONS = 10**6
 MOST_NETWORKS = 10**6  # chunks are named by six digits
 LARGEST_SEED = 2**32 - 1  # of NumPy's and JAX's generators
 LAYERS, WIDTH = 1_000, 100_000  # of hidden layers: beyond, nothing would fit into memory

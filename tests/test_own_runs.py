@@ -16,7 +16,8 @@ from jaxflow.information import gaussian
 from jaxflow.messages import as_message, read_out
 from jaxflow.metrics import Scores, bias_to_accuracy
 from jaxflow.pipeline import Config, strategy_grid
-from jaxflow.running.config import function_identity, measured_messages
+from jaxflow.running.config import measured_messages
+from jaxflow.running.identity import function_identity
 from jaxflow.running.summary import summary
 from jaxflow.tables import metric_name
 from jaxflow.training import Training

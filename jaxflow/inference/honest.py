@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
-from jaxflow.flows import node_flows
+from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.inference.residuals import conditional, stratum_of
 from jaxflow.information import gaussian, spec_of
 from jaxflow.information.checks import checked
@@ -117,7 +117,8 @@ def honest_layers(
 
     if len(layers) == 1:
         return jax.tree.map(lambda a: a[None], one(layers[0], message, halves))
-    return batched_map(one, layers, 4 * layers[0].size * layers.shape[-1], message, halves)
+    nodes = layers.shape[-1] if groups is None else max(groups) + 1
+    return batched_map(one, layers, 4 * layers[0].size * nodes + 16 * 2**nodes, message, halves)
 
 
 def honest_layer(
@@ -146,7 +147,9 @@ def honest_layer(
         about, x = prepared(rows)
         return _valued(about, by_node(x, groups), witness, node_sizes(groups))
 
-    value, error = jax.vmap(valued)(halves, jax.vmap(chosen)(halves)[::-1])
+    nodes = layer.shape[1] if groups is None else max(groups) + 1
+    witness = jax.vmap(chosen)(halves) if nodes <= LISTED_NODES else jax.lax.map(chosen, halves)
+    value, error = jax.vmap(valued)(halves, witness[::-1])
     return jnp.mean(value, axis=0), jnp.sqrt(jnp.sum(error**2, axis=0)) / 2
 
 

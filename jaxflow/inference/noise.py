@@ -15,8 +15,8 @@ from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import gaussian
 from jaxflow.information.specs import spec_of
 from jaxflow.messages import Message
-from jaxflow.orders import MOST_PERMUTATIONS, permuted_within
-from jaxflow.values import whole
+from jaxflow.orders import permuted_within
+from jaxflow.values import MOST_PERMUTATIONS, whole
 
 
 def noise_floor(

@@ -18,8 +18,8 @@ from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import MOST_NODES, Checked, checked
 from jaxflow.messages import Message, one_message
-from jaxflow.orders import MOST_PERMUTATIONS, orders_within
-from jaxflow.values import whole
+from jaxflow.orders import orders_within
+from jaxflow.values import MOST_PERMUTATIONS, whole
 
 TIED = 1e-6  # bits, of flows above 1 relative, within which flows are equal: rounding must not decide between them
 BLOCK_BYTES = 2**27  # of surrogates and their information that are held at once
@@ -100,7 +100,7 @@ def significance(
     count, null = _surrogates(key, spec, own, within, permutations)
     batch, layers = inputs.activations.shape[:-2], inputs.activations.reshape(-1, *inputs.activations.shape[-2:])
     flow, witness, drawn = _all_flows(spec, layers, own, count, null, inputs.groups)
-    reached = flow - TIED * np.maximum(flow, 1)
+    reached = np.asarray(reached_by(flow))
     p = (1 + np.sum(drawn >= reached, axis=0)) / (1 + len(drawn))
     p_max = step_down(reached.ravel(), drawn.reshape(len(drawn), -1)).reshape(p.shape)
     null95 = np.percentile(np.moveaxis(drawn, 1, 0).reshape(len(layers), -1), 95, axis=1)
@@ -116,6 +116,11 @@ def _check_width(spec: EstimatorSpec, inputs: Checked) -> None:
             f"significance lists all subsets of a layer, with {spec.name} of up to {most} nodes, not {nodes}: compare"
             " jaxflow.search_flows with those about permuted messages (docs/wide_layers.md)"
         )
+
+
+def reached_by(flow: Any) -> Any:
+    """What a flow about a permutation must reach to count as large as this flow: as much, but for rounding."""
+    return flow - TIED * abs(flow).clip(1)
 
 
 def step_down(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " n"]:

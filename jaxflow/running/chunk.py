@@ -15,6 +15,7 @@ from jaxflow import tables
 from jaxflow.batching import on_all_cores
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
+from jaxflow.inference.honest import equal_halves
 from jaxflow.measurements import Fits, Measured, measure_flows, widest
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network, Params
@@ -72,12 +73,13 @@ def measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Chunk:
     """Train and analyse networks start … start + width − 1."""
     config, study, messages = inputs.config, inputs.study, inputs.messages
     numbers = jnp.arange(start, start + width)
-    train_key, control_key, null_key = (jax.random.fold_in(inputs.key, purpose) for purpose in range(3))
+    train_key, control_key, null_key, half_key = (jax.random.fold_in(inputs.key, purpose) for purpose in range(4))
     trained = _trained(inputs, train_key, numbers, stages)
     single = unpermuted(messages)
-    permuted = with_permutations(null_key, study.estimated(messages), _exchangeable(inputs))
+    permuted = with_permutations(null_key, study.estimated(messages), _exchangeable(inputs), config.permutations or 0)
+    halves = {name: jnp.asarray(equal_halves(half_key, own)) for name, own in study.estimated(messages).items()}
     with stages("flows") as advance:
-        measured = measure_flows(study, trained.params, inputs.x, single | permuted, advance)
+        measured = measure_flows(study, trained.params, inputs.x, single | permuted, halves, advance)
     keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
     weights = _weights(study, trained.params)
     edges = tables.edge_list(weights)
@@ -151,17 +153,18 @@ def chunk_tables(inputs: Inputs, networks: np.ndarray, chunk: Chunk) -> dict[str
     config, study, flows = inputs.config, inputs.study, measured.flows
     roles, weights = study.roles, _weights(study, trained.params)
     # dictionaries leave tree maps in alphabetical order
-    bits, node, witness, edge, null95 = (
+    bits, node, witness, edge = (
         {name: own[name] for name in roles.measured_names}
-        for own in (flows.bits, flows.node, flows.witness, flows.edge, measured.null95)
+        for own in (flows.bits, flows.node, flows.witness, flows.edge)
     )
+    evidence = {name: measured.evidence[name] for name in roles.measured_names}
     fits = {stage: {name: own[name] for name in roles.measured_names} for stage, own in fits.items()}
     aims = [(strategy, attribute) for attribute in roles.attributes for strategy in config.strategies]
     frames = {
         "networks": tables.networks_table(networks, measured.outputs, roles),
         "training": tables.training_table(networks, trained.loss, trained.learning_rate),
         "information": tables.information_table(networks, bits),
-        "node_flows": tables.node_flows_table(networks, node, witness, null95),
+        "node_flows": tables.node_flows_table(networks, node, witness, evidence),
         "edge_flows": tables.edge_flows_table(networks, edge, weights),
         "tradeoff": tables.tradeoff_table(networks, aims, config.factors, tradeoff, roles),
         "dependence": tables.dependence_table(

@@ -1,19 +1,11 @@
 """The frozen config of an experiment, with its checks."""
 
 import dataclasses
-import hashlib
-import inspect
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from types import CellType, CodeType, FunctionType
 from typing import Any
-
-import jax
-import numpy as np
 
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError, counted, shown
@@ -23,12 +15,14 @@ from jaxflow.messages import MOST_CLASSES, Message
 from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, check_metrics, checked_metric
 from jaxflow.networks import MLP, Network, mlp
 from jaxflow.outputs import NOTIONS, Roles, favourable_class
+from jaxflow.running.identity import function_identity
 from jaxflow.study import Study
 from jaxflow.training import Training
 from jaxflow.values import (
     LARGEST_SEED,
     LAYERS,
     MOST_NETWORKS,
+    MOST_PERMUTATIONS,
     WIDTH,
     choice,
     file_name,
@@ -41,6 +35,7 @@ from jaxflow.values import (
 
 TUNE = ("each", "once")
 MOST_STRATEGIES, MOST_FACTORS = 10_000, 10_000
+SHARED_PERMUTATIONS, SINGLE_PERMUTATIONS = 200, 20
 
 
 def strategy_grid(
@@ -104,6 +99,8 @@ class Config:
             ``information.kernel_svm``.
         tune: where it searches them: for ``each`` estimate (the paper), or ``once`` per network and message on the
             unpruned output, to be kept under pruning.
+        permutations: of every message, for noise floors and p-values; 0 for none. None stands for 200 where they share
+            what is done once for a layer (gaussian, copula), and for 20 where every one is estimated by itself.
         seed: of initialisations, shuffles, permutations and the random control.
         data_seed: of the draw of rows; None draws the authors' rows.
         chunk: networks processed, kept in memory and saved together; None for what suits the device, see
@@ -133,6 +130,7 @@ class Config:
     backend: str = "jax"
     published_alpha: bool = False
     tune: str = "each"
+    permutations: int | None = None
     seed: int = 0
     data_seed: int | None = None
     chunk: int | None = None
@@ -237,63 +235,6 @@ class Config:
         return plain
 
 
-def function_identity(function: Any) -> dict[str, str]:
-    """What a manifest records of a user's function: its qualified name, and the SHA-256 of its source.
-
-    Where there is no source, its compiled code with names and constants. Defaults and a closure's variables belong to
-    it; of a ``functools.partial`` the arguments, of an object that is called its class and its attributes. Functions
-    among these count by their own identity, other objects by what they print, without the address. Global variables
-    are not seen.
-
-    Raises:
-        InputError: no function.
-    """
-    if not callable(function):
-        raise InputError(f"a config cannot hold {shown(function)}")
-    if isinstance(function, partial):
-        inner = function_identity(function.func)
-        given = f"{inner['sha256']} {_printed(function.args)} {_printed(sorted(function.keywords.items()))}".encode()
-        return {"function": inner["function"], "sha256": hashlib.sha256(given).hexdigest()}
-    named = hasattr(function, "__qualname__")
-    code = function if named else type(function)
-    try:
-        source = inspect.getsource(code).encode()
-    except (OSError, TypeError):  # typed into a console, or compiled
-        compiled = getattr(code, "__code__", None)
-        source = code.__qualname__.encode() if compiled is None else _printed(compiled).encode()
-    inner = getattr(function, "__code__", None)
-    cells = dict(zip(inner.co_freevars if inner else (), getattr(function, "__closure__", None) or (), strict=False))
-    bound = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None), cells]
-    if named and any(bound):  # a plain function keeps the identity of its source alone, so that folders go on
-        source += _printed(bound).encode()
-    if not named:
-        source += _printed(vars(function)).encode() if hasattr(function, "__dict__") else b""
-    return {"function": f"{code.__module__}.{code.__qualname__}", "sha256": hashlib.sha256(source).hexdigest()}
-
-
-def _printed(value: Any) -> str:
-    """What a value is known by in a function's identity: the same in every process, so without addresses."""
-    if isinstance(value, CodeType):
-        return f"{value.co_code.hex()} {value.co_names} {value.co_freevars} {_printed(value.co_consts)}"
-    if isinstance(value, CellType):
-        try:
-            return _printed(value.cell_contents)
-        except ValueError:  # not assigned yet
-            return "nothing"
-    if isinstance(value, dict):
-        return f"{{{', '.join(sorted(f'{_printed(key)}: {_printed(own)}' for key, own in value.items()))}}}"
-    if isinstance(value, (tuple, list)):
-        return f"{type(value).__name__}({', '.join(map(_printed, value))})"
-    if isinstance(value, (set, frozenset)):
-        return f"set({', '.join(sorted(map(_printed, value)))})"
-    if isinstance(value, (np.ndarray, jax.Array)):  # printed they would be abridged
-        array = np.asarray(value)
-        return f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
-    if isinstance(value, FunctionType):
-        return _printed(function_identity(value)) if value.__closure__ is None else _printed(value.__code__)
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
 def measured_messages(roles: Roles, dataset: Dataset) -> dict[str, Message]:
     """Messages of the analysis half by name: label and attributes, and those conditioned as the notion says.
 
@@ -337,9 +278,17 @@ def _plain(config: Config) -> dict[str, Any]:
         "backend": choice("backend", config.backend, BACKENDS),
         "published_alpha": flag("published_alpha", config.published_alpha),
         "tune": choice("tune", config.tune, TUNE),
+        "permutations": _permutations(config),
         "seed": whole("seed", config.seed, 0, LARGEST_SEED),
         "data_seed": None if config.data_seed is None else whole("data_seed", config.data_seed, 0, LARGEST_SEED),
         "chunk": None
         if config.chunk is None
         else whole("chunk, the number of networks in a chunk,", config.chunk, 1, MOST_NETWORKS),
     }
+
+
+def _permutations(config: Config) -> int:
+    """How many, as asked for or as many as cost little."""
+    if config.permutations is None:
+        return SHARED_PERMUTATIONS if spec_of(config.estimator).layer_bits is not None else SINGLE_PERMUTATIONS
+    return whole("permutations", config.permutations, 0, MOST_PERMUTATIONS)
