@@ -38,7 +38,7 @@ class Honest(NamedTuple):
 
 def honest_flows(
     key: Array,
-    message: ArrayLike,
+    message: ArrayLike | Message,
     activations: ArrayLike,
     *,
     estimator: str | Callable[..., Any] = gaussian,
