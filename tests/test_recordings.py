@@ -82,7 +82,7 @@ def test_every_column_is_what_the_functions_say_of_the_whole_stack(whole):
     np.testing.assert_allclose(table["flow"], found.flow.ravel(), rtol=1e-6)
     np.testing.assert_allclose(table["null95"], np.repeat(found.null95, U), rtol=1e-6)
     for name, values in zip(("honest", "low", "high"), honest, strict=True):
-        np.testing.assert_allclose(table[name], values.ravel(), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(table[name], values.ravel(), atol=2e-6)  # of a batch, to rounding
     masks = [sum(1 << int(node) for node in filter(None, own.split("+"))) for own in table["witness"]]
     np.testing.assert_array_equal(masks, found.witness.ravel())
 
