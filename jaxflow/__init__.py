@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxflow.messages import Message, as_message
     from jaxflow.metrics import METRICS, Scores, Shown
     from jaxflow.networks import Network, flax_network, mlp, network
+    from jaxflow.running.recording import measure
     from jaxflow.training import Training, train_many
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "linear_svm",
     "load_dataset",
     "map_networks",
+    "measure",
     "measure_outputs",
     "measure_pruning",
     "mlp",
@@ -81,6 +83,7 @@ _HOMES = {
     "linear_svm": "information",
     "kernel_svm": "information",
     "map_networks": "batching",
+    "measure": "running.recording",
     "measure_outputs": "analysis",
     "measure_pruning": "analysis",
     "network_flows": "analysis",

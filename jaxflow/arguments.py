@@ -13,6 +13,7 @@ from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, MOST_PERMUTATION
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
 ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "quadratic")
+WITH_NULL = ("gaussian", "copula", "quadratic")  # estimators that permutations of a message make sense for
 BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
 NOTIONS = ("parity", "odds", "opportunity")
@@ -81,6 +82,7 @@ def parser() -> Parser:
     _add_estimator(run.add_argument_group("information"))
     _add_machines(run.add_argument_group("files and machines"))
     _add_common(run)
+    _measure_parser(commands)
     _reproduce_parser(commands)
     return top
 
@@ -147,6 +149,42 @@ def _add_machines(run: Any) -> None:
     run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
                      " finished run, one of another config or a damaged one, and delete it; an unfinished run of the"
                      " same config goes on")  # fmt: skip
+
+
+def _measure_parser(commands: Any) -> None:
+    """``jaxflow measure``."""
+    measure = commands.add_parser(
+        "measure",
+        help="measure flows in a recording, or in activations of any origin",
+        description="Information flows in a recording [trial, time, unit], with p-values and intervals: every time bin"
+        " is a layer. Write tables and figures. The same command goes on with an interrupted run.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    measure.add_argument("recording", metavar="RECORDING", help="an .npz file of arrays by name, or a netCDF file (.nc)"
+                         " with dimensions trial, time and unit")  # fmt: skip
+    measure.add_argument("--message", action="append", required=True, metavar="NAME", help="of an array with a value"
+                         " for every trial that flows are about: integers and texts are classes, floats numbers; may be"
+                         " given several times")  # fmt: skip
+    measure.add_argument("--given", metavar="NAME", help="of what the flows are conditioned on")
+    measure.add_argument("--within", metavar="NAME", help="of numbers, such as sessions, within which permutations"
+                         " exchange trials")  # fmt: skip
+    measure.add_argument("--activity", metavar="NAME", help="of the activity [trial, time, unit] or [trial, unit];"
+                         " layer_0, layer_1 and so on, or the largest array, if not given")  # fmt: skip
+    measure.add_argument("--groups", metavar="NAME", help="of what says which units are one node, such as a region")
+    measure.add_argument("--window", type=number("window", 1, 10**6), default=1, metavar="BINS", help="that are taken"
+                         " together as one layer")  # fmt: skip
+    measure.add_argument("--estimator", choices=WITH_NULL, default="gaussian", help="of the information")
+    measure.add_argument("--permutations", type=number("permutations", 1, 10**6), default=1000, metavar="N", help="of"
+                         " every message, for p-values")  # fmt: skip
+    measure.add_argument("--seed", type=number("seed", 0, LARGEST_SEED), default=0, help="of permutations and halves")
+    measure.add_argument(
+        "--out", type=path("--out"), metavar="DIR", help="results folder; results/RECORDING-ESTIMATOR if not given"
+    )
+    measure.add_argument("--chunk", type=number("chunk", 1, MOST_NETWORKS), metavar="N", help="layers computed and"
+                         " saved together; about ten seconds' work if not given")  # fmt: skip
+    measure.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
+                         " finished or another run")  # fmt: skip
+    _add_common(measure)
 
 
 def _reproduce_parser(commands: Any) -> None:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from jaxflow.arguments import EXPERIMENTS, TABLES, parser
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGINT, _interrupted)
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
-    return _run(arguments) if arguments.command == "run" else _reproduce(arguments)
+    return {"run": _run, "measure": _measure, "reproduce": _reproduce}[arguments.command](arguments)
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
@@ -52,6 +53,48 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _measure(arguments: argparse.Namespace) -> int:
+    from jaxflow.running.progress import reporter
+
+    names = ("activity", "given", "within", "groups", "window", "estimator", "permutations", "seed", "out", "chunk",
+             "overwrite")  # fmt: skip
+    options = {name: getattr(arguments, name) for name in names}
+    try:
+        with reporter(Path(arguments.recording).stem, arguments.quiet, "layers") as report:
+            from jaxflow.running.recording import measure
+
+            with _enough_memory(), _programs(arguments):
+                results = measure(arguments.recording, arguments.message, **options, report=report)
+        from jaxflow.running.summary import recording_summary
+
+        return _printed(recording_summary(results))
+    except InputError as error:
+        return _refused(str(error))
+
+
+def _printed(summary: str) -> int:
+    """Print what a run found; the results are complete whether it can be read or not."""
+    try:
+        print(summary, flush=True)
+    except BrokenPipeError:  # the reader of the summary, such as head, had enough
+        sys.stdout = None
+    except OSError as error:
+        sys.stdout = None
+        return _refused(f"cannot print the summary ({error.strerror}); the results are complete")
+    return 0
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """One line where memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # as XLA says it
+            raise
+        raise InputError("there is not enough memory; a smaller --chunk needs less") from None
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from jaxflow.running.progress import reporter
 
@@ -64,17 +107,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.hosts is None or arguments.hosts.process == 0:
             from jaxflow.running.summary import summary
 
-            print(summary(results), flush=True)
+            return _printed(summary(results))
     except InputError as error:
         code = _refused(str(error))
         if arguments.hosts:
             os._exit(code)  # an orderly exit would wait for the other processes
         return code
-    except BrokenPipeError:  # the reader of the summary, such as head, had enough
-        sys.stdout = None
-    except OSError as error:
-        sys.stdout = None
-        return _refused(f"cannot print the summary ({error.strerror}); the results are complete")
     return 0
 
 
@@ -103,13 +141,8 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
         config, dataset = _own_table(arguments, changes, report)
     else:
         config, dataset = pipeline.preset(arguments.experiment, **changes), None
-    try:
-        with _programs(arguments), _engine(arguments.dask):
-            return pipeline.run(config, dataset, **how, report=report)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # as XLA says it
-            raise
-        raise InputError("there is not enough memory; a smaller --chunk needs less") from None
+    with _enough_memory(), _programs(arguments), _engine(arguments.dask):
+        return pipeline.run(config, dataset, **how, report=report)
 
 
 def is_table(experiment: str) -> bool:

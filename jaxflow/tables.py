@@ -264,3 +264,26 @@ def dependence_table(
         flow=flow,
         effect=np.stack(effects, axis=-1),
     )
+
+
+def recorded_flows_table(times: Mapping[int, float], found: Mapping[str, Mapping[str, ByLayer]]) -> pd.DataFrame:
+    """Node flows of a recording's layers, in bits, with what stands beside them.
+
+    Args:
+        times: of the layers by number, in the order of the rows.
+        found: message → column (``flow``, ``witness`` as bitmasks, ``null95``, ``p``, ``honest``, ``low``, ``high``) →
+            layer → ``[n]``, or a number for the whole layer.
+    """
+    columns = list(next(iter(found.values())))
+
+    def of_layer(layer: int, time: float) -> pd.DataFrame:
+        nodes = len(next(iter(found.values()))["flow"][layer])
+        values = {
+            column: np.stack([np.broadcast_to(own[column][layer], (nodes,)) for own in found.values()], axis=-1)
+            for column in columns
+        }
+        values["witness"] = _node_lists(values["witness"])
+        node = np.arange(nodes)[:, None]
+        return tidy(network=0, layer=layer, time=time, node=node, message=_names(found)[None, :], **values)
+
+    return pd.concat([of_layer(layer, time) for layer, time in times.items()], ignore_index=True)

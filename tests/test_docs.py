@@ -12,7 +12,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 @pytest.mark.filterwarnings("error:few rows for")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page, capsys):
+def test_python_blocks_run(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where pages write
     namespace = {}
     # a reader's session has JAX's own defaults: a bias is added to a batch as it stands
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):

@@ -10,7 +10,9 @@ import pytest
 from conftest import SHARED
 
 STORIES = SHARED / "stories"
-COMMAND = f'jaxflow() {{ "{sys.executable}" -m jaxflow "$@"; }}\n'  # of these sources, installed or not
+COMMAND = (  # of these sources, installed or not
+    f'jaxflow() {{ "{sys.executable}" -m jaxflow "$@"; }}\npython() {{ "{sys.executable}" "$@"; }}\n'
+)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not STORIES.is_dir(), reason="needs ../shared/stories, scripts that users would write"),
@@ -50,3 +52,12 @@ def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
     assert {"bias_race", "bias_sex", "parity_gap_race", "odds_gap_sex"} <= set(networks)
     assert set(tradeoff["attribute"]) == {"race", "sex"}
     assert "race|two_year_recid" in set(pd.read_csv(kept / "odds" / "node_flows.csv")["message"])
+
+
+def test_the_commands_for_a_recording_run_as_they_stand(tmp_path):
+    """Which says itself what must be found: unit 0 from bin 3 on, and nothing before."""
+    script = COMMAND + (STORIES / "3_recording.sh").read_text()
+    printed = output_of("bash", "-c", script, folder=tmp_path)
+    assert "stimulus|context: " in printed
+    assert "unit 0 from bin 3 on: p_max 0.00" in printed
+    assert all(f"figures/{name}.png" in printed for name in ("flow_over_time", "flow_matrix"))

@@ -9,6 +9,7 @@ from jaxflow.errors import counted
 from jaxflow.figures.curves import mark_unpruned, tradeoff, tradeoff_by_metric, tradeoff_curve, tradeoff_levels
 from jaxflow.figures.effects import dependence, dependence_panel
 from jaxflow.figures.networks import flow_panel, flows, training, typical_network
+from jaxflow.figures.recordings import all_figures, flow_matrix, flow_network, flow_over_time
 from jaxflow.figures.style import (
     COLOURS,
     LONGEST_TITLE,
@@ -30,6 +31,10 @@ __all__ = [
     "dependence",
     "dependence_panel",
     "draw_all",
+    "draw_recording",
+    "flow_matrix",
+    "flow_network",
+    "flow_over_time",
     "flow_panel",
     "flows",
     "laid_out",
@@ -71,6 +76,22 @@ def draw_all(
     """
     with paper_style():
         for name, figure in _all_figures(table, title, roles, names):
+            yield name, laid_out(figure)
+
+
+def draw_recording(
+    flows: pd.DataFrame, edges: pd.DataFrame, title: str, names: Sequence[str] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a recording with its name.
+
+    Args:
+        flows: the node-flow table.
+        edges: the edge-flow table; empty without weights.
+        title: of the figures, as it is given.
+        names: of the nodes.
+    """
+    with paper_style():
+        for name, figure in all_figures(flows, edges, plain_text(title, LONGEST_TITLE), names):
             yield name, laid_out(figure)
 
 

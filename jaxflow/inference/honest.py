@@ -16,12 +16,11 @@ from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES, node_flows
-from jaxflow.inference.residuals import conditional, stratum_of
+from jaxflow.inference.residuals import Stratum, conditional, stratum_bits, stratum_of, taken_of
 from jaxflow.information import gaussian, spec_of
 from jaxflow.information.checks import checked
-from jaxflow.information.gaussian import Groups, by_node, layer_bits, node_sizes
-from jaxflow.information.recursion import Sizes
-from jaxflow.messages import Message, one_message, unpermuted
+from jaxflow.information.gaussian import Groups, by_node, node_sizes
+from jaxflow.messages import Message, one_message
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
@@ -38,7 +37,7 @@ class Honest(NamedTuple):
 
 def honest_flows(
     key: Array,
-    message: ArrayLike,
+    message: ArrayLike | Message,
     activations: ArrayLike,
     *,
     estimator: str | Callable[..., Any] = gaussian,
@@ -133,42 +132,44 @@ def honest_layer(
         prepare: what is done to message and activations of some rows before they are regressed: ranks, or nothing.
         groups: the node of every column.
     """
+    sizes, taken = node_sizes(groups), taken_of(message)
 
-    def prepared(rows: Array) -> tuple[Message, Array]:
+    def of_half(rows: Array) -> Stratum:
         given = None if message.given is None else message.given[rows]
-        return prepare(replace(message, values=message.values[rows], given=given), layer[rows])
+        about, x = prepare(replace(message, values=message.values[rows], given=given), layer[rows])
+        return _strata(about, by_node(x, groups))
 
-    def chosen(rows: Array) -> Bool[Array, "n n"]:
-        about, x = prepared(rows)
-        _, witness = node_flows(layer_bits(unpermuted({"m": about}), x, groups)["m"][0])
+    def chosen(strata: Stratum) -> Bool[Array, "n n"]:
+        bits = jax.vmap(lambda stratum: stratum_bits(stratum, message, sizes))(strata)
+        _, witness = node_flows(jnp.sum(strata.number[:, None] * bits, axis=0) / jnp.sum(strata.number))
         return witness[:, None] >> jnp.arange(len(witness))[None] & 1 == 1
 
-    def valued(rows: Array, witness: Array) -> tuple[Array, Array]:
-        about, x = prepared(rows)
-        return _valued(about, by_node(x, groups), witness, node_sizes(groups))
+    def valued(strata: Stratum, witness: Array) -> tuple[Array, Array]:
+        values, shares = jax.vmap(lambda stratum: conditional(stratum, witness, taken, sizes))(strata)
+        return _averaged(values, shares, strata)
 
+    of_halves = jax.vmap(of_half)(halves)
     nodes = layer.shape[1] if groups is None else max(groups) + 1
-    witness = jax.vmap(chosen)(halves) if nodes <= LISTED_NODES else jax.lax.map(chosen, halves)
-    value, error = jax.vmap(valued)(halves, witness[::-1])
+    witness = jax.vmap(chosen)(of_halves) if nodes <= LISTED_NODES else jax.lax.map(chosen, of_halves)
+    value, error = jax.vmap(valued)(of_halves, witness[::-1])
     return jnp.mean(value, axis=0), jnp.sqrt(jnp.sum(error**2, axis=0)) / 2
 
 
-def _valued(
-    message: Message, x: Float[Array, "N c"], witness: Bool[Array, "n n"], sizes: Sizes
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """I(M; X_V | X_T) of every node in these rows, of discrete ``given`` the mean over its strata; and its error."""
+def _strata(message: Message, x: Float[Array, "N c"]) -> Stratum:
+    """The strata of a discrete ``given`` one after the other, or all rows as a single one."""
     if not message.strata:
-        value, shares = conditional(stratum_of(message, x), witness, sizes)
-        return value, jnp.std(shares, axis=1, ddof=1) / jnp.sqrt(jnp.asarray(len(x), x.dtype))
-    counts = message.given >= 0  # rows that belong to no stratum do not
-
-    def of_stratum(number: Array) -> tuple[Array, Array]:
-        stratum = stratum_of(message, x, message.given == number)
-        value, shares = conditional(stratum, witness, sizes)
-        return stratum.number * value, shares
-
+        return jax.tree.map(lambda a: a[None], stratum_of(message, x))
     strata = jnp.arange(message.strata, dtype=message.given.dtype)
-    sums, shares = jax.tree.map(lambda a: jnp.sum(a, axis=0), jax.lax.map(of_stratum, strata))
-    total = jnp.maximum(jnp.sum(counts, dtype=x.dtype), 2)
-    centred = jnp.where(counts[None], shares - jnp.sum(shares, axis=1, keepdims=True) / total, 0)
-    return sums / total, jnp.sqrt(jnp.sum(centred**2, axis=1) / (total - 1) / total)
+    return jax.lax.map(lambda number: stratum_of(message, x, message.given == number), strata)
+
+
+def _averaged(
+    values: Float[Array, "G n"], shares: Float[Array, "G n N"], strata: Stratum
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """The mean over the strata and its standard error; rows of no stratum have no share and do not count."""
+    total = jnp.sum(strata.number)
+    of_rows = jnp.sum(shares, axis=0)
+    counts = jnp.any(strata.member, axis=0)
+    centred = jnp.where(counts[None], of_rows - jnp.sum(of_rows, axis=1, keepdims=True) / total, 0)
+    error = jnp.sqrt(jnp.sum(centred**2, axis=1) / (jnp.maximum(total, 2) - 1) / total)
+    return jnp.sum(strata.number[:, None] * values, axis=0) / total, error

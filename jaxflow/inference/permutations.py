@@ -1,6 +1,7 @@
 """How sure a flow is: permutation p-values of every node, and of the largest of many nodes, layers or time bins."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_key, as_real_array
-from jaxflow.batching import batched_map
+from jaxflow.batching import batched_map, cores
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
@@ -92,6 +93,69 @@ def significance(
         >>> [bool(p < 0.05) for p in found.p_max], round(float(found.p.min()), 2)
         ([True, False], 0.01)
     """
+    flow, witness, drawn = permuted_flows(
+        key, message, activations, estimator=estimator, given=given, within=within, groups=groups,
+        permutations=permutations,
+    )  # fmt: skip
+    batch, nodes = flow.shape[:-1], flow.shape[-1]
+    p_max = family_wise(flow.ravel(), drawn.reshape(len(drawn), -1)).reshape(flow.shape)
+    pooled = np.moveaxis(drawn.reshape(len(drawn), -1, nodes), 1, 0)
+    null95 = np.percentile(pooled.reshape(len(pooled), -1), 95, axis=1)
+    return Significance(flow, witness, node_wise(flow, drawn), p_max, null95.reshape(batch))
+
+
+class Drawn(NamedTuple):
+    """Flows about a message and about its permutations; a tuple of three.
+
+    Attributes:
+        flow: about the message, in bits ``[..., n]``.
+        witness: bitmasks of the subsets that attain them ``[..., n]``.
+        drawn: flows about every permutation ``[B, ..., n]``.
+    """
+
+    flow: np.ndarray
+    witness: np.ndarray
+    drawn: np.ndarray
+
+
+def permuted_flows(
+    key: Array,
+    message: ArrayLike | Message,
+    activations: ArrayLike,
+    *,
+    estimator: str | Callable[..., Any] | EstimatorSpec = gaussian,
+    given: ArrayLike | Message | None = None,
+    within: ArrayLike | None = None,
+    groups: Any = None,
+    permutations: int | ArrayLike = 1000,
+) -> Drawn:
+    """What ``significance`` counts in: node flows about the message and about each of its permutations.
+
+    The permutations depend on the key and not on the activations. Layers may therefore be handed in some at a time,
+    under the same key, and their flows be put side by side for ``family_wise``.
+
+    Args:
+        key: of the permutations.
+        message: see ``significance``, as are all others.
+        activations: ``[..., N, n]``.
+        estimator: of information.
+        given: another message that the flows are conditioned on.
+        within: numbers ``[N]``.
+        groups: the node of every column, if nodes have several.
+        permutations: B, or surrogate messages.
+
+    Returns:
+        flow, witness ``[..., n]`` and drawn ``[B, ..., n]``.
+
+    Raises:
+        InputError: what ``significance`` refuses.
+
+    Example:
+        >>> message = np.arange(40) % 2
+        >>> found = permuted_flows(jax.random.key(0), message, np.sin(np.arange(80.0)).reshape(40, 2), permutations=9)
+        >>> found.drawn.shape
+        (9, 2)
+    """
     key, spec = as_key(key), spec_of(estimator)
     inputs = checked(message, activations, given=given, groups=groups, most=None)
     _check_width(spec, inputs)
@@ -100,12 +164,19 @@ def significance(
     count, null = _surrogates(key, spec, own, within, permutations)
     batch, layers = inputs.activations.shape[:-2], inputs.activations.reshape(-1, *inputs.activations.shape[-2:])
     flow, witness, drawn = _all_flows(spec, layers, own, count, null, inputs.groups)
-    reached = np.asarray(reached_by(flow))
-    p = (1 + np.sum(drawn >= reached, axis=0)) / (1 + len(drawn))
-    p_max = step_down(reached.ravel(), drawn.reshape(len(drawn), -1)).reshape(p.shape)
-    null95 = np.percentile(np.moveaxis(drawn, 1, 0).reshape(len(layers), -1), 95, axis=1)
-    flow, witness, p, p_max = (a.reshape(*batch, a.shape[-1]) for a in (flow, witness, p, p_max))
-    return Significance(flow, witness, p, p_max, null95.reshape(batch))
+    return Drawn(*(a.reshape(*a.shape[:-2], *batch, a.shape[-1]) for a in (flow, witness, drawn)))
+
+
+def node_wise(
+    flow: Float[np.ndarray, "*batch n"], drawn: Float[np.ndarray, "B *batch n"]
+) -> Float[np.ndarray, "*batch n"]:
+    """Of every node by itself, (1 + #{b : F_b ≥ F}) / (B + 1)."""
+    return (1 + np.sum(drawn >= np.asarray(reached_by(flow)), axis=0)) / (1 + len(drawn))
+
+
+def family_wise(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " n"]:
+    """p_max of all nodes together, by ``step_down``; nodes of many layers stand one after the other."""
+    return step_down(np.asarray(reached_by(flow)), drawn)
 
 
 def _check_width(spec: EstimatorSpec, inputs: Checked) -> None:
@@ -173,7 +244,8 @@ def _all_flows(
     the first message, and what is equal to the message goes through the same arithmetic.
     """
     nodes = layers.shape[-1] if groups is None else max(groups) + 1
-    held = 4 * (len(layers) * 2**nodes + 8 * message.values.size)  # of one surrogate: its bits, and its columns
+    together = min(cores(), len(layers)) if _one_by_one(spec) else len(layers)
+    held = 4 * (together * 2**nodes + 8 * message.values.size)  # of one surrogate: its bits, and its columns
     width, own = min(max(1, BLOCK_BYTES // held), count), np.asarray(message.values)[None]
     flows, witnesses = [], []
     for begin in range(0, count, width):
@@ -186,10 +258,32 @@ def _all_flows(
     return flows[0][0], witnesses[0], np.concatenate([flow[1:] for flow in flows])
 
 
-def _flows_of(spec: EstimatorSpec, layers: Array, message: Message, nodes: int, groups: Any) -> tuple[Array, Array]:
+def _one_by_one(spec: EstimatorSpec) -> bool:
+    """Whether layers go through the program of a single one, each on a core of its own."""
+    return spec.layer_bits is not None and jax.default_backend() == "cpu"
+
+
+def _layers_flows(layers: Array, message: Message, flows: Callable[..., tuple[Array, Array]]) -> tuple[Any, Any]:
+    """Flows and witnesses ``[P, S, n]``; an accelerator gets all layers at once.
+
+    On a CPU one layer, with all its surrogates, fills a core. Its flows then do not depend on the other layers, to the
+    bit, and the program of one layer compiles in half the time of a batch's, and takes half the time of a core: 0.2 s
+    for 12 nodes and 1,000 permutations.
+    """
+    if jax.default_backend() != "cpu":
+        return flows(layers, message)
+    own = np.asarray(layers)
+    found = [jax.block_until_ready(flows(jnp.asarray(own[:1]), message))]  # compiled once, not by every thread
+    with ThreadPoolExecutor(cores()) as pool:
+        found += pool.map(lambda layer: jax.block_until_ready(flows(jnp.asarray(layer[None]), message)), own[1:])
+    flow, witness = (np.concatenate([np.asarray(one[place]) for one in found], axis=1) for place in range(2))
+    return flow, witness
+
+
+def _flows_of(spec: EstimatorSpec, layers: Array, message: Message, nodes: int, groups: Any) -> tuple[Any, Any]:
     """Flows and witnesses ``[P, S, n]``; the bits of an estimator that compiles do not leave the program."""
     if spec.layer_bits is not None:
-        return _compiled_flows(layers, message, spec.layer_bits, groups)
+        return _layers_flows(layers, message, partial(_compiled_flows, layer_bits=spec.layer_bits, groups=groups))
     found = spec.estimate(layers, {"m": message}, subset_members(nodes), groups=groups)
     return node_flows(jnp.asarray(found["m"].bits, layers.dtype))
 

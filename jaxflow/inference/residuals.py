@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 from jaxflow.information.columns import (
     HIGHEST,
     Layer,
+    Projected,
     Rows,
     coordinates,
     decomposed,
@@ -24,6 +25,7 @@ from jaxflow.information.columns import (
     residual_of,
     whitened,
 )
+from jaxflow.information.gaussian import subset_bits
 from jaxflow.information.recursion import DETERMINED, Sizes
 from jaxflow.messages import Message
 
@@ -35,20 +37,22 @@ class Stratum(NamedTuple):
     """The rows that are regressed: all of them, or those of one stratum of a discrete ``given``.
 
     Attributes:
-        columns: of the message, orthonormal.
-        limit: bits that there are to know.
         layer: decomposed among these rows, the columns of a continuous ``given`` first.
-        rows: which they are; all if None.
+        columns: of the message, orthonormal.
+        along: their coordinates in the layer, without those of ``given``.
+        left: what the layer leaves of them.
+        limit: bits that there are to know.
+        member: which of all rows are these.
         number: how many.
-        taken: columns of a continuous ``given``.
     """
 
-    columns: Float[Array, "d N"]
-    limit: Float[Array, ""]
     layer: Layer
-    rows: Rows
+    columns: Float[Array, "d N"]
+    along: Float[Array, "c d"]
+    left: Float[Array, "d N"]
+    limit: Float[Array, ""]
+    member: Bool[Array, " N"]
     number: Float[Array, ""]
-    taken: int
 
 
 def stratum_of(message: Message, x: Float[Array, "N c"], rows: Rows = None) -> Stratum:
@@ -59,16 +63,36 @@ def stratum_of(message: Message, x: Float[Array, "N c"], rows: Rows = None) -> S
         x: activations, the columns of a node side by side.
         rows: those of a stratum, if something discrete is given.
     """
-    given = None if message.strata else message.given
-    layer, taken = decomposed(x, rows, given), 0 if given is None else given.shape[1]
-    one = replace(message, values=message.values[None])
-    (columns,), (limit,) = whitened(one, layer, rows, taken)
-    number = jnp.asarray(len(x), x.dtype) if rows is None else jnp.sum(rows, dtype=x.dtype)
-    return Stratum(columns, limit, layer, rows, number, taken)
+    given, taken = None if message.strata else message.given, taken_of(message)
+    layer = decomposed(x, rows, given)
+    (columns,), (limit,) = whitened(replace(message, values=message.values[None]), layer, rows, taken)
+    along, left = coordinates(columns, layer.basis.at[:taken].set(0) if taken else layer.basis)
+    member = jnp.ones(len(x), bool) if rows is None else rows
+    return Stratum(layer, columns, along, left, limit, member, jnp.sum(member, dtype=x.dtype))
+
+
+def taken_of(message: Message) -> int:
+    """How many of a layer's first columns are those of a continuous ``given``."""
+    return 0 if message.given is None or message.strata else message.given.shape[1]
+
+
+def stratum_bits(stratum: Stratum, message: Message, sizes: Sizes) -> Float[Array, " subsets"]:
+    """I(M; X_T) of all subsets, as ``gaussian`` has it.
+
+    Args:
+        stratum: the rows.
+        message: whose kind says how it was decomposed.
+        sizes: how many columns each node has; one if None.
+    """
+    taken = taken_of(message)
+    factor = None
+    if message.classes != 2 or taken:
+        factor = residual_of(stratum.left, stratum.columns)[1]
+    return subset_bits(Projected(stratum.along, factor, stratum.limit), stratum.layer, taken, sizes)
 
 
 def conditional(
-    stratum: Stratum, witness: Bool[Array, "n n"], sizes: Sizes
+    stratum: Stratum, witness: Bool[Array, "n n"], taken: int, sizes: Sizes
 ) -> tuple[Float[Array, " n"], Float[Array, "n N"]]:
     """I(M; X_V | X_T) of every node V given its subset T, less its bias, and the rows' shares in it.
 
@@ -79,13 +103,13 @@ def conditional(
     Args:
         stratum: the rows.
         witness: nodes of T, a row for every V.
+        taken: columns of a continuous ``given``, which are always there.
         sizes: how many columns each node has; one if None.
     """
-    columns, limit, (basis, factor), rows, number, taken = stratum
-    along, left = coordinates(columns, basis.at[:taken].set(0) if taken else basis)
+    (basis, factor), columns, along, left, limit, _, number = stratum
     numbers = np.repeat(np.arange(len(witness)), sizes or (1,) * len(witness))
 
-    def told(span: Float[Array, "k c"]) -> tuple[Array, Array]:
+    def told(span: Float[Array, "two_c c"]) -> tuple[Array, Array]:
         unexplained = along - _product(span.T, _product(span, along))
         residual, shape = residual_of(left + _product(unexplained.T, basis), columns)
         bits = jnp.clip(-jnp.sum(jnp.log2(jnp.diagonal(shape))), 0, limit)
@@ -96,11 +120,10 @@ def conditional(
     def of_node(node: Array, others: Array) -> tuple[Array, Array]:
         before = jnp.pad(others[numbers], (taken, 0), constant_values=True)
         span = _span(factor, before, jnp.pad(jnp.asarray(numbers) == node, (taken, 0)))
-        (less, shares_less), (more, shares_more) = told(span[: len(before)]), told(span)
-        return more - less, shares_more - shares_less
+        values, shares = jax.vmap(told)(jnp.stack([span.at[len(before) :].set(0), span]))
+        return values[1] - values[0], shares[1] - shares[0]
 
-    value, shares = jax.vmap(of_node)(jnp.arange(len(witness)), witness)
-    return value, shares if rows is None else jnp.where(rows[None], shares, 0)
+    return jax.vmap(of_node)(jnp.arange(len(witness)), witness)
 
 
 def _span(factor: Float[Array, "c c"], first: Array, then: Array) -> Float[Array, "two_c c"]:

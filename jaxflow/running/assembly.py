@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jaxflow.errors import InputError
-from jaxflow.running.chunks import CHUNK_NAME, CHUNKS, PARAMS, DamagedError, chunk_name, read_chunk
+from jaxflow.running.chunks import ARRAYS, CHUNK_NAME, CHUNKS, PARAMS, DamagedError, chunk_name, read_chunk
 from jaxflow.running.files import delete, entries, explained, written_together
 from jaxflow.running.manifest import Bounds
 
 PARAMS_FOLDER = "params"
 
 
-def assemble(root: Path, chunks: Sequence[Bounds], run: str) -> dict[str, Any]:
+def assemble(root: Path, chunks: Sequence[Bounds], run: str, without: Sequence[str] = ()) -> dict[str, Any]:
     """Put the chunks' tables one after the other, and their parameters into ``params/``.
 
     Every chunk is checked against its record once more. Tables are copied in pieces: none is ever in memory as a whole.
@@ -22,6 +22,7 @@ def assemble(root: Path, chunks: Sequence[Bounds], run: str) -> dict[str, Any]:
         root: the results folder.
         chunks: of the run, in order.
         run: of which run they must be.
+        without: names of tables that the caller makes from the chunks itself.
 
     Returns:
         File of a chunk, such as ``chunks/000000-000024/tradeoff.csv`` → its size, SHA-256, and rows or shapes.
@@ -32,10 +33,10 @@ def assemble(root: Path, chunks: Sequence[Bounds], run: str) -> dict[str, Any]:
     files = {chunk_name(bounds): _checked(root, bounds, run) for bounds in chunks}
     folders = [root / CHUNKS / name for name in files]
     with explained(root), written_together(root) as new:
-        for table in sorted(set().union(*files.values()) - {PARAMS}):
+        for table in sorted(set().union(*files.values()) - {*ARRAYS, *(f"{name}.csv" for name in without)}):
             with new(table) as whole:
                 _join([folder / table for folder in folders], whole)
-        for folder in folders:
+        for folder in (own for own in folders if PARAMS in files[own.name]):
             with new(f"{PARAMS_FOLDER}/{folder.name}.npz") as whole, (folder / PARAMS).open("rb") as piece:
                 shutil.copyfileobj(piece, whole)
     delete_params(root, set(files))

@@ -36,11 +36,13 @@ from jaxflow.running.manifest import Bounds, assembled, is_entry, read_json
 CHUNKS = "chunks"
 RECORD = "chunk.json"
 PARAMS = "params.npz"
+PERMUTED = "permuted.npz"  # of a recording's chunk: flows about every permutation, which p_max of all chunks needs
+ARRAYS = (PARAMS, PERMUTED)
 CHUNK_TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows"),
     *("tradeoff", "dependence", "fits"),
 )
-CHUNK_FILES = (RECORD, PARAMS, *(f"{table}.csv" for table in CHUNK_TABLES))
+CHUNK_FILES = (RECORD, *ARRAYS, *(f"{table}.csv" for table in CHUNK_TABLES))
 CHUNK_NAME = re.compile(r"\d{6,}-\d{6,}")
 
 
@@ -59,15 +61,18 @@ def write_csv(frame: pd.DataFrame, file: Any) -> None:
     frame.to_csv(file, index=False, float_format="%.9g", lineterminator="\n", mode="wb", encoding="utf-8")
 
 
-def write_chunk(root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.DataFrame], params: Params) -> None:
-    """Save the tables and the parameters of networks ``start … stop − 1``, all together.
+def write_chunk(
+    root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.DataFrame], params: Params, file: str = PARAMS
+) -> None:
+    """Save the tables and the parameters of networks ``start … stop − 1``, or layers of a recording, all together.
 
     Args:
         root: the results folder.
         bounds: ``start, stop``.
         run: of which run they are (the manifest's ``run``).
         tables: name → table, with names from ``CHUNK_TABLES``.
-        params: the networks' parameters, stacked on axis 0.
+        params: the networks' parameters, stacked on axis 0; or a recording's flows about permutations.
+        file: of these, one of ``ARRAYS``.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -76,17 +81,17 @@ def write_chunk(root: Path, bounds: Bounds, run: str, tables: Mapping[str, pd.Da
     with explained(root):
         partial = own_folder(own_folder(root / PRIVATE) / name)
         arrays = {key: np.asarray(leaf) for key, leaf in named_leaves(params).items()}
-        about: dict[str, dict[str, Any]] = {PARAMS: {"shapes": {key: list(own.shape) for key, own in arrays.items()}}}
-        with create(partial / PARAMS) as file:
-            np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+        about: dict[str, dict[str, Any]] = {file: {"shapes": {key: list(own.shape) for key, own in arrays.items()}}}
+        with create(partial / file) as opened:
+            np.savez(opened, **arrays)  # pyright: ignore[reportArgumentType]
         for table, frame in tables.items():
             about[f"{table}.csv"] = {"rows": len(frame)}
-            with create(partial / f"{table}.csv") as file:
-                write_csv(frame, file)
+            with create(partial / f"{table}.csv") as opened:
+                write_csv(frame, opened)
         files = {own: {**fingerprint(partial / own), **extra} for own, extra in about.items()}
-        with create(partial / RECORD) as file:
+        with create(partial / RECORD) as opened:
             record = {"run": run, "networks": list(bounds), "files": files}
-            file.write(json.dumps(record, indent=2).encode())
+            opened.write(json.dumps(record, indent=2).encode())
         sync([partial, *(partial / own for own in (*files, RECORD))])
         folder = own_folder(root / CHUNKS)
         _move(partial, folder / name)
@@ -159,7 +164,7 @@ def _record(folder: Path, bounds: Bounds, run: str) -> dict[str, dict[str, Any]]
     files = record.get("files") if isinstance(record, dict) else None
     if not isinstance(files, dict) or (record.get("run"), record.get("networks")) != (run, list(bounds)):
         raise DamagedError(RECORD)
-    if PARAMS not in files or not set(files) < set(CHUNK_FILES) or not all(map(is_entry, files.values())):
+    if not set(ARRAYS) & set(files) or not set(files) < set(CHUNK_FILES) or not all(map(is_entry, files.values())):
         raise DamagedError(RECORD)
     return files
 

@@ -164,6 +164,7 @@ FIELDS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "label": (False, _is(str), "a text"),
     "attributes": (False, _list_of(_is(str)), "a list of texts"),
     "dataset": (False, _is(dict), "an object"),
+    "recording": (False, _is(dict), "an object"),
     "searched": (False, _list_of(_is_count), "a list of whole numbers"),
     "thin": (False, _list_of(_is(str)), "a list of texts"),
     "device": (False, _is(str), "a text"),

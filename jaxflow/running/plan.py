@@ -67,6 +67,11 @@ class Plan(NamedTuple):
     report: Report
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
 def identity_of(plan: Plan) -> dict[str, Any]:
     """What must not have changed for a run to be continued."""
     identity = {**plan.config.as_json(), "data": plan.dataset.fingerprint()}
@@ -140,8 +145,7 @@ def manifest_of(
         "thin": thin_messages(plan),
         "chunks": chunks,
         "finished": False,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "seconds": old.get("seconds", {}),
         "pending": pending,
     }

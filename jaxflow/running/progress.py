@@ -28,20 +28,26 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def reporter(title: str, quiet: bool = False) -> Iterator[Report]:
-    """A report function for the length of a run, which says at once that it is starting: JAX takes seconds to load."""
+def reporter(title: str, quiet: bool = False, counted: str = "networks") -> Iterator[Report]:
+    """A report function for the length of a run, which says at once that it is starting: JAX takes seconds to load.
+
+    Args:
+        title: of the run.
+        quiet: report nothing.
+        counted: what is counted.
+    """
     console = Console(stderr=True)
     if quiet:
         yield silent
     elif console.is_terminal:
-        with _live(title, console) as report:
+        with _live(title, console, counted) as report:
             yield report
     else:
-        yield _plain(title, console)
+        yield _plain(title, console, counted)
 
 
 @contextmanager
-def _live(title: str, console: Console) -> Iterator[Report]:
+def _live(title: str, console: Console, counted: str) -> Iterator[Report]:
     """One line that is drawn anew four times a second, as wide as the terminal is then."""
     pace, begin = _Pace(), time.monotonic()
     stage, done, total, left = STARTING, 0.0, 0, ""
@@ -49,7 +55,8 @@ def _live(title: str, console: Console) -> Iterator[Report]:
     def line() -> Text:
         clock = _clock(time.monotonic() - begin)
         bar = "=-" if console.options.ascii_only else "━╌"
-        return Text(progress_line(console.width, title, stage, done, total, clock, left, bar), overflow="fold")
+        shown = progress_line(console.width, title, stage, done, total, clock, left, bar, counted)
+        return Text(shown, overflow="fold")
 
     def report(*what: Any) -> None:
         nonlocal stage, done, total, left
@@ -62,7 +69,15 @@ def _live(title: str, console: Console) -> Iterator[Report]:
 
 
 def progress_line(
-    width: int, title: str, stage: str, done: float, total: int, clock: str, left: str, bar: str = "━╌"
+    width: int,
+    title: str,
+    stage: str,
+    done: float,
+    total: int,
+    clock: str,
+    left: str,
+    bar: str = "━╌",
+    counted: str = "networks",
 ) -> str:
     """What a terminal of ``width`` columns shows: the stage always, and of the rest as much as there is room for.
 
@@ -75,8 +90,9 @@ def progress_line(
         clock: time since the beginning.
         left: time left, or nothing.
         bar: what the done and the missing part of the bar are made of.
+        counted: what is counted.
     """
-    count, short = (f"{int(done)} of {total} networks", f"{int(done)}/{total}") if total else ("", "")
+    count, short = (f"{int(done)} of {total} {counted}", f"{int(done)}/{total}") if total else ("", "")
     named = f"{title}: {stage}"
     choices = ((named, count, clock, left), (named, short, left), (stage, short, left), (stage, short), (stage,))
     lines = ["  ".join(filter(None, parts)) for parts in choices]
@@ -87,7 +103,7 @@ def progress_line(
     return next((line for line in lines if len(line) <= width), stage)
 
 
-def _plain(title: str, console: Console) -> Report:
+def _plain(title: str, console: Console, counted: str) -> Report:
     """A line for every chunk, or now and then in a long one."""
     pace = _Pace()
     last = time.monotonic()
@@ -97,7 +113,7 @@ def _plain(title: str, console: Console) -> Report:
         left = pace.left(done, total)
         if done == int(done) or time.monotonic() - last > PLAIN_SECONDS:
             last = time.monotonic()
-            parts = [f"{int(done)} of {total} networks" if total else "", left, stage]
+            parts = [f"{int(done)} of {total} {counted}" if total else "", left, stage]
             line = f"{title}: {', '.join(filter(None, parts))}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 

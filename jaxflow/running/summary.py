@@ -1,4 +1,4 @@
-"""The few lines that a run prints."""
+"""The few lines that a run, or the measurement of a recording, prints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +6,7 @@ import pandas as pd
 
 from jaxflow.errors import printable
 from jaxflow.figures import counted, message_titles, middle_level
+from jaxflow.figures.recordings import ALPHA
 from jaxflow.interventions import METHODS
 from jaxflow.outputs import Roles, favourable_class
 from jaxflow.running.results import Results
@@ -30,6 +31,36 @@ def summary(results: Results) -> str:
             f"Results: {printable(str(results.path))}",
         ]
     )
+
+
+def recording_summary(results: Results) -> str:
+    """For every message the largest flow, and how many nodes have a significant one, and where the results lie."""
+    manifest, flows = results.manifest, results.table("node_flows")
+    about = manifest["recording"]
+    name, names = printable(str(manifest["experiment"])), about["nodes"]
+    notes = [printable(f"Note: {note}") for note in about["notes"]]
+    return "\n".join(
+        [
+            f"{name}: {about['trials']} trials, {counted(flows['layer'].nunique(), 'layer')} (time bins), "
+            f"{counted(flows['node'].nunique(), 'node')}",
+            *notes,
+            *(_significant(message, rows, names) for message, rows in flows.groupby("message", sort=False)),
+            "",
+            f"Results: {printable(str(results.path))}",
+        ]
+    )
+
+
+def _significant(message: object, rows: pd.DataFrame, names: list[object]) -> str:
+    """A line about one message."""
+    strong = rows[rows["p_max"] < ALPHA]
+    largest = rows.iloc[int(rows["flow"].to_numpy().argmax())]
+    node = names[int(largest["node"])] if isinstance(names[0], str) else largest["node"]
+    where = f"{len(strong)} of {len(rows)} flows are significant (p_max < {ALPHA})"
+    if len(strong):
+        where += f", of {counted(strong['node'].nunique(), 'node')} in {counted(strong['layer'].nunique(), 'layer')}"
+    top = f"the largest is {largest['flow']:.3g} bits (node {node}, time {largest['time']:.4g})"
+    return printable(f"{message}: {where}; {top}")
 
 
 def roles_of(results: Results) -> Roles:
