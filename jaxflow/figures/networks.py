@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxflow.figures.style import COLOURS, message_titles, new_figure, plain_text
+from jaxflow.figures.style import ALPHA, COLOURS, message_titles, new_figure, plain_text
 from jaxflow.outputs import PAPER, Roles
 
 FULL = 5  # noise floors that full width and shade stand for at least
@@ -27,7 +27,8 @@ def flow_panel(
 ) -> None:
     """One network's flows of a message: edge width by edge flow, node shade by node flow.
 
-    Edges out of a node whose flow lies below the noise floor are grey and dotted. The widest edge and the darkest node
+    Edges out of a node whose flow is not significant (p_max ≥ 0.05) are grey and dashed; where there are no p-values,
+    those of a flow below the noise floor. The widest edge and the darkest node
     are those of the largest flow; but flows that are all near the noise floor, or below it, stay thin and pale: full
     width and shade stand for at least ``FULL`` times the floor.
 
@@ -43,12 +44,12 @@ def flow_panel(
     edge_rows = edges[edges["message"] == message[0]].to_dict("records")
     widths: dict[Any, Any] = dict(nodes.groupby("layer")["node"].max())
     at = {(n["layer"], n["node"]): (n["layer"], widths[n["layer"]] / 2 - n["node"]) for n in node_rows}
-    faint = {(n["layer"], n["node"]) for n in node_rows if n["flow"] <= n["null95"]}
+    faint = {(n["layer"], n["node"]) for n in node_rows if _is_faint(n)}
     largest = max(1e-12, *(edge["flow"] for edge in edge_rows))
     strongest = max(1e-12, *(node["flow"] for node in node_rows))
     floor = max((node["null95"] for node in node_rows if node["null95"] > 0), default=0)  # NaN where there is none
     full = max(1, FULL * floor / strongest)  # of edges, too: their flows are multiples of nodes'
-    looks = {False: (colour, "-", "round"), True: ("0.75", ":", "butt")}
+    looks = {False: (colour, "-", "round"), True: ("0.75", "--", "butt")}
     for below, (shown, style, cap) in looks.items():
         own = [edge for edge in edge_rows if ((edge["layer"], edge["source"]) in faint) is below]
         ends = [(at[edge["layer"], edge["source"]], at[edge["layer"] + 1, edge["target"]]) for edge in own]
@@ -63,8 +64,14 @@ def flow_panel(
     for index, name in enumerate(names):
         axes.annotate(plain_text(name), at[first, index], (-12, 0), textcoords="offset points", ha="right", va="center")
     scale = "" if full == 1 else f", full width {full * largest:.2g}"
-    above = scale if len(faint) < len(node_rows) else ", none above the floor"
+    above = scale if len(faint) < len(node_rows) else ", none significant"
     _frame_flows(axes, sorted(widths), f"{message[1]} flow (bits)\nwidest edge {largest:.2g}{above}")
+
+
+def _is_faint(node: dict[Any, Any]) -> bool:
+    """Whether a node's flow may have come from nothing; False where nothing is known of that."""
+    p_max = node.get("p_max", np.nan)
+    return bool(node["flow"] <= node["null95"]) if np.isnan(p_max) else p_max >= ALPHA
 
 
 def _frame_flows(axes: Axes, layers: Sequence[Any], title: str) -> None:
@@ -94,8 +101,8 @@ def flows(
     edges = edge_flows[edge_flows["network"] == network]
     for number, (axes, message) in enumerate(zip(grid[0], titles.items(), strict=True)):
         flow_panel(axes, nodes, edges, message, COLOURS[number % len(COLOURS)], names)
-    handles = [Line2D([], [], color="0.75", linestyle=":")]
-    figure.legend(handles, ["node flow below its noise floor"], loc="outside lower center")
+    handles = [Line2D([], [], color="0.75", linestyle="--")]
+    figure.legend(handles, [f"flow not significant ($p_{{max}}$ ≥ {ALPHA:g})"], loc="outside lower center")
     figure.suptitle(f"{title}, network {network}")
     return figure
 

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxflow.figures.networks import flow_panel
-from jaxflow.figures.style import COLOURS, MANY_COLOURS, new_figure, plain_text
+from jaxflow.figures.style import ALPHA, COLOURS, MANY_COLOURS, new_figure, plain_text
 
-ALPHA = 0.05
 FAINT = "0.65"  # of nodes that are nowhere significant
 MOST_LAYERS = 10  # of a network drawing
 MOST_LABELS = 25  # of nodes beside a matrix

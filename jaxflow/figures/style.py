@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from jaxflow.errors import printable
 from jaxflow.outputs import PAPER, Roles
 
+ALPHA = 0.05  # of p_max: family-wise, over the nodes of a layer or over all time bins
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = {"bias/acc": "-", "acc/bias": "--", "random": ":", "magnitude": "-."}

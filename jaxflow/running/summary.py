@@ -6,7 +6,7 @@ import pandas as pd
 
 from jaxflow.errors import printable
 from jaxflow.figures import counted, message_titles, middle_level
-from jaxflow.figures.recordings import ALPHA
+from jaxflow.figures.style import ALPHA
 from jaxflow.interventions import METHODS
 from jaxflow.outputs import Roles, favourable_class
 from jaxflow.running.results import Results
@@ -24,6 +24,7 @@ def summary(results: Results) -> str:
             "",
             "Pearson r of edge flow and effect of removal",
             _correlations(results.table("correlations"), roles),
+            *_carriers(results.table("node_flows"), roles),
             *_fits(results),
             *_searched(results),
             *_thin(results),
@@ -88,6 +89,23 @@ def notion_line(roles: Roles, values: Mapping[str, Sequence[str]]) -> list[str]:
     names = values.get(roles.label) or ()
     name = printable(names[roles.favourable]) if names else str(roles.favourable)
     return [f"bias is measured in the rows of {label} = {name}, its class {roles.favourable} (opportunity)"]
+
+
+def _carriers(node_flows: pd.DataFrame, roles: Roles) -> list[str]:
+    """How many nodes and networks carry a flow that is significant; nothing where no p-values are known.
+
+    p_max is family-wise over the nodes of a layer: of layers that know nothing, one in twenty has such a node.
+    """
+    if "p_max" not in node_flows or node_flows["p_max"].isna().all():
+        return []
+    parts = []
+    for message, title in message_titles(roles).items():
+        rows = node_flows[node_flows["message"] == message]
+        strong = rows[rows["p_max"] < ALPHA]
+        of_networks = f"{strong['network'].nunique()} of {counted(rows['network'].nunique(), 'network')}"
+        name = title.replace("\\$", "$")
+        parts.append(f"{name} in {len(strong):,} of {counted(len(rows), 'node')}, {of_networks}")
+    return ["", f"Significant flow (p_max < {ALPHA:g}): {'; '.join(parts)}"]
 
 
 def _searched(results: Results) -> list[str]:
