@@ -248,7 +248,9 @@ def _best_of_many_classes(counts: Float[Array, "s steps 2 K"]) -> Float[Array, "
     best = jnp.argmax(jnp.max(below, axis=2) + jnp.max(above, axis=2), axis=1)
     half = jnp.arange(2)
     sides = ((a[1 - half, best], a[half, best]) for a in (below, above))
-    return sum(jnp.sum(judged[half, jnp.argmax(chosen, axis=1)]) for judged, chosen in sides)
+    return sum(
+        (jnp.sum(judged[half, jnp.argmax(chosen, axis=1)]) for judged, chosen in sides), jnp.zeros((), counts.dtype)
+    )
 
 
 def _two_class_rules(counts: Float[Array, "s steps 2 2"]) -> Float[Array, "2 rules"]:
