@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.batching import ALONE, batched_map, cores, on_all_cores
 from jaxflow.flows import LISTED_NODES, Flows, edge_flows, node_flows
 from jaxflow.inference.evidence import Evidence, evidence_of, honest_of_layer
 from jaxflow.inference.honest import Honest, honest_layers, intervals
@@ -29,6 +29,7 @@ from jaxflow.study import Messages, Study
 
 BLOCK_BYTES = 2**28  # of information values that are held at once
 SEARCHED_PERMUTATIONS = 20  # that a search goes through at most: each takes as long as the message itself
+SEARCH_STEPS = 2**20  # of progress in a searched layer: what a listed layer of 20 nodes has, and takes about as long
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
 
 Fits: TypeAlias = dict[str, tuple[Any, Any]]
@@ -323,15 +324,16 @@ def _exact_layer_flows(
 def _searched_layer_flows(
     study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
 ) -> dict[str, LayerFlows]:
-    """Lower bounds on the flows in a layer too wide to list, by Gaussian search, one network after the other."""
+    """Lower bounds on the flows in a layer too wide to list, by Gaussian search, a network on each core."""
     groups, found = study.groups(layer), {}
     for name, message in messages.items():
         message = replace(message, values=message.values[: 1 + SEARCHED_PERMUTATIONS])
         parts = []
-        for own in activations:
-            parts.append(jax.tree.map(np.asarray, search_flows(message, own, groups=groups)))
-            advance(1)
-        flow, witness = jax.tree.map(lambda *each: np.stack(each), *parts)
+        for begin in range(0, len(activations), cores()):
+            own = activations[begin : begin + cores()]
+            parts.append(jax.tree.map(np.asarray, search_flows(message, own[:, None], groups=groups)))
+            advance(len(own) * SEARCH_STEPS)
+        flow, witness = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
         found[name] = _unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype))
     return found
 

@@ -229,15 +229,28 @@ def best_threshold(counts: Float[Array, "s steps 2 K"]) -> Float[Array, ""]:
         counts: rows by score, step of the score, even or odd number, and class.
     """
     classes = counts.shape[-1]
-    if classes == 2:
-        right = _two_class_rules(counts)
-    else:
-        below = jnp.cumsum(counts, axis=1) - counts
-        above = jnp.sum(counts, axis=1, keepdims=True) - below
-        pairs = below[..., :, None] + above[..., None, :]  # class said below, class said above
-        right = jnp.moveaxis(pairs, 2, 0).reshape(2, -1)
+    if classes > 2:
+        return _best_of_many_classes(counts)
+    right = _two_class_rules(counts)
     best = jnp.argmax(right, axis=-1)
     return jnp.sum(jnp.take_along_axis(right[::-1], best[:, None], axis=-1))
+
+
+def _best_of_many_classes(counts: Float[Array, "s steps 2 K"]) -> Float[Array, ""]:
+    """``best_threshold`` of more than two classes.
+
+    A rule's rows are those below plus those above, so the best class of either side is found by itself: K operations
+    for every threshold, where all pairs of classes take K².
+    """
+    below = jnp.cumsum(counts, axis=1) - counts
+    above = jnp.sum(counts, axis=1, keepdims=True) - below
+    below, above = (jnp.moveaxis(a, 2, 0).reshape(2, -1, counts.shape[-1]) for a in (below, above))
+    best = jnp.argmax(jnp.max(below, axis=2) + jnp.max(above, axis=2), axis=1)
+    half = jnp.arange(2)
+    sides = ((a[1 - half, best], a[half, best]) for a in (below, above))
+    return sum(
+        (jnp.sum(judged[half, jnp.argmax(chosen, axis=1)]) for judged, chosen in sides), jnp.zeros((), counts.dtype)
+    )
 
 
 def _two_class_rules(counts: Float[Array, "s steps 2 2"]) -> Float[Array, "2 rules"]:

@@ -236,3 +236,23 @@ def test_rank_normalisation_makes_any_estimate_invariant_to_monotone_maps(rng):
     np.testing.assert_allclose(rank_normalised(mapped), rank_normalised(x), atol=1e-6)
     np.testing.assert_allclose(linear_svm(message, mapped, rank=True), linear_svm(message, x, rank=True), atol=1e-6)
     assert float(linear_svm(message, mapped, rank=True)[3]) != float(linear_svm(message, mapped)[3])
+
+
+@pytest.mark.parametrize("backend", ["jax", "sklearn"])
+def test_a_constant_column_tells_nothing_and_no_fit_fails(backend):
+    """Nothing is fitted: warnings are errors here, of unconverged fits too. One class to four is the hard ratio."""
+    message = (np.arange(100) % 5 < 1).astype(int)
+    np.testing.assert_array_equal(kernel_svm(message, np.full((100, 1), 0.3, np.float32), backend=backend), 0)
+
+
+def test_where_no_row_lies_on_a_curved_piece_the_solver_gets_away():
+    """Equal rows, 1:4: the wide hinge ends where the narrow one is straight, and a full step is 1e9 times too long."""
+    features = np.zeros((101, 60), np.float32)
+    features[0] = features[-1] = 1
+    signs = np.where(np.arange(60) < 12, 1, -1).astype(np.float32)
+    penalty = jnp.ones(101).at[-1].set(1e-6)
+    start = jnp.zeros((1, 1, 101)).at[..., -1].set(-2)
+    for c in (0.01, 2.7, 28.0, 100.0):
+        w, failed = solved(features[None], signs[None], jnp.full((1, 1), c), start, penalty, loss=smoothed_hinge(0.25))
+        assert not int(failed)
+        assert float(w[0, 0, 0] + w[0, 0, -1]) == pytest.approx(-1.125, abs=1e-3)

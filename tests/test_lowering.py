@@ -157,15 +157,15 @@ ENTRIES = {
         5, tuple, {"method": "path", "scores": Padded(*[floats(DEPTH, NODES, NODES)] * 2), "inputs": NODES, "most": 6}
     ),
     "orders.permuted_within": Entry(0, lambda: (keys(), integers(SAMPLES))),
-    "information.search._all_layers": Entry(
+    "information.search._compiled_search": Entry(
         8, lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES)), keys()), {"beam": 4, "restarts": 2, "depth": 6}
     ),
-    "information.search._all_layers, of strata": Entry(
+    "information.search._compiled_search, of strata": Entry(
         10,
         lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES), integers(SAMPLES), 2, 2), keys()),
         {"beam": 4, "restarts": 2, "depth": 6},
     ),
-    "information.search._all_layers, of groups": Entry(
+    "information.search._compiled_search, of groups": Entry(
         40,
         lambda: (LAYERS, Message(integers(NETWORKS, 2, SAMPLES), integers(SAMPLES), 3, 2), keys()),
         {"beam": 4, "restarts": 2, "depth": 6, "groups": (*range(NODES - 4), 0, 0, 1, 2)},

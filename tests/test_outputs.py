@@ -13,7 +13,15 @@ from jaxflow import InputError, measurements
 from jaxflow.analysis import measure_outputs
 from jaxflow.information import ESTIMATORS, gaussian
 from jaxflow.messages import Message, as_message, read_out, unpermuted
-from jaxflow.outputs import PAPER, THRESHOLDS, Roles, counted_measures, measure_names, threshold_measures
+from jaxflow.outputs import (
+    PAPER,
+    THRESHOLDS,
+    Roles,
+    best_threshold,
+    counted_measures,
+    measure_names,
+    threshold_measures,
+)
 from jaxflow.study import Study
 
 
@@ -306,3 +314,13 @@ def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
     alone = one_by_one(logits, messages, estimator="quadratic")
     for name, value in found.outputs.items():
         assert float(value[0]) == pytest.approx(float(alone[name]), abs=1e-3)
+
+
+def test_the_best_rule_of_many_classes_is_that_of_all_pairs(rng):
+    """Small counts, so that rules tie: the first of the best is taken, by score, threshold, class below and above."""
+    for _ in range(20):
+        counts = rng.integers(0, 3, (2, 5, 2, 4)).astype(np.float32)
+        below = counts.cumsum(axis=1) - counts
+        above = counts.sum(axis=1, keepdims=True) - below
+        even, odd = np.moveaxis(below[..., :, None] + above[..., None, :], 2, 0).reshape(2, -1)
+        assert float(best_threshold(jnp.asarray(counts))) == odd[even.argmax()] + even[odd.argmax()]

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.information import matrices
 from jaxflow.information.columns import HIGHEST
 from jaxflow.information.recursion import DETERMINED
 
@@ -33,6 +32,9 @@ class Subset(NamedTuple):
         variance: of every column given T.
         target: covariance of the target with every column given T.
         message: covariance of the message's columns with every column given T.
+        inverse: of the coordinates of T's nodes, a column of the identity where a slot holds no direction.
+        remaining: determinant of the covariance of the message's columns given T.
+        known: inverse of that covariance.
     """
 
     basis: Float[Array, "d w"]
@@ -41,6 +43,9 @@ class Subset(NamedTuple):
     variance: Float[Array, " w"]
     target: Float[Array, " w"]
     message: Float[Array, "m w"]
+    inverse: Float[Array, "d d"]
+    remaining: Float[Array, ""]
+    known: Float[Array, "m m"]
 
 
 class Problem(NamedTuple):
@@ -142,16 +147,11 @@ def _flow(variance: Array, explained: Array, remaining: Array, entropy: Array) -
     )
 
 
-def _message_of(subset: Subset) -> tuple[Array, Array, Array]:
-    """Covariances of the message's columns with the target given T; determinant and inverse of their own."""
-    m = len(subset.message)
-    return subset.target[-m:], *determinant_and_inverse(subset.message[:, -m:])
-
-
 def own_flow(problem: Problem, subset: Subset) -> Array:
     """Flow of the target node given the current subset T."""
-    c, remaining, inverse = _message_of(subset)
-    return _flow(subset.target[problem.target], quadratic_form(inverse, c, c), remaining, problem.entropy)
+    c = subset.target[-len(subset.message) :]
+    explained = quadratic_form(subset.known, c, c)
+    return _flow(subset.target[problem.target], explained, subset.remaining, problem.entropy)
 
 
 def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
@@ -159,15 +159,16 @@ def flows_with(problem: Problem, subset: Subset) -> Float[Array, " n"]:
 
     The inverse of the message's covariance given one more node follows from that given T (Sherman and Morrison).
     """
-    n = subset.message.shape[1] - len(subset.message)
-    target, remaining, inverse = _message_of(subset)
+    m, n = len(subset.message), len(problem.order)
+    target, remaining, known = subset.target[-m:], subset.remaining, subset.known
     variance = jnp.maximum(subset.variance[:n], RESOLVED)
     to_target, to_message = subset.target[:n], subset.message[:, :n].T
-    c = target[None] - (to_target / variance)[:, None] * to_message
-    remains = jnp.maximum(
-        1 - quadratic_form(inverse, to_message, to_message) / variance, jnp.finfo(remaining.dtype).tiny
-    )
-    explained = quadratic_form(inverse, c, c) + quadratic_form(inverse, to_message, c) ** 2 / (variance * remains)
+    share = (to_target / variance)[:, None]
+    c = target[None] - share * to_message
+    told = jnp.matmul(to_message, known, precision=HIGHEST)  # the one product of matrices, for all nodes
+    told_c = jnp.matmul(known, target, precision=HIGHEST)[None] - share * told
+    remains = jnp.maximum(1 - jnp.sum(told * to_message, axis=1) / variance, jnp.finfo(remaining.dtype).tiny)
+    explained = jnp.sum(told_c * c, axis=1) + jnp.sum(told * c, axis=1) ** 2 / (variance * remains)
     flows = _flow(
         subset.target[problem.target] - to_target**2 / variance, explained, remaining * remains, problem.entropy
     )
@@ -195,23 +196,52 @@ def with_node(problem: Problem, subset: Subset, node: Int[Array, ""], able: Bool
     A node that is able to join, but determined by T, is one of T's nodes and adds no direction: there are other strata
     in which it does.
     """
-    slot = jnp.argmax(subset.nodes == len(subset.variance) - len(subset.message))
+    slot = jnp.argmax(subset.nodes == len(problem.order))
     adds = able & (subset.variance[node] > RESOLVED)
     row = problem.covariance[node] - jnp.matmul(subset.basis[:, node], subset.basis, precision=HIGHEST)
     row = jnp.where(adds, row / jnp.sqrt(jnp.maximum(subset.variance[node], RESOLVED)), 0)
-    return _updated(problem, subset, row, 1)._replace(
+    larger = _updated(problem, subset, row, 1)
+    remaining, known = _known_with(subset, larger.message, row)
+    return larger._replace(
         basis=subset.basis.at[slot].set(jnp.where(adds, row, subset.basis[slot])),
         nodes=subset.nodes.at[slot].set(jnp.where(able, node, subset.nodes[slot])),
         filled=subset.filled.at[slot].set(adds | subset.filled[slot]),
+        inverse=jnp.where(adds, _inverse_with(subset, node, slot, row), subset.inverse),
+        remaining=remaining,
+        known=known,
     )
+
+
+def _inverse_with(subset: Subset, node: Array, slot: Array, row: Float[Array, " w"]) -> Float[Array, "d d"]:
+    """Inverse of the nodes' coordinates with one more column, of a block triangular matrix."""
+    length = jnp.where(row[node] > 0, row[node], 1)
+    column = -jnp.matmul(subset.inverse, subset.basis[:, node], precision=HIGHEST) / length
+    return subset.inverse.at[:, slot].set(column.at[slot].set(1 / length))
+
+
+def _known_with(
+    subset: Subset, message: Float[Array, "m w"], row: Float[Array, " w"]
+) -> tuple[Float[Array, ""], Float[Array, "m m"]]:
+    """Determinant and inverse of the message's covariance after T got the direction of ``row`` (Sherman, Morrison).
+
+    m² operations instead of m³; a single column has them from its variance.
+    """
+    m = len(message)
+    if m == 1:
+        return determinant_and_inverse(message[:, -m:])
+    told = jnp.matmul(subset.known, row[-m:], precision=HIGHEST)
+    remains = jnp.maximum(1 - jnp.vdot(row[-m:], told, precision=HIGHEST), jnp.finfo(row.dtype).eps)
+    return subset.remaining * remains, subset.known + told[:, None] * told[None] / remains
 
 
 def empty_set(problem: Problem, depth: int) -> Subset:
     """The empty set, with room for ``depth`` nodes."""
     covariance, n = problem.covariance, len(problem.order)
-    basis = jnp.zeros((depth, len(covariance)), covariance.dtype)
+    dtype = covariance.dtype
     slots = jnp.full(depth, n), jnp.zeros(depth, bool)
-    return Subset(basis, *slots, jnp.diag(covariance), covariance[problem.target], covariance[n:])
+    known = determinant_and_inverse(covariance[n:, n:])
+    basis, inverse = jnp.zeros((depth, len(covariance)), dtype), jnp.eye(depth, dtype=dtype)
+    return Subset(basis, *slots, jnp.diag(covariance), covariance[problem.target], covariance[n:], inverse, *known)
 
 
 def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
@@ -219,14 +249,11 @@ def flows_without(problem: Problem, subset: Subset) -> tuple[Float[Array, "d d"]
 
     That direction is orthogonal to the other nodes: a row of the inverse of the nodes' coordinates.
     """
-    n, depth = len(problem.order), len(subset.nodes)
-    chosen = subset.basis.at[:, subset.nodes].get(mode="clip")
-    inverse = matrices.general_inverse(jnp.where(subset.filled[None], chosen, jnp.eye(depth, dtype=chosen.dtype)))
-    directions = inverse / jnp.linalg.norm(inverse, axis=1, keepdims=True)
+    n, remaining, known = len(problem.order), subset.remaining, subset.known
+    directions = subset.inverse / jnp.linalg.norm(subset.inverse, axis=1, keepdims=True)
     target = jnp.matmul(directions, subset.basis[:, problem.target], precision=HIGHEST)
     message = jnp.matmul(directions, subset.basis[:, n:], precision=HIGHEST)
-    own_target, remaining, known = _message_of(subset)
-    c = own_target[None] + target[:, None] * message
+    c = subset.target[n:][None] + target[:, None] * message
     remains = 1 + quadratic_form(known, message, message)
     explained = quadratic_form(known, c, c) - quadratic_form(known, message, c) ** 2 / remains
     flows = _flow(subset.target[problem.target] + target**2, explained, remaining * remains, problem.entropy)
@@ -240,12 +267,17 @@ def without_node(problem: Problem, subset: Subset, slot: Int[Array, ""], directi
     mirror = direction.at[slot].add(-1)
     scale = 2 / jnp.maximum(jnp.vdot(mirror, mirror), jnp.finfo(mirror.dtype).tiny)
     turned = subset.basis - scale * mirror[:, None] * jnp.matmul(mirror, subset.basis, precision=HIGHEST)[None]
-    smaller = _updated(problem, subset, row, -1)
-    n = len(subset.variance) - len(subset.message)
+    back = scale * jnp.matmul(subset.inverse, mirror, precision=HIGHEST)[:, None] * mirror[None]
+    smaller, n = _updated(problem, subset, row, -1), len(problem.order)
+    none = jnp.zeros_like(direction).at[slot].set(1)
+    remaining, known = determinant_and_inverse(smaller.message[:, n:])  # anew: updates would keep what is lost here
     return smaller._replace(
         basis=turned.at[slot].set(0),
         nodes=subset.nodes.at[slot].set(n),
         filled=subset.filled.at[slot].set(False),
+        inverse=(subset.inverse - back).at[slot].set(none).at[:, slot].set(none),
+        remaining=remaining,
+        known=known,
     )
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_key
-from jaxflow.batching import batched_map
+from jaxflow.batching import ALONE, batched_map, is_traced, on_all_cores
 from jaxflow.information import matrices
 from jaxflow.information.checks import checked
 from jaxflow.information.climbing import candidates, random_sets
@@ -111,11 +111,18 @@ def search_flows(
     key = jax.random.key(0) if key is None else as_key(key)
     nodes = x.shape[-1] if groups is None else max(groups) + 1
     size = min(depth, max(1, nodes - 1))
-    flows, witnesses = _all_layers(pairs.layers, pairs.messages, key, beam, restarts, size, groups)
+
+    items = pairs.layers, pairs.messages.values
+    traced = is_traced((items, pairs.messages.given, key))
+
+    def search(items: tuple[Array, Array]) -> tuple[Array, Array]:
+        run = _all_layers if traced else _compiled_search
+        return run(items[0], with_values(pairs.messages, items[1]), key, beam, restarts, size, groups)
+
+    flows, witnesses = map(jnp.asarray, search(items) if traced else on_all_cores(search, items))
     return pairs.placed(flows), pairs.placed(witnesses)
 
 
-@partial(jax.jit, static_argnames=("beam", "restarts", "depth", "groups"))
 def _all_layers(
     layers: Float[Array, "S N c"],
     messages: Message,
@@ -149,6 +156,9 @@ def _all_layers(
     ranks = random_sets(key, n, restarts, depth)
     item_bytes = 12 * layers[0].size + n * set_bytes + 8 * (strata - 1) * columns**2
     return batched_map(one, (layers, messages.values), item_bytes, ranks, messages.given)
+
+
+_compiled_search = jax.jit(_all_layers, static_argnames=("beam", "restarts", "depth", "groups"), compiler_options=ALONE)
 
 
 class Summary(NamedTuple):

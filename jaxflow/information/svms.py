@@ -274,16 +274,17 @@ def _of_message(
 ) -> Estimates:
     """Bits ``[S, T]`` about class numbers ``[N]``, with the draws ``[S, T, 5]``; draws ``[S, 5]`` may be known."""
     run = partial(_by_jax if backend == "jax" else _by_sklearn, svm=svm)
-    asked = members.any(axis=1)  # no node tells nothing
+    varies = np.ptp(np.asarray(layers), axis=1) > 0
+    asked = np.any(varies[:, None] & members, axis=2)  # no node, and constant ones, tell nothing
     shape = len(layers), len(members)
     bits, unconverged, chosen = np.zeros(shape), np.zeros(shape, int), np.zeros((*shape, OUTER), int)
-    kept = None if draws is None else np.repeat(draws, asked.sum(), axis=0)
-    pairs = np.stack(np.meshgrid(np.arange(len(layers)), np.flatnonzero(asked), indexing="ij"), -1).reshape(-1, 2)
-    advance(int((~asked).sum()) * len(layers))
-    search = run(layers, message, members, pairs, kept, advance=advance)
-    places = pairs[:, 0], pairs[:, 1]
-    bits[places] = accuracy_to_information(search.accuracy.mean(axis=-1), message)
-    unconverged[places], chosen[places] = search.unconverged, search.chosen
+    kept = None if draws is None else np.repeat(draws, asked.sum(axis=1), axis=0)
+    advance(int((~asked).sum()))
+    if len(pairs := np.argwhere(asked)):
+        search = run(layers, message, members, pairs, kept, advance=advance)
+        places = pairs[:, 0], pairs[:, 1]
+        bits[places] = accuracy_to_information(search.accuracy.mean(axis=-1), message)
+        unconverged[places], chosen[places] = search.unconverged, search.chosen
     fits = OUTER if draws is not None else OUTER * (1 + INNER * len(hyperparameter_draws(*svm.hyperparameters)))
     return Estimates(bits, chosen, unconverged, fits * len(one_against_the_rest(message)))
 

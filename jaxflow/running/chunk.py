@@ -16,7 +16,7 @@ from jaxflow.batching import on_all_cores
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
 from jaxflow.inference.honest import equal_halves
-from jaxflow.measurements import Fits, Measured, measure_flows, widest
+from jaxflow.measurements import SEARCH_STEPS, Fits, Measured, measure_flows, widest
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network, Params
 from jaxflow.running.config import Config, measured_messages
@@ -185,7 +185,7 @@ def stage_steps(inputs: Inputs, widths: Sequence[int], width: int) -> dict[str, 
     config, study = inputs.config, inputs.study
     own = widths[study.first_layer :]
     most = widest(study.spec)
-    subsets = sum((2**n if n <= most else 1) * width for n in own)
+    subsets = sum((2**n if n <= most else SEARCH_STEPS) * width for n in own)
     edges = sum(n * m for n, m in pairwise(own))
     swept = len(config.strategies) * len(study.roles.attributes) * sum(factor != 1 for factor in config.factors)
     messages = 1 + len(study.roles.attributes)
