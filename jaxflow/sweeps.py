@@ -20,7 +20,8 @@ from jaxflow.flows import Flows
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import Strategy, prune, select
-from jaxflow.measurements import Fits, fits_of, stack_outputs, sum_of_fits
+from jaxflow.layers import Fits, fits_of
+from jaxflow.measurements import stack_outputs, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
 from jaxflow.outputs import counted_measures, outputs_of

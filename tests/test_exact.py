@@ -17,7 +17,7 @@ from jaxflow.information import exact as exact_module
 from jaxflow.information.columns import decomposed, projected
 from jaxflow.information.exact import _all_flows
 from jaxflow.information.recursion import explained_variance
-from jaxflow.measurements import _layer_flows
+from jaxflow.layers import layer_flows
 from jaxflow.messages import Message, as_message
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER
@@ -252,7 +252,7 @@ def test_a_wide_layer_is_measured_like_a_listed_one(monkeypatch, rng, message):
     exact = []
     for own in (spec, dataclasses.replace(spec, flows=None)):
         study = Study(MLP((4, 2)), PAPER, own)
-        exact.append(_layer_flows(study, 1, layers, messages, lambda _: None))
+        exact.append(layer_flows(study, 1, layers, messages, lambda _: None))
     (wide, _, fits), (listed, *_) = exact
     for name in both:
         for field in ("node", "null95", "whole"):  # the mixing is not always kind

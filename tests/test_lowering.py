@@ -131,7 +131,7 @@ ENTRIES = {
     ),
     "measurements._shown": Entry(16, lambda: (params(LISTED), X, about(21)), {"study": Study(LISTED, PAPER, GAUSSIAN)}),
     "measurements._edge_flows": Entry(0, lambda: (params(), of_nodes()), {"study": STUDY}),
-    "measurements._stack_flows": Entry(2, lambda: (floats(21, NETWORKS, 2**10),), {"nodes": 10}),
+    "layers.stack_flows": Entry(2, lambda: (floats(21, NETWORKS, 2**10),), {"nodes": 10}),
     "measurements.stack_outputs": Entry(
         2,
         lambda: (dict.fromkeys("yz", floats(NETWORKS)), dict.fromkeys(COUNTED, floats(NETWORKS)), about()),

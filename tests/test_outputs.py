@@ -306,10 +306,11 @@ def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
 
     def searched(_study, _layer, activations, about, _advance):
         nothing = np.zeros((len(activations), 1, 3), np.float32)
-        return {name: measurements._unlisted(nothing, nothing, np.full(len(activations), np.nan)) for name in about}
+        return {name: layers.unlisted(nothing, nothing, np.full(len(activations), np.nan)) for name in about}
 
-    monkeypatch.setattr(measurements, "widest", lambda _spec: 2)
-    monkeypatch.setattr(measurements, "_searched_layer_flows", searched)
+    for module in (measurements, layers):
+        monkeypatch.setattr(module, "widest", lambda _spec: 2)
+    monkeypatch.setattr(layers, "_searched_layer_flows", searched)
     found = measurements.measure_flows(study, jnp.eye(3)[None], jnp.asarray(logits), forms)
     alone = one_by_one(logits, messages, estimator="quadratic")
     for name, value in found.outputs.items():

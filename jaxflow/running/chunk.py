@@ -16,7 +16,8 @@ from jaxflow.batching import on_all_cores
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
 from jaxflow.inference.honest import equal_halves
-from jaxflow.measurements import SEARCH_STEPS, Fits, Measured, measure_flows, widest
+from jaxflow.layers import SEARCH_STEPS, Fits, widest
+from jaxflow.measurements import Measured, measure_flows
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network, Params
 from jaxflow.running.config import Config, measured_messages

@@ -16,7 +16,7 @@ from jaxflow.flows import LISTED_NODES
 from jaxflow.information import memory_needed
 from jaxflow.information.cells import thin_lines, widest_listed
 from jaxflow.information.exact import layers_together
-from jaxflow.measurements import widest
+from jaxflow.layers import widest
 from jaxflow.networks import Network, Params
 from jaxflow.running.chunks import unfinished
 from jaxflow.running.config import Config, measured_messages

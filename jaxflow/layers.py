@@ -1,0 +1,183 @@
+"""Flows of one layer of many networks, by whatever its width allows: all subsets, exact flows without them, or search.
+
+What an estimator that runs under ``jit`` finds of narrow layers is part of the networks' own program, see
+``measurements``; the other layers come here as arrays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxflow.batching import cores, on_all_cores
+from jaxflow.flows import LISTED_NODES, node_flows
+from jaxflow.inference.evidence import Evidence, evidence_of
+from jaxflow.inference.honest import Honest, honest_layers, intervals
+from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
+from jaxflow.information.exact import layers_together, widest_exact
+from jaxflow.information.search import search_flows
+from jaxflow.messages import Message, unpermuted
+from jaxflow.study import Messages, Study
+
+BLOCK_BYTES = 2**28  # of information values that are held at once
+SEARCHED_PERMUTATIONS = 20  # that a search goes through at most: each takes as long as the message itself
+SEARCH_STEPS = 2**20  # of progress in a searched layer: what a listed layer of 20 nodes has, and takes about as long
+
+Fits: TypeAlias = dict[str, tuple[Any, Any]]
+"""Fits behind every network's estimates about each message, and how many of them did not converge, ``[S]``."""
+
+
+class LayerFlows(NamedTuple):
+    """Information and flows of one layer about one message, of networks ``[S]`` or of one.
+
+    Attributes:
+        bits: ``[..., 2**n]``, or ``[..., 0]`` of a layer too wide to list.
+        node: ``[..., n]``.
+        witness: ``[..., n]`` bitmasks.
+        evidence: how sure the flows are.
+        whole: I(M; X) of all nodes ``[...]``.
+    """
+
+    bits: Any
+    node: Any
+    witness: Any
+    evidence: Evidence
+    whole: Any
+
+
+def first_of(messages: Messages) -> dict[str, Message]:
+    """The messages without their permutations."""
+    return {name: replace(own, values=own.values[0]) for name, own in messages.items()}
+
+
+def widest(spec: EstimatorSpec) -> int:
+    """Nodes of the widest layer whose subsets an estimator goes through, with the memory that is free now.
+
+    Wider layers are searched, with Gaussian information.
+    """
+    return spec.most if spec.flows is None else min(spec.most, widest_exact())
+
+
+def nodes_of(study: Study, layer: int, activations: Any) -> int:
+    """Nodes of a layer."""
+    groups = study.groups(layer)
+    return activations.shape[-1] if groups is None else max(groups) + 1
+
+
+def flows_of(bits: Float[Array, "P *S T"], nodes: int, honest: Honest | None = None) -> LayerFlows:
+    """Flows of a layer's own nodes from the bits about a message and its permutations; constant nodes may follow."""
+    honest = honest if honest is None else Honest(*(field[..., :nodes] for field in honest))
+    flow, witness = node_flows(bits[..., : 2**nodes])
+    kept = bits[0, ..., : 2**nodes] if nodes <= LISTED_NODES else bits[0, ..., :0]
+    return LayerFlows(kept, flow[0], witness[0], evidence_of(flow, honest), bits[0, ..., 2**nodes - 1])
+
+
+stack_flows = jax.jit(flows_of, static_argnames=("nodes",))
+
+
+def layer_flows(
+    study: Study,
+    layer: int,
+    activations: Float[Array | np.ndarray, "S N c"],
+    messages: Messages,
+    halves: Mapping[str, Array],
+    advance: Advance,
+) -> tuple[dict[str, LayerFlows], Any, Fits]:
+    """Flows in one layer of many networks, the draws of the whole layer and the fits, in blocks of networks."""
+    nodes = nodes_of(study, layer, activations)
+    if nodes > widest(study.spec):
+        return _searched_layer_flows(study, layer, activations, messages, advance), None, {}
+    if study.spec.flows is not None and nodes > LISTED_NODES:
+        return _exact_layer_flows(study, layer, activations, messages, halves, advance), None, {}
+    members = subset_members(nodes)
+    held = max(own.values.shape[0] for own in messages.values()) * len(messages)
+    width = max(1, BLOCK_BYTES // (8 * held * len(members)))
+    found = []
+    for begin in range(0, len(activations), width):
+        block = jnp.asarray(activations[begin : begin + width])
+        estimates = study.estimate(block, messages, members, groups=study.groups(layer), advance=advance)
+        own = {name: stack_flows(jnp.asarray(estimates[name].bits, block.dtype), nodes=nodes) for name in messages}
+        searched = all(estimates[name].draws is not None for name in messages)
+        whole = {name: estimates[name].draws[:, -1] for name in messages} if searched else None
+        found.append((own, whole, fits_of(estimates, len(block))))
+    return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
+
+
+def _exact_layer_flows(
+    study: Study,
+    layer: int,
+    activations: Float[Array | np.ndarray, "S N c"],
+    messages: Messages,
+    halves: Mapping[str, Array],
+    advance: Advance,
+) -> dict[str, LayerFlows]:
+    """Flows in one wide layer, as many networks at a time as there are cores and memory."""
+    exact: Any = study.spec.flows
+    prepare, groups = study.spec.regressed, study.groups(layer)
+    nodes = nodes_of(study, layer, activations)
+    width = layers_together(nodes)
+    found = {}
+    for name, message in messages.items():
+        own = first_of({name: message})[name]
+
+        def about(layers: Array, message: Message = message, own: Message = own, name: str = name) -> Any:
+            flows = exact(layers, message=message, groups=groups)
+            return flows, (honest_layers(layers, own, halves[name], prepare, groups) if prepare and halves else None)
+
+        parts = []
+        for begin in range(0, len(activations), width):
+            block = activations[begin : begin + width]
+            parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
+            advance(len(block) * 2**nodes)
+        flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
+        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest and intervals(*honest))
+    return found
+
+
+def _searched_layer_flows(
+    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+) -> dict[str, LayerFlows]:
+    """Lower bounds on the flows in a layer too wide to list, by Gaussian search, a network on each core."""
+    groups, found = study.groups(layer), {}
+    for name, message in messages.items():
+        message = replace(message, values=message.values[: 1 + SEARCHED_PERMUTATIONS])
+        parts = []
+        for begin in range(0, len(activations), cores()):
+            own = activations[begin : begin + cores()]
+            parts.append(jax.tree.map(np.asarray, search_flows(message, own[:, None], groups=groups)))
+            advance(len(own) * SEARCH_STEPS)
+        flow, witness = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
+        found[name] = unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype))
+    return found
+
+
+def with_whole(
+    study: Study, logits: Float[Array | np.ndarray, "S N c"], found: dict[str, LayerFlows], messages: Messages
+) -> tuple[dict[str, LayerFlows], Any, Fits]:
+    """Searched flows of an output with the information in all logits, which outputs are read from; draws and fits."""
+    estimates = study.estimate_output(jnp.asarray(logits), unpermuted(first_of(messages)))
+    flows = {name: own._replace(whole=np.asarray(estimates[name].bits[0, :, -1])) for name, own in found.items()}
+    draws = {name: own.draws[:, -1] for name, own in estimates.items() if own.draws is not None}
+    return flows, draws or None, fits_of(estimates, len(logits))
+
+
+def unlisted(flow: Any, witness: Any, whole: Any, honest: Honest | None = None) -> LayerFlows:
+    """Flows ``[S, P, n]`` of a layer whose bits are not kept."""
+    nothing = np.zeros((len(flow), 0), flow.dtype)
+    evidence = jax.tree.map(np.asarray, evidence_of(jnp.asarray(np.swapaxes(flow, 0, 1)), honest))
+    return LayerFlows(nothing, flow[:, 0], witness[:, 0], evidence, whole)
+
+
+def fits_of(estimates: Mapping[str, Estimates], layers: int) -> Fits:
+    """The fits behind estimates, summed over subsets; the empty one needs none."""
+
+    def of_message(own: Estimates) -> tuple[np.ndarray, np.ndarray]:
+        subsets = own.bits.shape[-1]
+        count = np.full(layers, own.fits * max(1, subsets - 1))
+        return count, np.broadcast_to(own.unconverged, (layers, subsets)).sum(axis=-1)
+
+    return {name: of_message(own) for name, own in estimates.items()}
