@@ -5,6 +5,7 @@ compilation, so that programs are optimised less than a user's; with XLA_FLAGS i
 are compiled as these say. ``.ci/more`` runs the tests of numbers so once more.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from brief import FLAGS
 os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -24,6 +26,10 @@ from jaxflow import figures
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Lines of source in every program that JAX lowers take time, and nobody reads them here, nor of commands in tests.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 # One folder for pytest's workers and for the commands that tests start. A limit makes JAX lock it while one of them
 # writes. Whoever is to be killed must not leave half an entry behind: see ``reads_only``.
@@ -40,6 +46,12 @@ os.environ |= CACHE
 jax.config.update("jax_compilation_cache_dir", CACHE["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_compilation_cache_max_size", 2**30)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # writing looks through all entries
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: nobody looks for garbage in it again and again, which would take some time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
@@ -75,6 +87,12 @@ def few_mappings() -> Iterator[None]:
 def reads_only() -> dict[str, str]:
     """The environment of a command that is killed: it uses what others have compiled, and keeps nothing."""
     return os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e9"}
+
+
+@pytest.fixture
+def no_types_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where jaxflow is used: the tests' type checks would refuse a value before jaxflow sees it, and take time."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

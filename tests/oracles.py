@@ -38,6 +38,62 @@ def gaussian_bits(message: np.ndarray, activations: np.ndarray, masks: Iterable[
     return np.array(bits)
 
 
+def entropy(classes: np.ndarray) -> float:
+    """H(M) in bits."""
+    p = np.bincount(classes) / len(classes)
+    return float(-np.sum(p[p > 0] * np.log2(p[p > 0])))
+
+
+def indicators(classes: np.ndarray) -> np.ndarray:
+    """A column for every class but the first."""
+    return np.eye(classes.max() + 1)[classes][:, 1:]
+
+
+def centred(x: np.ndarray) -> np.ndarray:
+    """Columns of unit variance, 0 where constant but for rounding."""
+    x = x.astype(float)
+    left = x - x.mean(axis=0)
+    scale = left.std(axis=0)
+    return left / np.where(scale > 1e-7 * np.abs(x).max(axis=0), scale, np.inf)
+
+
+def determinant_bits(
+    columns: np.ndarray,
+    activations: np.ndarray,
+    subsets: Iterable[list[int]],
+    given: np.ndarray | None = None,
+    most: float = np.inf,
+) -> np.ndarray:
+    """−½ log₂ of the ratio of determinants, in double precision; determined columns are left out one by one."""
+    m, x = centred(columns.reshape(len(columns), -1)), centred(activations)
+    base = np.zeros((len(x), 0)) if given is None else centred(given.reshape(len(given), -1))
+
+    def left(known: np.ndarray) -> float:
+        kept = known[:, :0]
+        for column in known.T:
+            rest = column - kept @ np.linalg.lstsq(kept, column)[0] if kept.shape[1] else column
+            kept = np.column_stack([kept, column]) if rest.var() > 1e-6 else kept
+        rest = m - kept @ np.linalg.lstsq(kept, m)[0] if kept.shape[1] else m
+        return np.linalg.slogdet(rest.T @ rest)[1]
+
+    before = left(base)
+    bits = [(before - left(np.column_stack([base, x[:, subset]]))) / (2 * np.log(2)) for subset in subsets]
+    return np.clip(bits, 0, most)
+
+
+def class_bits(message: np.ndarray, activations: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
+    """I(M; X_T) of classes for every subset; Σ_g P(g) I(M; X_T | G = g) of what is given."""
+    strata = np.zeros(len(message), int) if given is None else given
+    nodes = range(activations.shape[1])
+    subsets = [[i for i in nodes if mask >> i & 1] for mask in range(2 ** len(nodes))]
+    bits = np.zeros(len(subsets))
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        m = message[rows]
+        bits += rows.mean() * determinant_bits(indicators(m), activations[rows], subsets, most=entropy(m))
+    return bits
+
+
 def conditional_bits(message: np.ndarray, activations: np.ndarray, node: int, members: np.ndarray) -> float:
     """I(M; X_V | X_T) by least squares in double precision, each term clipped to H(M)."""
     p = message.mean()

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from oracles import gaussian_bits
+from oracles import determinant_bits, entropy, gaussian_bits, indicators
 from scipy.stats import norm, rankdata
 
 from jaxflow import InputError, node_flows, noise_floor, search_flows
@@ -15,41 +15,6 @@ from jaxflow.messages import Message, as_message, uncertainty
 
 N, NODES = 500, 6
 SUBSETS = [[i for i in range(NODES) if mask >> i & 1] for mask in range(2**NODES)]
-
-
-def entropy(classes):
-    p = np.bincount(classes) / len(classes)
-    return -np.sum(p[p > 0] * np.log2(p[p > 0]))
-
-
-def indicators(classes):
-    return np.eye(classes.max() + 1)[classes][:, 1:]
-
-
-def centred(x):
-    """Columns of unit variance, 0 where constant but for rounding."""
-    x = x.astype(float)
-    left = x - x.mean(axis=0)
-    scale = left.std(axis=0)
-    return left / np.where(scale > 1e-7 * np.abs(x).max(axis=0), scale, np.inf)
-
-
-def determinant_bits(columns, activations, subsets, given=None, most=np.inf):
-    """−½ log₂ of the ratio of determinants, in double precision; determined columns are left out one by one."""
-    m, x = centred(columns.reshape(len(columns), -1)), centred(activations)
-    base = np.zeros((len(x), 0)) if given is None else centred(given.reshape(len(given), -1))
-
-    def left(known):
-        kept = known[:, :0]
-        for column in known.T:
-            rest = column - kept @ np.linalg.lstsq(kept, column)[0] if kept.shape[1] else column
-            kept = np.column_stack([kept, column]) if rest.var() > 1e-6 else kept
-        rest = m - kept @ np.linalg.lstsq(kept, m)[0] if kept.shape[1] else m
-        return np.linalg.slogdet(rest.T @ rest)[1]
-
-    before = left(base)
-    bits = [(before - left(np.column_stack([base, x[:, subset]]))) / (2 * np.log(2)) for subset in subsets]
-    return np.clip(bits, 0, most)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from jaxflow.running.chunks import CHUNK_FILES, PARAMS, RECORD, write_chunk
 from jaxflow.running.hosts import Hosts
 from jaxflow.running.results import FIGURES, FORMATS, TABLES, Results, locked, run_name
 
+pytestmark = pytest.mark.usefixtures("no_types_are_checked")
 FILES = (RECORD, PARAMS, "networks.csv", "dependence.csv")
 SECOND = "chunks/000002-000003"
 

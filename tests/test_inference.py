@@ -216,7 +216,7 @@ def plain_honest(message, numbers, x, half, masks):
 
 @pytest.mark.parametrize("kind", ["two", "three", "numbers"])
 def test_an_honest_flow_is_what_regressions_row_by_row_give(rng, kind):
-    rows = 80
+    rows = N
     classes = rng.integers(0, 3 if kind == "three" else 2, rows)
     x = np.column_stack([classes + rng.normal(size=rows), rng.normal(size=rows), np.zeros(rows)]).astype(np.float32)
     x[:, 1] += 0.5 * x[:, 0]

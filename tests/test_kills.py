@@ -12,6 +12,7 @@ from fake_runs import Fake, contents
 
 from jaxflow import InputError
 
+pytestmark = pytest.mark.usefixtures("no_types_are_checked")
 OPERATIONS = ("open", "mkdir", "replace", "unlink", "rmdir", "fsync")
 FINISHED = {"seeds": 4, "seed": 9}
 
@@ -129,8 +130,8 @@ def killed_and_completed(case, folder, monkeypatch, moments, powers):
 
 @pytest.mark.parametrize("case", CASES)
 def test_killed_before_any_operation_the_same_command_ends_with_the_same_bytes(case, tmp_path, monkeypatch):
-    """A new run at every third operation, the others at every fifth, all when slow; without power by turns."""
-    every = 3 if case == "fresh" else 5
+    """A new run at every fifth operation, the others at every seventh, all when slow; without power by turns."""
+    every = 5 if case == "fresh" else 7
     killed_and_completed(case, tmp_path, monkeypatch, slice(None, None, every), lambda moment: [moment % 2 == 0])
 
 
@@ -145,7 +146,7 @@ def test_a_disk_that_fails_at_any_operation_is_one_line(case, tmp_path, monkeypa
     with monkeypatch.context() as patched:
         whole = Disk(patched, tmp_path / "whole")
         fake.run(tmp_path / "whole", **command)
-    for moment in range(0, whole.count, 7):
+    for moment in range(0, whole.count, 9):
         out = tmp_path / str(moment)
         shutil.copytree(tmp_path / "start", out)
         number = (errno.ENOSPC, errno.EROFS)[moment % 2]

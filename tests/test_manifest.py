@@ -18,6 +18,7 @@ from jaxflow.running.plan import identity_of
 from jaxflow.running.results import Results, open_results
 from jaxflow.running.summary import summary
 
+pytestmark = pytest.mark.usefixtures("no_types_are_checked")
 MISSING = object()
 DEEP = json.loads("[" * 900 + "]" * 900)
 JUNK = (

@@ -37,7 +37,7 @@ def flows_of(net: Network, params: Any) -> Flows:
 
 def numbers_of(net: Network, params: Any) -> list[Any]:
     """Another number for every edge."""
-    return [1 + 100.0 * layer + jnp.arange(w.size, dtype=jnp.float32).reshape(w.shape)
+    return [1 + np.float32(100 * layer) + np.arange(w.size, dtype=np.float32).reshape(w.shape)
             for layer, w in enumerate(net.weights(params))]  # fmt: skip
 
 

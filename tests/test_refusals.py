@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import hostile
-import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,11 +26,7 @@ from jaxflow.running.config import factor_grid
 from jaxflow.running.engines import dask_engine
 from jaxflow.training import Training
 
-
-@pytest.fixture(autouse=True)
-def no_types_are_checked(monkeypatch):
-    """As where jaxflow is used: the tests' type checks would refuse these values before jaxflow sees them."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+pytestmark = pytest.mark.usefixtures("no_types_are_checked")
 
 
 @pytest.fixture(autouse=True)
