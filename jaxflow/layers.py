@@ -134,7 +134,7 @@ def _exact_layer_flows(
             parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
             advance(len(block) * 2**nodes)
         flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest and intervals(*honest))
+        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest and intervals(*map(jnp.asarray, honest)))
     return found
 
 
@@ -181,3 +181,9 @@ def fits_of(estimates: Mapping[str, Estimates], layers: int) -> Fits:
         return count, np.broadcast_to(own.unconverged, (layers, subsets)).sum(axis=-1)
 
     return {name: of_message(own) for name, own in estimates.items()}
+
+
+def sum_of_fits(fits: list[Fits], study: Study, networks: int) -> Fits:
+    """Fits of several stages together, 0 where nothing was fitted."""
+    none = {name: (np.zeros(networks, int), np.zeros(networks, int)) for name in study.roles.measured_names}
+    return jax.tree.map(lambda *counts: sum(counts), none, *filter(None, fits))

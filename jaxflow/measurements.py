@@ -19,10 +19,10 @@ from jaxflow.inference.evidence import Evidence, honest_of_layer
 from jaxflow.inference.honest import Honest
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
-from jaxflow.layers import Fits, LayerFlows, first_of, flows_of, layer_flows, nodes_of, widest, with_whole
+from jaxflow.layers import Fits, LayerFlows, first_of, flows_of, layer_flows, nodes_of, sum_of_fits, widest, with_whole
 from jaxflow.messages import Message
 from jaxflow.networks import Params
-from jaxflow.outputs import Roles, counted_measures, outputs_of
+from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
 from jaxflow.study import Messages, Study
 
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
@@ -90,18 +90,6 @@ def measure_flows(
         outputs = stack_outputs(whole, counted, first_of(messages), study.roles)
     flows, evidence = _by_message({layer: layers[layer] for layer in sorted(layers)}, study, params, len(x))
     return Measured(flows, evidence, outputs, start, draws, sum_of_fits(fits, study, len(jax.tree.leaves(params)[0])))
-
-
-def sum_of_fits(fits: list[Fits], study: Study, networks: int) -> Fits:
-    """Fits of several stages together, 0 where nothing was fitted."""
-    none = {name: (np.zeros(networks, int), np.zeros(networks, int)) for name in study.roles.measured_names}
-    return jax.tree.map(lambda *counts: sum(counts), none, *filter(None, fits))
-
-
-@partial(jax.jit, static_argnames=("roles",))
-def stack_outputs(bits: dict[str, Array], counted: dict[str, Array], messages: dict, roles: Roles) -> dict[str, Array]:
-    """``outputs_of`` for any leading axes."""
-    return outputs_of(bits, counted, messages, roles)
 
 
 def _all_the_same(layer: Any) -> bool:

@@ -6,6 +6,7 @@ Measures have names (``measure_names``); what is about one of several attributes
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -112,6 +113,14 @@ def outputs_of(
     }
     found = information | {measure: 100 * fraction for measure, fraction in counted.items()}
     return {measure: found[measure] for measure in measure_names(roles)}
+
+
+@partial(jax.jit, static_argnames=("roles",))
+def stack_outputs(
+    bits: dict[str, Array], counted: dict[str, Array], messages: dict[str, Message], roles: Roles
+) -> dict[str, Array]:
+    """``outputs_of`` for any leading axes."""
+    return outputs_of(bits, counted, messages, roles)
 
 
 def counted_measures(

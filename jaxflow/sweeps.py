@@ -20,11 +20,10 @@ from jaxflow.flows import Flows
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import Strategy, prune, select
-from jaxflow.layers import Fits, fits_of
-from jaxflow.measurements import stack_outputs, sum_of_fits
+from jaxflow.layers import Fits, fits_of, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
-from jaxflow.outputs import counted_measures, outputs_of
+from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
 from jaxflow.study import Messages, Study
 
 MOST_TOGETHER = 32  # interventions by factors in one call

@@ -10,8 +10,10 @@ import pytest
 from oracles import gaussian_bits
 from splits import half as split_of
 
-from jaxflow import InputError, measurements, node_flows, tables
+from jaxflow import InputError, honest_flows, measurements, node_flows, tables
+from jaxflow import layers as layers_module
 from jaxflow.datasets import Dataset
+from jaxflow.inference.honest import equal_halves
 from jaxflow.information import ESTIMATORS, ExactFlows, gaussian, gaussian_flows, memory_needed
 from jaxflow.information import exact as exact_module
 from jaxflow.information.columns import decomposed, projected
@@ -207,9 +209,9 @@ def config(**changes):
 def test_estimators_say_how_wide_they_go(monkeypatch, estimator, most):
     """Beyond, a run searches; the exact Gaussian flows end where memory does, too."""
     monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(40))
-    assert measurements.widest(ESTIMATORS[estimator]) == most
+    assert layers_module.widest(ESTIMATORS[estimator]) == most
     monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(11))
-    assert measurements.widest(ESTIMATORS[estimator]) == (11 if estimator == "gaussian" else most)
+    assert layers_module.widest(ESTIMATORS[estimator]) == (11 if estimator == "gaussian" else most)
 
 
 @pytest.mark.slow
@@ -230,7 +232,7 @@ def test_a_layer_that_memory_cannot_hold_is_searched_and_the_run_says_so(monkeyp
 @pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""
-    for module in (tables, measurements, plan):
+    for module in (tables, layers_module, measurements, plan):
         monkeypatch.setattr(module, "LISTED_NODES", 3)
     told = []
     results = run(config(hidden=(4,)), dataset, out=tmp_path / "wide", report=lambda stage, *_: told.append(stage))
@@ -244,19 +246,25 @@ def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
 
 
 def test_a_wide_layer_is_measured_like_a_listed_one(monkeypatch, rng, message):
-    monkeypatch.setattr(measurements, "LISTED_NODES", 3)
+    monkeypatch.setattr(layers_module, "LISTED_NODES", 3)
     spec, both = ESTIMATORS["gaussian"], {"y": message, "z": rng.integers(0, 2, N)}
     messages = jax.tree.map(jnp.asarray, {name: as_message(values) for name, values in both.items()})
-    messages = with_permutations(jax.random.key(0), messages, dict.fromkeys(both, np.zeros(N, int)))
+    messages = with_permutations(jax.random.key(0), messages, dict.fromkeys(both, np.zeros(N, int)), 20)
     layers = jnp.asarray(np.stack([mixed(rng, message, 4) for _ in range(3)]))
+    halves = {name: jnp.asarray(equal_halves(jax.random.key(1), as_message(values))) for name, values in both.items()}
     exact = []
     for own in (spec, dataclasses.replace(spec, flows=None)):
         study = Study(MLP((4, 2)), PAPER, own)
-        exact.append(layer_flows(study, 1, layers, messages, lambda _: None))
+        exact.append(layer_flows(study, 1, layers, messages, halves, lambda _: None))
     (wide, _, fits), (listed, *_) = exact
     for name in both:
-        for field in ("node", "null95", "whole"):  # the mixing is not always kind
+        for field in ("node", "whole"):  # the mixing is not always kind
             np.testing.assert_allclose(getattr(wide[name], field), getattr(listed[name], field), atol=1e-5)
+        for field in ("null95", "p", "p_max"):
+            sure, expected = (getattr(own[name].evidence, field) for own in (wide, listed))
+            np.testing.assert_allclose(sure, expected, atol=1e-5)
+        honest = [honest_flows(jax.random.key(1), both[name], layer).flow for layer in layers]
+        np.testing.assert_allclose(wide[name].evidence.honest, honest, atol=1e-5)
         np.testing.assert_array_equal(wide[name].witness, listed[name].witness)
         assert wide[name].bits.shape == listed[name].bits.shape == (3, 0)
     assert fits == {}

@@ -107,7 +107,7 @@ def test_flows_below_the_noise_floor_do_not_look_strong():
         figures.flow_panel(grid[0, 0], nodes.assign(null95=floor), edges, ("y", "accuracy"), "#0072B2")
         drawn[floor] = max(width for own in grid[0, 0].collections[:2] for width in own.get_linewidth()), grid[0, 0]
     assert drawn[0.02][0] == pytest.approx(0.3 + 6 * 0.01 / (5 * 0.02))
-    assert [own.get_title().endswith("none above the floor") for _, own in drawn.values()] == [True, False]
+    assert [own.get_title().endswith("none significant") for _, own in drawn.values()] == [True, False]
 
 
 def test_figures_touch_no_global_state(tradeoffs, networks):

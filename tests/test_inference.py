@@ -7,8 +7,9 @@ import pytest
 from scipy.special import digamma, erf
 
 from jaxflow import InputError, as_message, honest_flows, node_flows, significance
+from jaxflow.inference.evidence import p_values
 from jaxflow.inference.honest import equal_halves
-from jaxflow.inference.permutations import step_down
+from jaxflow.inference.permutations import family_wise, node_wise, step_down
 from jaxflow.information import copula, gaussian, kernel_svm
 
 N, NODES = 200, 3
@@ -161,6 +162,16 @@ def test_what_cannot_be_tested_is_refused_in_one_line(message, layer, options, s
     with pytest.raises(InputError, match=says) as caught:
         significance(KEY, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_the_p_values_of_a_run_are_those_of_significance(rng):
+    """Of many layers at once, with flows that tie."""
+    flow = np.round(rng.random((5, 4)), 1).astype(np.float32)
+    drawn = np.round(rng.random((50, 5, 4)), 1).astype(np.float32)
+    p, p_max = p_values(jnp.asarray(flow), jnp.asarray(drawn))
+    np.testing.assert_allclose(p, node_wise(flow, drawn), rtol=1e-6)
+    for layer in range(5):
+        np.testing.assert_allclose(p_max[layer], family_wise(flow[layer], drawn[:, layer]), rtol=1e-6)
 
 
 # --- honest flows ----------------------------------------------------------------------------------------------------

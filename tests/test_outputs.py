@@ -9,7 +9,7 @@ import oracles
 import pytest
 from given_logits import IDENTITY, one_by_one, outputs_of_logits
 
-from jaxflow import InputError, measurements
+from jaxflow import InputError, layers, measurements
 from jaxflow.analysis import measure_outputs
 from jaxflow.information import ESTIMATORS, gaussian
 from jaxflow.messages import Message, as_message, read_out, unpermuted

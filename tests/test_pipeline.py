@@ -15,7 +15,19 @@ import pandas as pd
 import pytest
 from splits import half as split_of
 
-from jaxflow import Dataset, InputError, Split, edge_flows, measurements, node_flows, pipeline, sweeps, training
+from jaxflow import (
+    Dataset,
+    InputError,
+    Split,
+    edge_flows,
+    honest_flows,
+    measurements,
+    node_flows,
+    pipeline,
+    significance,
+    sweeps,
+    training,
+)
 from jaxflow.flows import null95_of_flows
 from jaxflow.information import gaussian
 from jaxflow.information.search import search_flows
@@ -32,7 +44,8 @@ COLUMNS = {
     "networks": ["network", "argmax_accuracy", "output_accuracy", "output_bias", "parity_gap", "odds_gap",
                  "threshold_accuracy", "threshold_bias"],
     "information": ["network", "layer", "subset", "message", "bits"],
-    "node_flows": ["network", "layer", "node", "message", "flow", "witness", "null95"],
+    "node_flows": ["network", "layer", "node", "message", "flow", "witness", "null95", "p", "p_max", "honest",
+                   "low", "high"],
     "edge_flows": ["network", "layer", "source", "target", "weight", "message", "flow"],
     "tradeoff": ["network", "metric", "method", "level", "factor", "accuracy", "bias", "argmax_accuracy", "parity_gap",
                  "odds_gap", "threshold_accuracy", "threshold_bias"],
@@ -200,6 +213,26 @@ def test_noise_floor_in_the_table_is_that_of_permuted_messages(finished):
         assert floor.iloc[0] == pytest.approx(
             float(null95_of_flows(node_flows(gaussian(permuted, activations))[0])), rel=0.5
         )
+
+
+def test_evidence_in_the_table_is_that_of_the_functions(finished):
+    """Honest flows with the key of the run, and p-values that other permutations would give nearly, never 0."""
+    table, data, key = (
+        finished.table("node_flows"),
+        own_dataset().test,
+        jax.random.key(finished.manifest["identity"]["seed"]),
+    )
+    own = jax.tree.map(lambda leaf: jnp.asarray(leaf[2]), finished.params())
+    layer = MLP((3, 2)).activations(own, jnp.asarray(data.x))[1]
+    for message in ("y", "z"):
+        rows, values = rows_of(table, 2, 1, message), data.messages[message]
+        honest = honest_flows(jax.random.fold_in(key, 3), values, layer)
+        np.testing.assert_allclose(rows[["honest", "low", "high"]].T, honest, atol=1e-5)
+        others = significance(key, values, layer, permutations=200)
+        for name in ("p", "p_max"):
+            error = 5 * np.sqrt(2 * others.p_max * (1 - others.p_max) / 200 + 1e-4)
+            np.testing.assert_array_less(np.abs(rows[name] - getattr(others, name)), error)
+            assert (rows[name] >= 1 / 201 - 1e-6).all()
 
 
 def test_the_random_control_differs_between_networks(finished):

@@ -166,7 +166,7 @@ def test_many_layers_and_messages_at_once_equal_one_by_one(layer, message):
 def test_permutations_keep_every_folds_classes(message):
     folds = np.stack([np.arange(600) % 5, np.zeros(600, int)])
     own = {"y": as_message(message), "z": as_message(message)}
-    moved = with_permutations(jax.random.key(0), own, dict(zip(own, folds, strict=True)))
+    moved = with_permutations(jax.random.key(0), own, dict(zip(own, folds, strict=True)), 20)
     permuted = np.stack([moved["y"].values, moved["z"].values], axis=1)
     np.testing.assert_array_equal(permuted[0], [message, message])
     assert len(np.unique(permuted[:, 1], axis=0)) == 21
@@ -178,7 +178,7 @@ def test_permutations_keep_every_folds_classes(message):
 @pytest.mark.parametrize(
     ("change", "says"),
     [({"bound": "chernoff"}, "unknown bound 'chernoff'"), ({"subsets": [8]}, "bitmasks from 0 to 7 of 3 nodes"),
-     ({"message": np.eye(1, 600, dtype=int)[0]}, "class 1 of the message has 1 samples")],
+     ({"message": np.eye(1, 600, dtype=int)[0]}, "class 1 of the message has 1 sample")],
 )  # fmt: skip
 def test_senseless_calls_are_refused(layer, message, change, says):
     arguments = {"message": message, **change}

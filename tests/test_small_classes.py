@@ -47,7 +47,7 @@ def test_the_refusal_is_one_line_with_a_remedy():
     with pytest.raises(InputError) as caught:
         check_folds(Message(np.eye(1, 50, dtype=int)[0]))
     assert str(caught.value).count("\n") == 0
-    assert "class 1 of the message has 1 samples" in str(caught.value)
+    assert "class 1 of the message has 1 sample" in str(caught.value)
     assert "gaussian" in str(caught.value)
 
 

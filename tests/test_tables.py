@@ -8,6 +8,7 @@ from given_logits import outputs_of_logits
 from scipy import stats
 
 from jaxflow import tables
+from jaxflow.inference.evidence import Evidence
 from jaxflow.interventions import Strategy
 from jaxflow.metrics import Scores
 from jaxflow.outputs import PAPER, Roles, measure_names
@@ -84,28 +85,35 @@ def test_p_is_never_zero(rng):
     assert 0 < table.loc[0, "p"] < 1e-300
 
 
+def evidence(floor):
+    """Of a layer of three nodes, each field with numbers of its own."""
+    return Evidence(np.array([floor]), *(np.full((1, 3), field + floor) for field in range(1, 6)))
+
+
 def test_witnesses_are_lists_of_nodes():
     table = tables.node_flows_table(
         np.array([7]),
         {"y": {0: np.array([[0.5, 0.1, 0.0]])}, "z": {0: np.array([[0.2, 0.3, 0.4]])}},
         {"y": {0: np.array([[0b110, 0b001, 0]])}, "z": {0: np.array([[0b100, 0b101, 0b010]])}},
-        {"y": {0: np.array([0.01])}, "z": {0: np.array([0.02])}},
+        {"y": {0: evidence(0.01)}, "z": {0: evidence(0.02)}},
     )
-    assert table.columns.tolist() == ["network", "layer", "node", "message", "flow", "witness", "null95"]
+    columns = ["network", "layer", "node", "message", "flow", "witness"]
+    assert table.columns.tolist() == [*columns, "null95", "p", "p_max", "honest", "low", "high"]
     by_node = table.set_index(["node", "message"])
     assert by_node.loc[(0, "y"), "witness"] == "1+2"
     assert by_node.loc[(1, "z"), "witness"] == "0+2"
     assert by_node.loc[(2, "y"), "witness"] == ""
     assert by_node.loc[(2, "z"), "flow"] == 0.4
     assert by_node.loc[(2, "z"), "null95"] == 0.02
+    assert by_node.loc[(1, "z"), ["p", "p_max", "honest", "low", "high"]].tolist() == [1.02, 2.02, 3.02, 4.02, 5.02]
 
 
 def test_witnesses_of_searched_layers_are_lists_too():
     """Rows of booleans say what bitmasks say, also where one table holds both."""
     masks = np.array([[0b110, 0b001, 0]])
     rows = (masks[..., None] >> np.arange(3) & 1).astype(bool)
-    flow, floor = {0: np.zeros((1, 3)), 1: np.zeros((1, 3))}, {0: np.zeros(1), 1: np.zeros(1)}
-    table = tables.node_flows_table(np.array([0]), {"y": flow}, {"y": {0: masks, 1: rows}}, {"y": floor})
+    flow, sure = {0: np.zeros((1, 3)), 1: np.zeros((1, 3))}, {0: evidence(0), 1: evidence(0)}
+    table = tables.node_flows_table(np.array([0]), {"y": flow}, {"y": {0: masks, 1: rows}}, {"y": sure})
     listed, searched = (table[table.layer == layer]["witness"].tolist() for layer in (0, 1))
     assert listed == searched == ["1+2", "0", ""]
 

@@ -21,11 +21,11 @@ from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS, Advance, Estimates, EstimatorSpec
 from jaxflow.information.estimates import ignore
 from jaxflow.interventions import PAPER_METRICS
-from jaxflow.measurements import measure_flows, stack_outputs
+from jaxflow.measurements import measure_flows
 from jaxflow.messages import Message, binary_entropy, unpermuted
 from jaxflow.metrics import Shown, padded_scores
 from jaxflow.networks import Network, Params
-from jaxflow.outputs import PAPER, counted_measures, measure_names, outputs_of
+from jaxflow.outputs import PAPER, counted_measures, measure_names, outputs_of, stack_outputs
 from jaxflow.paths import widest_paths
 from jaxflow.running.config import Config, measured_messages, strategy_grid
 from jaxflow.study import Study
