@@ -134,7 +134,8 @@ def _exact_layer_flows(
             parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
             advance(len(block) * 2**nodes)
         flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest and intervals(*map(jnp.asarray, honest)))
+        told = None if honest is None else intervals(*map(jnp.asarray, honest))
+        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], told)
     return found
 
 
