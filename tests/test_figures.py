@@ -110,6 +110,17 @@ def test_flows_below_the_noise_floor_do_not_look_strong():
     assert [own.get_title().endswith("none significant") for _, own in drawn.values()] == [True, False]
 
 
+def test_edges_are_faint_by_significance_and_not_by_the_floor():
+    """p_max decides where it is known: not significant above the floor is faint, significant below it is not."""
+    nodes = pd.DataFrame({"layer": [0, 0, 1], "node": [0, 1, 0], "message": "y", "flow": [0.5, 0.01, 0.4]})
+    nodes = nodes.assign(null95=0.1, p_max=[0.2, 0.01, 0.01])
+    edges = pd.DataFrame({"layer": 0, "source": [0, 1], "target": 0, "message": "y", "flow": [0.7, 0.02]})
+    _, grid = figures.new_figure(3, 3)
+    figures.flow_panel(grid[0, 0], nodes, edges, ("y", "accuracy"), "#0072B2")
+    plain, faint = ([segment[0].tolist() for segment in own.get_segments()] for own in grid[0, 0].collections[:2])
+    assert (plain, faint) == ([[0.0, -0.5]], [[0.0, 0.5]])
+
+
 def test_figures_touch_no_global_state(tradeoffs, networks):
     before = dict(plt.rcParams)
     with figures.paper_style():

@@ -235,6 +235,23 @@ def test_evidence_in_the_table_is_that_of_the_functions(finished):
             assert (rows[name] >= 1 / 201 - 1e-6).all()
 
 
+def test_the_summary_counts_what_is_significant(finished):
+    """The same counts from the table, by hand."""
+    table = finished.table("node_flows")
+    strong = table[table["p_max"] < 0.05]
+    for message, title in (("y", "accuracy"), ("z", "bias")):
+        rows, own = table[table["message"] == message], strong[strong["message"] == message]
+        told = f"{title} in {len(own)} of {len(rows)} nodes, {own['network'].nunique()} of 5 networks"
+        assert told in summary(finished)
+
+
+def test_permutations_are_many_where_a_layer_is_decomposed_once():
+    """And may be chosen; a config says how many it stands for."""
+    assert Config("mine").permutations == 200
+    assert Config("mine", estimator="quadratic").permutations == 20
+    assert Config("mine", estimator="quadratic", permutations=7).as_json()["permutations"] == 7
+
+
 def test_the_random_control_differs_between_networks(finished):
     """Which two edges went is told by how far accuracy and bias moved."""
     table = finished.table("tradeoff").query("metric == 'random' and method == 'edge' and factor == 0")

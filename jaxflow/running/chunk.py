@@ -70,7 +70,7 @@ def inputs_of(config: Config, network: Network, dataset: Dataset, params: Params
     return Inputs(config, study, train_x, train_y, x, messages, jax.random.key(config.seed), params)
 
 
-def measure(inputs: Inputs, start: int, width: int, stages: Stages) -> Chunk:
+def measured_chunk(inputs: Inputs, start: int, width: int, stages: Stages) -> Chunk:
     """Train and analyse networks start … start + width − 1."""
     config, study, messages = inputs.config, inputs.study, inputs.messages
     numbers = jnp.arange(start, start + width)

@@ -18,7 +18,7 @@ from jaxflow.errors import InputError, counted, shown
 from jaxflow.networks import Network, Params
 from jaxflow.networks.contract import check_fit, layer_sizes
 from jaxflow.running.assembly import assemble
-from jaxflow.running.chunk import Inputs, chunk_tables, inputs_of, measure, stage_shares, stage_steps
+from jaxflow.running.chunk import Inputs, chunk_tables, inputs_of, measured_chunk, stage_shares, stage_steps
 from jaxflow.running.chunks import is_written, write_chunk
 from jaxflow.running.config import Config
 from jaxflow.running.hosts import Hosts
@@ -198,7 +198,7 @@ def _run_chunks(inputs: Inputs, plan: Plan, results: Results, manifest: dict[str
     for start, stop in manifest["pending"][plan.hosts.process :: plan.hosts.processes]:
         stages = Stages(steps, stage_shares(inputs.config, steps), manifest["seconds"], partial(
             _report_chunk, plan.report, start, stop, inputs.config.seeds))  # fmt: skip
-        chunk = measure(inputs, start, width, stages)
+        chunk = measured_chunk(inputs, start, width, stages)
         chunk = jax.tree.map(lambda a, n=stop - start: np.asarray(a)[:n], chunk)
         frames = chunk_tables(inputs, np.arange(start, stop), chunk)
         write_chunk(results.path, (start, stop), manifest["run"], frames, chunk.trained.params)
