@@ -7,10 +7,11 @@ import pytest
 from scipy.special import digamma, erf
 
 from jaxflow import InputError, as_message, honest_flows, node_flows, significance
-from jaxflow.inference.evidence import p_values
+from jaxflow.inference.evidence import honest_of_layer, p_values
 from jaxflow.inference.honest import equal_halves
 from jaxflow.inference.permutations import family_wise, node_wise, step_down
 from jaxflow.information import copula, gaussian, kernel_svm
+from jaxflow.information.specs import as_they_are
 
 N, NODES = 200, 3
 KEY = jax.random.key(0)
@@ -289,6 +290,17 @@ def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
         exact = np.asarray(node_flows(gaussian(message, x))[0])
         assert (flow < np.log2(3) + 0.01).all()  # the unbiased estimate of what the others tell may be below 0
         np.testing.assert_allclose(flow, exact, atol=0.1)
+
+
+def test_messages_of_all_shapes_have_honest_flows_side_by_side(rng, message, layer):
+    """Numbers and vectors are not of one kind; each has what it has alone."""
+    forms = {"y": message, "c": rng.normal(size=N), "v": rng.normal(size=(N, 2)) + layer[:, :1]}
+    messages = {name: as_message(values, samples=N) for name, values in forms.items()}
+    messages = jax.tree.map(lambda values: jnp.asarray(values, jnp.result_type(values)), messages)
+    halves = {name: jnp.asarray(equal_halves(KEY, own)) for name, own in messages.items()}
+    found = jax.jit(honest_of_layer, static_argnums=3)(jnp.asarray(layer), messages, halves, as_they_are)
+    for name, values in forms.items():
+        np.testing.assert_allclose(found[name].flow, honest_flows(KEY, values, layer).flow, atol=2e-6)
 
 
 def test_wider_confidence_is_a_wider_interval_about_the_same_flow(message, layer):

@@ -52,7 +52,7 @@ def evidence_of(flow: Float[Array, "P *S n"], honest: Honest | None = None) -> E
 def p_values(
     flow: Float[Array, "*S n"], drawn: Float[Array, "B *S n"]
 ) -> tuple[Float[Array, "*S n"], Float[Array, "*S n"]]:
-    """P and p_max of the nodes of every layer, as ``significance`` has them of one.
+    """Both p-values, p and p_max, of the nodes of every layer, as ``significance`` has them of one.
 
     No flows are sorted here: node k counts among those that node j is compared with if its flow is smaller, or equal
     and not before. Where a layer is narrow that is faster, under ``jit``, than the steps of ``step_down``.
@@ -91,7 +91,8 @@ def honest_of_layer(
     """
     kinds: dict[Any, list[str]] = {}
     for name, message in messages.items():
-        kinds.setdefault(jax.tree.structure(message), []).append(name)
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(message))
+        kinds.setdefault((jax.tree.structure(message), shapes), []).append(name)
     found = {}
     for names in kinds.values():
         alike = jax.tree.map(lambda *own: jnp.stack(own), *(messages[name] for name in names))
