@@ -238,11 +238,11 @@ def _weights(
             f"{contents.name} has {layers} layers, between which weights_0 to {expected[-1]} would stand, or weights"
             f" for all; it has {', '.join(names[:4])}"
         )
-    found = [contents.variables[name] for name in (names * (layers - 1) if names == ["weights"] else expected)]
+    ordered = names * (layers - 1) if names == ["weights"] else expected
     shapes = [(own.shape[1], following.shape[1]) for own, following in pairwise([*bins, bins[-1]])][: layers - 1]
     return tuple(
-        _block_norms(_finite_weights(name, own, shape), numbers)
-        for name, own, shape in zip(names if len(names) > 1 else names * (layers - 1), found, shapes, strict=True)
+        _block_norms(_finite_weights(name, contents.variables[name], shape), numbers)
+        for name, shape in zip(ordered, shapes, strict=True)
     )
 
 

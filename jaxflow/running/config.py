@@ -81,7 +81,7 @@ class Config:
     Attributes:
         name: of the experiment, in tables' titles, figures and the default results folder; also the dataset that is
             loaded where none is given. One line without ``/``.
-        hidden: widths of the hidden layers.
+        hidden: widths of the hidden layers. For a table the command takes 2K nodes, at most 8, for K > 2 classes.
         linear: hidden layers without the leaky ReLU; 1 is the first.
         training: how the networks are trained.
         strategies: the interventions.

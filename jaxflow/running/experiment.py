@@ -136,6 +136,7 @@ def _run(plan: Plan) -> Results:
     with _opened(plan, planned) as (results, manifest):
         mesh = local_mesh(plan.devices)
         if hosts.processes > 1:
+            config.try_functions(plan.widths, plan.network, plan.dataset)
             announce(plan)
         with spread_over(mesh):
             inputs = inputs_of(config, plan.network, plan.dataset, plan.params)
