@@ -4,19 +4,17 @@ All in the precision of the activations. No step relies on fused multiply-add or
 processors agree (``tests/test_processors.py``). Columns are kept as rows ``[n, N]`` here: each lies in one piece.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.information.recursion import DETERMINED, nonzero
 from jaxflow.messages import Message, binary_entropy, entropy
 
 HIGHEST = jax.lax.Precision.HIGHEST
-PIECES = 4  # of the rows, over which ``of_two_classes`` sums before it adds the sums up
+PIECE = 256  # rows over which ``of_two_classes`` sums before it adds the sums up
 LEAST = 2.0**-20  # standard deviation that is left at least of a continuous message's column: 20 bits about each
 Rows = Bool[Array, " N"] | None
 
@@ -180,8 +178,8 @@ def of_two_classes(
     """Coordinates and entropy of many messages of two classes: ``projected`` in a third of the time.
 
     The column of a message is (M − p)/√(N p (1 − p)), and p is a count, so nothing needs to be standardised. What a
-    long sum of products is off by is kept small by adding up the sums of a few pieces of the rows, where ``projected``
-    projects twice: on 5,000 rows both explain the variance to 2e-7.
+    long sum of products is off by is kept small by adding up the sums of pieces of the rows, where ``projected``
+    projects twice: both explain the variance to 3e-7, of 2,000 rows as of 50,000.
 
     Args:
         values: 0 and 1.
@@ -192,11 +190,16 @@ def of_two_classes(
     count = jnp.asarray(values.shape[1], basis.dtype) if rows is None else _count(rows, basis)
     ones = jnp.sum(kept, axis=1, dtype=values.dtype).astype(basis.dtype)
     p = ones / count
-    ends = np.linspace(0, values.shape[1], PIECES + 1).astype(int)
-    sums = jnp.zeros((len(values), len(basis)), basis.dtype)
-    for begin, end in pairwise(ends):
-        centred = kept[:, begin:end].astype(basis.dtype) - p[:, None]  # the basis is 0 in rows that do not count
-        sums = sums + jnp.matmul(centred, basis[:, begin:end].T, precision=HIGHEST)
+
+    def sums_of(begin: int | Array, size: int) -> Float[Array, "Q c"]:
+        centred = jax.lax.dynamic_slice_in_dim(kept, begin, size, 1).astype(basis.dtype) - p[:, None]
+        # where a row does not count, the basis is 0
+        return jnp.matmul(centred, jax.lax.dynamic_slice_in_dim(basis, begin, size, 1).T, precision=HIGHEST)
+
+    size = min(PIECE, values.shape[1])
+    pieces, rest = divmod(values.shape[1], size)
+    sums = sums_of(pieces * size, rest)
+    sums = jax.lax.fori_loop(0, pieces, lambda piece, sums: sums + sums_of(piece * size, size), sums)
     norm = jnp.sqrt(p * (count - ones))
     return sums / nonzero(norm)[:, None], binary_entropy(p)
 
