@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from brief import FLAGS
+import brief
 
-os.environ.setdefault("XLA_FLAGS", FLAGS)
+os.environ.setdefault("XLA_FLAGS", brief.FLAGS)
 
 import jax
 import jaxtyping
@@ -101,6 +101,13 @@ def few_draws() -> Iterator[None]:
     from searches import three_draws
 
     with three_draws():
+        yield
+
+
+@pytest.fixture
+def no_honest_flows() -> Iterator[None]:
+    """Shorter programs of runs, for laws of something else: see ``brief``."""
+    with brief.no_honest_flows():
         yield
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import numpy as np
@@ -22,10 +23,20 @@ from jaxflow.datasets import sources
 
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest
+SHORT = f"""
+import sys
+sys.path.append({str(Path(__file__).parent)!r})
+from brief import no_honest_flows
+from jaxflow import cli, figures
+figures.draw_all = lambda *_: ()
+with no_honest_flows():
+    sys.exit(cli.main(["run", *sys.argv[1:]]))
+"""
+BRIEF = (sys.executable, "-c", SHORT)  # the command with a shorter program, and without figures
 
 
 def jaxflow(*arguments):
-    return subprocess.run([*RUN, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    return subprocess.run([*BRIEF, *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 def tables(folder):
@@ -60,7 +71,7 @@ def test_progress_is_plain_lines_on_stderr(finished):
 @pytest.mark.slow
 def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path, reads_only):
     folder = tmp_path / "out"
-    command = [*RUN, *TINY, "--quiet", "--out", str(folder)]
+    command = [*BRIEF, *TINY, "--quiet", "--out", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=reads_only) as process:
         while not (folder / "chunks/000000-000000").exists():
             assert process.poll() is None
@@ -77,7 +88,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path, r
 @pytest.mark.parametrize("delay", [0.8, 3.0, None])
 def test_interrupted_is_130_and_says_how_to_go_on(tmp_path, delay, reads_only):
     """While modules are imported; while XLA compiles, for which no cache is at hand; (None) after the first chunk."""
-    folder, command = tmp_path / "out", [*RUN, *TINY, "--out", str(tmp_path / "out")]
+    folder, command = tmp_path / "out", [*(RUN if delay else BRIEF), *TINY, "--out", str(tmp_path / "out")]
     environment = reads_only | ({"JAX_COMPILATION_CACHE_DIR": ""} if delay else {})
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         time.sleep(delay or 0)
@@ -94,15 +105,19 @@ def test_interrupted_is_130_and_says_how_to_go_on(tmp_path, delay, reads_only):
 def test_a_summary_that_cannot_be_written_is_one_line(finished):
     with open("/dev/full", "w") as full:
         process = subprocess.run(
-            [*RUN, *TINY, "--quiet", "--out", str(finished[0])], stdout=full, stderr=subprocess.PIPE, text=True
+            [*BRIEF, *TINY, "--quiet", "--out", str(finished[0])], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert process.returncode == 2
     assert process.stderr == "jaxflow: cannot print the summary (No space left on device); the results are complete\n"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(tmp_path, reads_only):
-    """A limit on the size of files stands in for a full disk: the first table beyond it cannot be written."""
-    command = shlex.join([*RUN, *TINY, "--quiet", "--out", str(tmp_path / "out")])
+    """A limit on the size of files stands in for a full disk: the first table beyond it cannot be written.
+
+    ``test_kills`` has disks that fail at any operation.
+    """
+    command = shlex.join([*BRIEF, *TINY, "--quiet", "--out", str(tmp_path / "out")])
     limited = f"ulimit -f 40; exec {command}"  # blocks of 512 bytes
     process = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, env=reads_only)
     assert process.returncode == 2
@@ -176,7 +191,7 @@ def write_people(path):
     frame.assign(sex=sex, race=race, hired=np.where(hired, "yes", "no")).to_csv(path, index=False)
 
 
-@pytest.mark.usefixtures("plain_figures")
+@pytest.mark.usefixtures("plain_figures", "no_honest_flows")
 def test_a_table_of_the_users_is_described_and_run(tmp_path, capfd):
     """The description goes to stderr, the summary names both attributes, and the same command goes on."""
     write_people(tmp_path / "people.csv")
@@ -233,7 +248,7 @@ OPENML = ("run", "openml:people@3", "--label", "hired", "--attribute", "sex", "-
           "--epochs", "2", "--no-cache")  # fmt: skip
 
 
-@pytest.mark.usefixtures("plain_figures")
+@pytest.mark.usefixtures("plain_figures", "no_honest_flows")
 def test_a_table_of_openml_runs_as_the_file_does(tmp_path, monkeypatch, capsys):
     """From scikit-learn's cache, as a first fetch leaves it there."""
     write_people(tmp_path / "people.csv")

@@ -1,6 +1,6 @@
 """Networks of one's own: the contract means the same in every framework, and the same as the MLP's own way."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -129,9 +129,10 @@ class Linen(nn.Module):
 NAMES = ("z_first", "b_second", "a_out")
 
 
+@cache
 def linen() -> tuple[Network, Any]:
     net = flax_network(Linen(), kernels=NAMES)
-    return net, net.init(jax.random.key(1), X)
+    return net, jax.jit(net.init)(jax.random.key(1), X)
 
 
 def linen_by_functions() -> tuple[Network, Any]:
@@ -315,6 +316,7 @@ def channels(*shape: int) -> list[int]:
 IMAGES = jnp.asarray(RNG.normal(size=(10, 6, 6, 2)), jnp.float32)
 
 
+@cache
 def convolutional() -> tuple[Network, Any]:
     module = Convolutions()
     net = network(
@@ -323,7 +325,7 @@ def convolutional() -> tuple[Network, Any]:
             params["Conv_0"]["kernel"], params["Conv_1"]["kernel"], params["Dense_0"]["kernel"].reshape(9, 4, 2)),
         groups=(channels(6, 6, 2), channels(6, 6, 3), channels(3, 3, 4), None),
     )  # fmt: skip
-    return net, module.init(jax.random.key(0), IMAGES)["params"]
+    return net, jax.jit(module.init)(jax.random.key(0), IMAGES)["params"]
 
 
 def test_a_channel_is_a_node_and_a_window_an_edge():
@@ -406,7 +408,7 @@ def test_flax_kernels_come_in_natural_order():
             return nn.Dense(2)(x)
 
     net = flax_network(Deep())
-    params = net.init(jax.random.key(0), X)
+    params = jax.jit(net.init)(jax.random.key(0), X)
     check_fit(net, jax.tree.map(lambda leaf: leaf, params), X)  # whose keys are sorted
     assert layer_sizes(net.weights(params)) == (3, *range(2, 14), 2)
 
