@@ -134,7 +134,7 @@ def _exact_layer_flows(
             parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
             advance(len(block) * 2**nodes)
         flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        told = None if honest is None else intervals(jnp.asarray(honest[0]), jnp.asarray(honest[1]))
+        told = None if honest is None else intervals(*map(jnp.asarray, honest))
         found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], told)
     return found
 

@@ -8,7 +8,7 @@ from scipy.special import digamma, erf
 
 from jaxflow import InputError, as_message, honest_flows, node_flows, significance
 from jaxflow.inference.evidence import honest_of_layer, p_values
-from jaxflow.inference.honest import equal_halves
+from jaxflow.inference.honest import equal_halves, intervals
 from jaxflow.inference.permutations import family_wise, node_wise, step_down
 from jaxflow.information import copula, gaussian, kernel_svm
 from jaxflow.information.specs import as_they_are
@@ -207,23 +207,25 @@ def left_of(targets, x, rows):
 
 
 def plain_honest(message, numbers, x, half, masks):
-    """Values and rows' shares of all nodes in one half, every row left out in turn and everything fitted again.
+    """Values of all nodes in one half, their biases, and rows' shares, every row left out and everything fitted again.
 
     The bias is the mean of the logarithm of a Wishart determinant, from SciPy.
     """
     targets = message if numbers else np.eye(message.max() + 1)[message][:, 1:]
     targets, count = targets.reshape(len(targets), -1).astype(float), len(half)
-    values, shares = np.zeros(x.shape[1]), np.zeros((x.shape[1], count))
+    values, biases, shares = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.zeros((x.shape[1], count))
     for node, mask in enumerate(masks):
         for sign, nodes in ((-1, mask), (1, mask | 1 << node)):
             columns = x[:, [i for i in range(x.shape[1]) if nodes >> i & 1]].astype(float)
             columns = columns[:, columns.any(axis=0)]
             whole = left_of(targets, columns, half)
             freedom = count - 1 - columns.shape[1] - np.arange(targets.shape[1])
-            values[node] += sign * (digamma(freedom / 2).sum() / (2 * np.log(2)) - whole)
+            mean = digamma(freedom / 2).sum() / (2 * np.log(2))
+            values[node] += sign * (mean - whole)
+            biases[node] -= sign * mean
             without = [left_of(targets, columns, np.delete(half, row)) for row in range(count)]
             shares[node] += sign * (count - 1) * (np.array(without) - whole)
-    return values, shares
+    return values, biases, shares
 
 
 @pytest.mark.parametrize("kind", ["two", "three", "numbers"])
@@ -237,11 +239,31 @@ def test_an_honest_flow_is_what_regressions_row_by_row_give(rng, kind):
     halves = np.asarray(equal_halves(KEY, as_message(message)))
     masks = [np.asarray(node_flows(gaussian(message[half], x[half]))[1]) for half in halves]
     found = [plain_honest(message, kind == "numbers", x, *pair) for pair in zip(halves, masks[::-1], strict=True)]
-    expected = np.mean([values for values, _ in found], axis=0)
-    errors = [shares.std(axis=1, ddof=1) / np.sqrt(rows // 2) for _, shares in found]
+    expected, bias = (np.mean([own[k] for own in found], axis=0) for k in range(2))
     np.testing.assert_allclose(flow, expected, atol=2e-6)
-    np.testing.assert_allclose(flow - low, np.hypot(*errors) / 2, atol=2e-6)
-    np.testing.assert_allclose(high, np.maximum(flow + np.hypot(*errors) / 2, 0), atol=2e-6)
+    # on the scale of square roots one standard error reaches as far up as down
+    variance = sum(own[2].var(axis=1, ddof=1) / (rows // 2) for own in found) / 4
+    slope = (variance + bias / (4 * rows * np.log(2))) / np.maximum(expected + 9 / 8 * bias, 1e-30)
+    square, zero = np.maximum(expected + bias / 2 + slope / 8, 0), bias / 2 - slope / 8
+    expected_low = np.maximum(np.sqrt(square) - np.sqrt(slope) / 2, 0) ** 2 - zero
+    expected_high = (np.sqrt(square + slope / 16) + np.sqrt(slope) / 2) ** 2 - zero
+    np.testing.assert_allclose(low, np.minimum(expected_low, expected), atol=2e-6)
+    np.testing.assert_allclose(high, np.maximum(expected_high, 0), atol=2e-6)
+
+
+@pytest.mark.parametrize("columns", [2, 4, 20])
+def test_intervals_hold_small_information_as_often_as_large(rng, columns):
+    """Estimates are squares, χ² less its mean; that their variance is 2 (k + 2 λ) makes the slope 4."""
+    for truth in (0.0, 1.0, 4.0, 9.0, 100.0):
+        squares = np.sum(rng.normal(np.sqrt(truth / columns), size=(20_000, columns)) ** 2, axis=1)
+        flow, error = squares - columns, np.sqrt(4 * np.maximum(squares - columns / 2 + 0.5, 0))
+        _, low, high = map(np.asarray, intervals(jnp.asarray(flow), jnp.asarray(error), 4.0))
+        above, below = np.mean(low > truth), np.mean(high < truth)
+        assert above < 0.03
+        assert below < (0.026 if columns == 2 else 0.045)
+        assert truth < 9 or above + below > 0.038
+        if (columns, truth) == (2, 4.0):
+            assert 0.11 < np.mean(flow + 1.96 * np.sqrt(4 * squares) < truth) < 0.13  # by standard errors alone
 
 
 @pytest.mark.slow
@@ -306,7 +328,8 @@ def test_messages_of_all_shapes_have_honest_flows_side_by_side(rng, message, lay
 def test_wider_confidence_is_a_wider_interval_about_the_same_flow(message, layer):
     narrow, wide = (honest_flows(KEY, message, layer, confidence=level) for level in (0.5, 0.99))
     np.testing.assert_array_equal(narrow.flow, wide.flow)
-    assert np.all(wide.low[:2] < narrow.low[:2])
+    assert wide.low[0] < narrow.low[0]
+    assert np.all(wide.low <= narrow.low)  # alike where both end at the least value that there is
     assert np.all(wide.high[:2] >= narrow.high[:2])
 
 

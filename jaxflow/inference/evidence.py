@@ -97,6 +97,8 @@ def honest_of_layer(
     for names in kinds.values():
         alike = jax.tree.map(lambda *own: jnp.stack(own), *(messages[name] for name in names))
         parts = jnp.stack([halves[name] for name in names])
-        flow, error = jax.vmap(lambda message, half: honest_layer(layer, message, half, prepare, groups))(alike, parts)
-        found |= {name: intervals(flow[k], error[k]) for k, name in enumerate(names)}
+        every = intervals(
+            *jax.vmap(lambda about, half: honest_layer(layer, about, half, prepare, groups))(alike, parts)
+        )
+        found |= {name: Honest(*(field[k] for field in every)) for k, name in enumerate(names)}
     return found

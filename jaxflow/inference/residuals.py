@@ -93,8 +93,8 @@ def stratum_bits(stratum: Stratum, message: Message, sizes: Sizes) -> Float[Arra
 
 def conditional(
     stratum: Stratum, witness: Bool[Array, "n n"], taken: int, sizes: Sizes
-) -> tuple[Float[Array, " n"], Float[Array, "n N"]]:
-    """I(M; X_V | X_T) of every node V given its subset T, less its bias, and the rows' shares in it.
+) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, "n N"]]:
+    """I(M; X_V | X_T) of every node V given its subset T, less its bias, that bias, and the rows' shares.
 
     Leaving out a row of residual r and leverage h takes the factor 1 − rᵀS⁻¹r / (1 − h) off the determinant of the sum
     of squares S of the residuals; N − 1 times half its logarithm is the row's share (the jackknife). Where classes are
@@ -109,19 +109,19 @@ def conditional(
     (basis, factor), columns, along, left, limit, _, number = stratum
     numbers = np.repeat(np.arange(len(witness)), sizes or (1,) * len(witness))
 
-    def told(span: Float[Array, "two_c c"]) -> tuple[Array, Array]:
+    def told(span: Float[Array, "two_c c"]) -> tuple[Array, Array, Array]:
         unexplained = along - _product(span.T, _product(span, along))
         residual, shape = residual_of(left + _product(unexplained.T, basis), columns)
         bits = jnp.clip(-jnp.sum(jnp.log2(jnp.diagonal(shape))), 0, limit)
-        known = bits - bias_of(number, _nonzero_rows(span), _nonzero_rows(columns), len(columns))
+        bias = jnp.where(bits >= limit, 0, bias_of(number, _nonzero_rows(span), _nonzero_rows(columns), len(columns)))
         shares = (number - 1) * _shares(residual, _product(span, basis), number)
-        return jnp.where(bits >= limit, limit, known), jnp.where(bits >= limit, 0, shares)
+        return bits - bias, bias, jnp.where(bits >= limit, 0, shares)
 
-    def of_node(node: Array, others: Array) -> tuple[Array, Array]:
+    def of_node(node: Array, others: Array) -> tuple[Array, Array, Array]:
         before = jnp.pad(others[numbers], (taken, 0), constant_values=True)
         span = _span(factor, before, jnp.pad(jnp.asarray(numbers) == node, (taken, 0)))
-        values, shares = jax.vmap(told)(jnp.stack([span.at[len(before) :].set(0), span]))
-        return values[1] - values[0], shares[1] - shares[0]
+        both = jax.vmap(told)(jnp.stack([span.at[len(before) :].set(0), span]))
+        return jax.tree.map(lambda own: own[1] - own[0], both)
 
     return jax.vmap(of_node)(jnp.arange(len(witness)), witness)
 
