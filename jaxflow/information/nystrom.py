@@ -75,6 +75,19 @@ def told_of_fold(
     return batched_map(fit, draws, _fit_bytes(train))
 
 
+def fold_accuracies(
+    x: Float[Array, "n N"],
+    t: Float[Array, "R N"],
+    train: Int[Array, " B"],
+    test: Int[Array, " b"],
+    landmarks: Int[Array, " m"],
+    draws: Float[Array, "K 2"],
+) -> tuple[Float[Array, " K"], Int[Array, " K"]]:
+    """Held-out accuracy of one fold for every draw, and how many of its fits did not converge: ``told_of_fold``."""
+    right, failed = told_of_fold(x, t, train, test, landmarks, draws)
+    return fraction(right, jnp.broadcast_to(test[None], right.shape)), failed
+
+
 def whitening(kernel: Float[Array, "m m"]) -> Float[Array, "m m"]:
     """L⁻¹ of K + εI = LLᵀ."""
     eye = jnp.eye(len(kernel), dtype=kernel.dtype)
@@ -92,12 +105,7 @@ def choose(
     """The draw of every outer fold, by mean accuracy over its inner folds, the first among equals; unconverged fits."""
     rows = folds.inner_train, folds.inner_test, folds.inner_landmarks
     item_bytes = len(draws) * _fit_bytes(folds.inner_train)
-
-    def of_fold(fold: tuple[Array, ...]) -> tuple[Array, Array]:
-        right, failed = told_of_fold(x, t, *fold, draws=draws)
-        return fraction(right, jnp.broadcast_to(fold[1][None], right.shape)), failed
-
-    accuracy, failed = batched_map(of_fold, rows, item_bytes)
+    accuracy, failed = batched_map(lambda fold: fold_accuracies(x, t, *fold, draws=draws), rows, item_bytes)
     chosen = jnp.argmax(jnp.mean(accuracy.reshape(OUTER, INNER, -1), axis=1), axis=-1)
     return chosen, jnp.sum(failed)
 
