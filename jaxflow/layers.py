@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 from jaxflow.batching import cores, on_all_cores
 from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.inference.evidence import Evidence, evidence_of
-from jaxflow.inference.honest import Honest, honest_layers, intervals
+from jaxflow.inference.held_out import honest_of_losses, keeps_rows
+from jaxflow.inference.honest import CONFIDENCE, Honest, honest_layers, intervals
 from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
 from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.information.search import search_flows
@@ -93,18 +94,31 @@ def layer_flows(
         return _searched_layer_flows(study, layer, activations, messages, advance), None, {}
     if study.spec.flows is not None and nodes > LISTED_NODES:
         return _exact_layer_flows(study, layer, activations, messages, halves, advance), None, {}
-    members = subset_members(nodes)
-    held = max(own.values.shape[0] for own in messages.values()) * len(messages)
-    width = max(1, BLOCK_BYTES // (8 * held * len(members)))
+    members, samples = subset_members(nodes), activations.shape[1]
+    by_row = bool(halves) and study.spec.held_out is not None and keeps_rows(len(members), samples)
+    held = 8 * sum(own.values.shape[0] for own in messages.values()) + (4 * samples * len(messages) if by_row else 0)
+    width = max(1, BLOCK_BYTES // (held * len(members)))
+    how: dict[str, Any] = {"groups": study.groups(layer), "by_row": by_row, "advance": advance}
     found = []
     for begin in range(0, len(activations), width):
         block = jnp.asarray(activations[begin : begin + width])
-        estimates = study.estimate(block, messages, members, groups=study.groups(layer), advance=advance)
-        own = {name: stack_flows(jnp.asarray(estimates[name].bits, block.dtype), nodes=nodes) for name in messages}
+        estimates = study.estimate(block, messages, members, **how)
+        own = {}
+        for name, message in first_of(messages).items():
+            honest = _honest_of(estimates[name], message, halves.get(name))
+            own[name] = stack_flows(jnp.asarray(estimates[name].bits, block.dtype), nodes=nodes, honest=honest)
         searched = all(estimates[name].draws is not None for name in messages)
         whole = {name: estimates[name].draws[:, -1] for name in messages} if searched else None
         found.append((own, whole, fits_of(estimates, len(block))))
     return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
+
+
+def _honest_of(estimates: Estimates, message: Message, halves: Array | None) -> Honest | None:
+    """Honest flows of all nodes from the losses of single rows; None where these are not kept."""
+    if estimates.losses is None or halves is None:
+        return None
+    found = honest_of_losses(estimates.losses, message, np.asarray(halves), CONFIDENCE)
+    return Honest(*(jnp.asarray(field, jnp.float32) for field in found))
 
 
 def _exact_layer_flows(

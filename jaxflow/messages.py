@@ -291,11 +291,24 @@ def accuracy_to_information(accuracy: np.ndarray, message: Int[np.ndarray, " N"]
         array([0.   , 1.585])
     """
     counts = np.bincount(message)
-    error = np.asarray(np.clip(1 - accuracy, 0, 1))
-    others = max(1, np.count_nonzero(counts) - 1)
-    bits = message_entropy(message) - binary_entropy(error) - error * np.log2(others)
+    bits = message_entropy(message) - fano_unknown(np.asarray(1 - accuracy), int(np.count_nonzero(counts)))
     at_chance = accuracy < (counts.max() + 0.5) / len(message)
     return np.where(at_chance, 0, np.maximum(bits, 0))
+
+
+def fano_unknown(error: np.ndarray, classes: int) -> Any:
+    """H_b(e) + e log₂(K − 1): bits that predictions leave unknown at most, at most log₂ K, reached by guesses.
+
+    Args:
+        error: share of mistaken predictions e, any shape; beyond that of guesses, 1 − 1/K, it is read as theirs.
+        classes: K.
+
+    Example:
+        >>> fano_unknown(np.array([0, 0.5, 1]), 2)
+        array([0., 1., 1.])
+    """
+    error = np.asarray(np.clip(error, 0, 1 - 1 / classes))
+    return binary_entropy(error) + error * np.log2(max(1, classes - 1))
 
 
 def _deficit(u: Float[Array, "*batch"]) -> Float[Array, "*batch"]:

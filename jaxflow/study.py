@@ -55,9 +55,11 @@ class Study:
         nodes = logits.shape[-1] if groups is None else max(groups) + 1
         return self.estimate(logits, messages, np.ones((1, nodes), bool), groups=groups, **how)
 
-    def estimate(self, layers: Array, messages: Messages, members: np.ndarray, **how: Any) -> dict[str, Estimates]:
-        """The estimator on a stack of layers, see ``jaxflow.information.Estimate``."""
-        return self.spec.with_options(self.options)(layers, messages, members, **how)
+    def estimate(
+        self, layers: Array, messages: Messages, members: np.ndarray, *, by_row: bool = False, **how: Any
+    ) -> dict[str, Estimates]:
+        """The estimator on a stack of layers, see ``Estimate`` and ``EstimatorSpec.with_options``."""
+        return self.spec.with_options(self.options, by_row)(layers, messages, members, **how)
 
 
 def with_permutations(

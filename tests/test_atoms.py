@@ -188,7 +188,7 @@ def sums_of(*fits):
 def test_a_folds_own_loss_has_no_part_in_its_choice():
     """Fit 1 is worse in fold 0 alone: fold 0 takes it, for it is better elsewhere, and the others do not."""
     sums = sums_of([10, 10, 10, 10, 10], [99, 9, 9, 9, 9])
-    chosen, _ = best_elsewhere(sums, jnp.zeros_like(sums), "cross-entropy")
+    chosen, *_ = best_elsewhere(sums, jnp.zeros_like(sums), "cross-entropy")
     np.testing.assert_array_equal(chosen[0, 0], [99, 10, 10, 10, 10])
 
 
@@ -234,14 +234,16 @@ def best_subset_by_hand(loss, elsewhere):
 def test_a_fold_takes_the_best_of_all_subsets_of_a_subset(rng, nodes):
     """Also where many are equally good: few different numbers."""
     loss, elsewhere = rng.integers(0, 6, (2, 2**nodes, 1, 10)).astype(np.float32)
-    found = best_subset(jnp.asarray(loss), jnp.asarray(elsewhere))
+    found, source = best_subset(jnp.asarray(loss), jnp.asarray(elsewhere))
     np.testing.assert_array_equal(found[:, 0], best_subset_by_hand(loss[:, 0], elsewhere[:, 0]))
+    np.testing.assert_array_equal(found, np.take_along_axis(loss, np.asarray(source), axis=0))
+    assert (np.asarray(source) | np.arange(2**nodes)[:, None, None] == np.arange(2**nodes)[:, None, None]).all()
 
 
 def test_no_order_of_nodes_changes_the_best_subset(rng):
     loss, elsewhere = rng.integers(0, 3, (2, 2, 2, 2, 1, 5)).astype(np.float32)
     found, turned = (
-        best_subset(*(jnp.asarray(a.reshape(8, 1, 5)) for a in both)).reshape(2, 2, 2, 5)
+        best_subset(*(jnp.asarray(a.reshape(8, 1, 5)) for a in both))[0].reshape(2, 2, 2, 5)
         for both in ((loss, elsewhere), (loss.transpose(2, 0, 1, 3, 4), elsewhere.transpose(2, 0, 1, 3, 4)))
     )
     np.testing.assert_array_equal(turned, found.transpose(2, 0, 1, 3))
@@ -252,7 +254,7 @@ def test_subsets_without_an_atom_keep_their_loss_to_the_bit(rng):
     sums = jnp.asarray(rng.random((8, 3, 2, 5)), jnp.float32)
     concerned = jnp.arange(8) >= 4
     for bound in BOUNDS:
-        chosen = chosen_losses(sums, jnp.zeros_like(sums), concerned, bound, every_subset=True)
+        chosen, _ = chosen_losses(sums, jnp.zeros_like(sums), concerned, bound, every_subset=True)
         np.testing.assert_array_equal(chosen[:4], sums[:4, 0])
         assert (np.asarray(chosen[4:]) != np.asarray(sums[4:, 0])).any()
 

@@ -10,7 +10,7 @@ from jaxflow import InputError, as_message, honest_flows, node_flows, significan
 from jaxflow.inference.evidence import honest_of_layer, p_values
 from jaxflow.inference.honest import equal_halves, intervals
 from jaxflow.inference.permutations import family_wise, node_wise, step_down
-from jaxflow.information import copula, gaussian, kernel_svm
+from jaxflow.information import copula, gaussian
 from jaxflow.information.specs import as_they_are
 
 N, NODES = 200, 3
@@ -392,7 +392,8 @@ def test_three_classes_numbers_groups_and_copula(rng):
     ("options", "says"),
     [
         ({"message": np.zeros((2, N), int)}, "one message at a time"),
-        ({"estimator": kernel_svm}, "come with the estimators gaussian and copula, not with kernel-svm"),
+        ({"estimator": lambda m, x: gaussian(m, x)}, "estimators gaussian, .*, quadratic, not with .*lambda"),
+        ({"bound": "fano"}, "gaussian has no bound; it has no options"),
         ({"confidence": 1.0}, "confidence must be"),
     ],
 )

@@ -188,8 +188,8 @@ def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
     kept = search_layers(jnp.asarray(x.T)[None], signs, folds, draws, searched.chosen)
     np.testing.assert_allclose(kept.accuracy, searched.accuracy, atol=1e-6)
     theirs = Task(kernel_pipeline, NAMES, x.astype(float), message)
-    accuracy, chosen, _ = search_task(theirs)
-    again, same, _ = search_task(theirs._replace(chosen=chosen))
+    accuracy, chosen, *_ = search_task(theirs)
+    again, same, *_ = search_task(theirs._replace(chosen=chosen))
     np.testing.assert_array_equal(accuracy, again)
     np.testing.assert_array_equal(chosen, same)
 

@@ -100,7 +100,7 @@ def test_the_plain_loop_is_scikit_learns_search_to_the_bit(pipeline, names, rows
     rng = np.random.default_rng(seed)
     message = rng.integers(0, 2, rows)
     x = rng.normal(size=(rows, 2)) + np.outer(message, [0.6, 0])
-    accuracy, chosen, _ = search_task(Task(pipeline, names, x, message))
+    accuracy, chosen, *_ = search_task(Task(pipeline, names, x, message))
     for k, (train, held_out) in enumerate(outer_splitter().split(x, message)):
         search = random_search(pipeline(), names).fit(x[train], message[train])
         assert (accuracy[k], chosen[k]) == (search.score(x[held_out], message[held_out]), search.best_index_)

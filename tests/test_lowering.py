@@ -190,7 +190,7 @@ ENTRIES = {
         30, lambda: (Message(integers(1, 2, SAMPLES)), floats(NETWORKS, 1, SAMPLES, NODES))
     ),
     "information.quadratic.all_held_out": Entry(
-        6, of_quadratic, {"classes": (2,), "bound": "fano", "every_subset": True}
+        6, of_quadratic, {"classes": (2,), "bound": "fano", "every_subset": True, "by_row": True}
     ),
     "information.linear.search_layers": Entry(4, partial(of_svm, 1, NODES)),
     "information.nystrom.search_layers": Entry(13, partial(of_svm, 2, 6)),

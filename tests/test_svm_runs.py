@@ -11,7 +11,7 @@ import pytest
 from searches import FITS, three_draws
 from splits import half as split_of
 
-from jaxflow import Dataset, InputError, pipeline
+from jaxflow import Dataset, InputError, honest_flows, pipeline
 from jaxflow.cli import main
 from jaxflow.information import linear_svm, svms
 from jaxflow.messages import as_message, unpermuted
@@ -62,7 +62,7 @@ def tables(results):
 
 
 def test_tables_hold_what_the_estimate_gives(data, finished):
-    """No noise floor; bits and outputs of the logits as ``linear_svm`` gives them; factor 1 changes nothing."""
+    """No noise floor; bits, honest flows and outputs of the logits as of the functions; factor 1 changes nothing."""
     assert finished.table("node_flows")["null95"].isna().all()
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[1]), finished.params())
     logits = CONFIG.network(data).activations(params, jnp.asarray(data.test.x))[-1]
@@ -70,6 +70,9 @@ def test_tables_hold_what_the_estimate_gives(data, finished):
     bits = linear_svm(messages, logits[None])
     table = finished.table("information").query("network == 1 and layer == 2")
     np.testing.assert_allclose(table[table.message == "y"]["bits"], bits[0], atol=1e-6)
+    rows = finished.table("node_flows").query("network == 1 and layer == 2 and message == 'y'")
+    honest = honest_flows(jax.random.fold_in(jax.random.key(0), 3), messages[0], logits, estimator="linear-svm")
+    np.testing.assert_allclose(rows[["honest", "low", "high"]].T, honest, atol=1e-6)
     row = finished.table("networks").iloc[1]
     expected = [100 * oracles.accuracy_of(float(b[-1]), m.mean()) for b, m in zip(bits, messages, strict=True)]
     np.testing.assert_allclose(row[["output_accuracy", "output_bias"]].to_numpy(float), expected, atol=0.02)

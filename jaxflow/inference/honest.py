@@ -16,11 +16,12 @@ from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map
 from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES, node_flows
+from jaxflow.inference.held_out import MOST_LOSSES, honest_of_losses, keeps_rows
 from jaxflow.inference.residuals import Stratum, conditional, stratum_bits, stratum_of, taken_of
-from jaxflow.information import gaussian, spec_of
+from jaxflow.information import ESTIMATORS, Estimate, EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
-from jaxflow.messages import Message, one_message
+from jaxflow.messages import Message, one_message, unpermuted
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
@@ -41,34 +42,47 @@ def honest_flows(
     message: ArrayLike | Message,
     activations: ArrayLike,
     *,
-    estimator: str | Callable[..., Any] = gaussian,
+    estimator: str | Callable[..., Any] | EstimatorSpec = gaussian,
     given: ArrayLike | Message | None = None,
     groups: Any = None,
     confidence: float = CONFIDENCE,
+    **options: Any,
 ) -> Honest:
     """Node flows that no choice flatters, with confidence intervals.
 
     A flow F(V) = max_T I(M; X_V | X_T) is a maximum over noisy estimates, and biased upward. Here T is chosen on one
-    half of the rows and I(M; X_V | X_T) is estimated on the other, less the bias that it has for Gaussian variables;
-    the halves then exchange roles, and the two values are averaged. That is a lower bound of the flow in expectation,
-    since the chosen T need not be the best. The interval is that of the average of the two conditional informations,
-    from the spread of the rows' shares (jackknife). It is right about small ones too, whose estimates are spread like
-    squares (see ``intervals``), and ends at 0 or above; docs/calibration.md shows how often it holds the truth.
+    half of the rows and I(M; X_V | X_T) is estimated on the other; the halves then exchange roles, and the two values
+    are averaged. That is a lower bound of the flow in expectation, since the chosen T need not be the best. The
+    interval is that of the average of the two conditional informations, and ends at 0 or above.
+
+    By ``gaussian`` and ``copula`` each half is regressed by itself. The bias that an estimate has for Gaussian
+    variables is subtracted, and the interval comes from the spread of the rows' shares (jackknife). It is right about
+    small ones too, whose estimates are spread like squares (see ``intervals``); docs/calibration.md shows how often it
+    holds the truth.
+
+    By ``quadratic`` and the SVMs nothing is fitted anew: the estimator predicts every row once by every subset, with a
+    model of the other outer folds, and the halves are halves of these predictions. The value is what the estimator
+    reads out with T ∪ V less what it reads out with T, and the interval covers that difference for the models as they
+    were fitted, of the rows that there are: what Fano's inequality, or cross-entropy, makes of how they would do on
+    further rows. It does not cover what a better classifier would tell. It takes the rows' losses as independent,
+    though four of five rows behind any two of the models are the same. See docs/method.md.
 
     Args:
         key: of the division into halves, which keeps the shares of a message's classes and of ``given``'s.
         message: one message, classes ``[N]`` or numbers ``[N]`` or ``[N, d]``.
         activations: ``[..., N, n]``: samples on axis −2; axes before them are layers or time bins.
-        estimator: ``gaussian`` or ``copula``.
+        estimator: ``gaussian``, ``copula``, ``quadratic``, ``linear-svm`` or ``kernel-svm``.
         given: another message that the flows are conditioned on.
         groups: the node of every column, if nodes have several.
         confidence: of the intervals, between 0 and 1.
+        options: of the estimator, such as ``bound="cross-entropy"`` or ``backend="sklearn"``.
 
     Returns:
         flow, low, high ``[..., n]`` in bits; a flow may come out slightly below 0.
 
     Raises:
-        InputError: several messages at once, another estimator, too few rows, shapes that do not fit.
+        InputError: several messages at once, another estimator, too few rows, too many subsets to keep every row's
+            losses, shapes that do not fit.
 
     Example:
         >>> message = np.arange(400) % 2
@@ -76,16 +90,50 @@ def honest_flows(
         >>> flow, low, high = honest_flows(jax.random.key(0), message, activations)
         >>> bool(low[0] > 0), bool(low[1] < 0)
         (True, True)
+        >>> bool(honest_flows(jax.random.key(0), message, activations, estimator="quadratic").low[0] > 0)
+        True
     """
     key, spec, level = as_key(key), spec_of(estimator), real("confidence", confidence, 1e-6, 1 - 1e-6)
-    if spec.regressed is None:
-        raise InputError(f"honest flows come with the estimators gaussian and copula, not with {spec.name}")
+    estimate = spec.with_options(spec.options_from(options), by_row=True)
+    if not spec.honest:
+        names = ", ".join(name for name, own in ESTIMATORS.items() if own.honest)
+        raise InputError(f"honest flows come with the estimators {names}, not with {spec.name}")
     inputs = checked(message, activations, given=given, groups=groups)
     about, layers = one_message(inputs.message, "honest_flows"), inputs.activations
-    halves = jnp.asarray(equal_halves(key, about))
+    halves = equal_halves(key, about)
     flat = layers.reshape(-1, *layers.shape[-2:])
-    found = intervals(*honest_layers(flat, about, halves, spec.regressed, inputs.groups), confidence=level)
+    if spec.regressed is None:
+        found = _of_held_out(flat, about, halves, estimate, inputs.groups, level)
+    else:
+        own = honest_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
+        found = intervals(*own, confidence=level)
     return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in found))
+
+
+def _of_held_out(
+    layers: Float[Array, "S N c"],
+    message: Message,
+    halves: Int[np.ndarray, "2 H"],
+    estimate: Estimate,
+    groups: Groups,
+    confidence: float,
+) -> Honest:
+    """Honest flows of layers from held-out losses, as many layers at a time as keep theirs together."""
+    nodes, samples = layers.shape[-1] if groups is None else max(groups) + 1, layers.shape[1]
+    if not keeps_rows(2**nodes, samples):
+        raise InputError(
+            f"honest flows by a classifier keep what every row loses by every subset, and {nodes} nodes of {samples}"
+            " rows are too many: group nodes, or use the gaussian estimator"
+        )
+    members, name = subset_members(nodes), "the message"
+    width, found = MOST_LOSSES // (2**nodes * samples), []
+    for begin in range(0, len(layers), width):
+        own, losses = layers[begin : begin + width], None
+        if np.ptp(message.values):
+            losses = estimate(own, unpermuted({name: message}), members, groups=groups)[name].losses
+        nothing = np.zeros((len(own), nodes))  # of a single class, also in every stratum, there is nothing to know
+        found.append([nothing] * 3 if losses is None else honest_of_losses(losses, message, halves, confidence))
+    return Honest(*(jnp.asarray(np.concatenate(field), layers.dtype) for field in zip(*found, strict=True)))
 
 
 def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxflow.information.cross_validation import OUTER
 
@@ -13,8 +13,9 @@ def chosen_losses(
     concerned: Bool[Array, " T"],
     bound: str,
     every_subset: bool,
-) -> Float[Array, "T P F"]:
-    """The loss of every fold under the fit that it takes.
+    by_row: Shaped[Array, "T C F B"] | None = None,
+) -> tuple[Float[Array, "T P F"], Shaped[Array, "T F B"] | None]:
+    """The loss of every fold under the fit that it takes, and if asked for that of each of its held-out rows.
 
     Subsets that are not concerned take their first fit. The others take the best of their own fits, and where all
     subsets are listed that of any subset of them, if this does better.
@@ -25,11 +26,23 @@ def chosen_losses(
         concerned: the subsets that choose.
         bound: see ``best_elsewhere``.
         every_subset: whether the subsets are the bitmasks 0 … 2ⁿ − 1 in this order.
+        by_row: the losses of single rows under every fit, for the first of the messages [P].
     """
-    concerned, first = concerned[:, None, None], sums[:, 0]
-    best, judged = best_elsewhere(sums, apart, bound)
+    number, concerned, first = jnp.arange(len(sums))[:, None, None], concerned[:, None, None], sums[:, 0]
+    best, judged, fit = best_elsewhere(sums, apart, bound)
     own, elsewhere = jnp.where(concerned, best, first), jnp.where(concerned, judged, in_other_folds(first))
-    return jnp.where(concerned, best_subset(own, elsewhere), own) if every_subset else own
+    late = None
+    if by_row is not None:
+        taken = jnp.where(concerned, fit, 0)[:, None, 0, :, None]
+        by_row = jnp.take_along_axis(by_row, taken, axis=1)[:, 0]
+        weights = jnp.arange(by_row.shape[-1], dtype=sums.dtype)
+        late = jnp.sum(by_row.astype(sums.dtype) * weights[None, None], axis=-1)[:, None]
+    if not every_subset:
+        return own, by_row
+    of_best, source = best_subset(own, elsewhere, late)
+    if by_row is not None:
+        by_row = by_row[jnp.where(concerned, source, number)[:, 0], jnp.arange(sums.shape[-1])[None]]
+    return jnp.where(concerned, of_best, own), by_row
 
 
 def in_other_folds(sums: Float[Array, "*batch F"]) -> Float[Array, "*batch F"]:
@@ -40,7 +53,7 @@ def in_other_folds(sums: Float[Array, "*batch F"]) -> Float[Array, "*batch F"]:
 
 def best_elsewhere(
     sums: Float[Array, "T C P F"], apart: Float[Array, "T C P F"], bound: str
-) -> tuple[Float[Array, "T P F"], Float[Array, "T P F"]]:
+) -> tuple[Float[Array, "T P F"], Float[Array, "T P F"], Int[Array, "T P F"]]:
     """Of C fits the loss of every fold under the one that does best in the other four folds, the first among equals.
 
     Mistakes come in whole rows, so that one of two equally good fits always makes fewer. A fit must make fewer than the
@@ -55,16 +68,18 @@ def best_elsewhere(
         bound: ``fano``, or ``cross-entropy``, which asks for no margin.
 
     Returns:
-        The loss of every fold, and that of the same fit in the other four folds.
+        The loss of every fold, that of the same fit in the other four folds, and the number of the fit.
     """
     elsewhere = in_other_folds(sums)
     judged = elsewhere + jnp.sqrt(in_other_folds(apart)) if bound == "fano" else elsewhere
-    choice = jnp.argmin(judged, axis=1)[:, None]
-    loss, judgement = (jnp.take_along_axis(a, choice, axis=1)[:, 0] for a in (sums, elsewhere))
-    return loss, judgement
+    choice = jnp.argmin(judged, axis=1)
+    loss, judgement = (jnp.take_along_axis(a, choice[:, None], axis=1)[:, 0] for a in (sums, elsewhere))
+    return loss, judgement, choice
 
 
-def best_subset(loss: Float[Array, "T P F"], elsewhere: Float[Array, "T P F"]) -> Float[Array, "T P F"]:
+def best_subset(
+    loss: Float[Array, "T P F"], elsewhere: Float[Array, "T P F"], late: Float[Array, "T _ F"] | None = None
+) -> tuple[Float[Array, "T P F"], Int[Array, "T P F"]]:
     """The loss of every fold under the best of all subsets of T, T itself included, judged by the other four folds.
 
     T keeps its own fit unless another does better. Of several equally good others the one that loses most in the fold
@@ -76,17 +91,25 @@ def best_subset(loss: Float[Array, "T P F"], elsewhere: Float[Array, "T P F"]) -
     Args:
         loss: of every subset and fold; T are the bitmasks 0 … 2ⁿ − 1.
         elsewhere: the loss of the same fit in the other four folds.
+        late: what decides among subsets that lose equally much in the fold too, so that no order of nodes does; needed
+            only by who looks at single rows.
+
+    Returns:
+        The losses, and the subset whose fit is taken.
     """
     nodes = len(loss).bit_length() - 1
+    number = jnp.broadcast_to(jnp.arange(len(loss))[:, None, None], loss.shape)
+    later = jnp.zeros_like(loss) if late is None else jnp.broadcast_to(late, loss.shape)
 
-    def compare(_: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
+    def compare(_: Array, best: tuple[Array, ...]) -> tuple[Array, ...]:
         """Take the last node from all subsets, then make it the first of their bits: the others move up by one."""
-        (without, inside), (loss_without, loss_inside) = (a.reshape(2, -1, *a.shape[1:]) for a in best)
-        better = (without < inside) | ((without == inside) & (loss_without > loss_inside))
-        judged = jnp.where(better, without, inside), jnp.where(better, loss_without, loss_inside)
-        pairs = zip((without, loss_without), judged, strict=True)
-        joined = [jnp.stack(pair, axis=1).reshape(loss.shape) for pair in pairs]
-        return joined[0], joined[1]
+        without, inside = zip(*(a.reshape(2, -1, *a.shape[1:]) for a in best), strict=True)
+        better = without[2] > inside[2]
+        better = (without[1] > inside[1]) | ((without[1] == inside[1]) & better)
+        better = (without[0] < inside[0]) | ((without[0] == inside[0]) & better)
+        judged = (jnp.where(better, a, b) for a, b in zip(without, inside, strict=True))
+        return tuple(jnp.stack(pair, axis=1).reshape(loss.shape) for pair in zip(without, judged, strict=True))
 
-    fewest, best_loss = jax.lax.fori_loop(0, nodes, compare, (elsewhere, loss))
-    return jnp.where(fewest < elsewhere, best_loss, loss)
+    fewest, best_loss, _, source = jax.lax.fori_loop(0, nodes, compare, (elsewhere, loss, later, number))
+    other = fewest < elsewhere
+    return jnp.where(other, best_loss, loss), jnp.where(other, source, number)

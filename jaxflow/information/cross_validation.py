@@ -4,6 +4,7 @@ scikit-learn and ``scipy.stats`` are imported where they are used: their import 
 an estimator in closed form needs neither.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -42,11 +43,19 @@ class Folds(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Nested cross-validations: accuracy and draw of every outer fold ``[..., 5]``, and unconverged fits ``[...]``."""
+    """Nested cross-validations.
+
+    Attributes:
+        accuracy: of every outer fold ``[..., 5]``.
+        chosen: its draw ``[..., 5]``.
+        unconverged: fits ``[...]``.
+        right: whether its held-out rows are told right, ``[..., 5, B]``, and then ``[..., N]`` in the order of rows.
+    """
 
     accuracy: Any
     chosen: Any
     unconverged: Any
+    right: Any
 
 
 def outer_splitter() -> "RepeatedStratifiedKFold":
@@ -179,6 +188,23 @@ def padded(folds: list[np.ndarray]) -> np.ndarray:
     longest = -(-max(map(len, folds)) // ROUND) * ROUND
     padded = [np.concatenate([rows, np.full(longest - len(rows), -1)]) for rows in folds]
     return np.stack(padded).astype(np.int32)
+
+
+def in_row_order(by_fold: np.ndarray, folds: Sequence[np.ndarray]) -> np.ndarray:
+    """What is known of the held-out rows of every fold ``[..., 5, B]``, in the order of all rows ``[..., N]``.
+
+    Args:
+        by_fold: the rows of a fold one after the other, filled up to a common length.
+        folds: numbers of these rows; every row is held out by one fold.
+
+    Example:
+        >>> in_row_order(np.array([[1, 2], [3, 0]]), [np.array([0, 2]), np.array([1])])
+        array([1, 3, 2])
+    """
+    place = np.zeros(sum(map(len, folds)), int)
+    for fold, rows in enumerate(folds):
+        place[rows] = fold * by_fold.shape[-1] + np.arange(len(rows))
+    return by_fold.reshape(*by_fold.shape[:-2], -1)[..., place]
 
 
 def hyperparameter_draws(*names: str) -> np.ndarray:

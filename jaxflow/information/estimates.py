@@ -41,12 +41,16 @@ class Estimates(NamedTuple):
             ``[S, T, G, 5]``, G = 1 where nothing discrete is given; None without a search.
         unconverged: fits that did not converge, ``[S, T]``.
         fits: how many stand behind one estimate.
+        losses: what the estimate loses on every row, which it predicts from others, about the first of the messages
+            [P]: booleans ``[S, T, N]``, whether the row is mistaken, of an estimate by Fano's inequality; or numbers,
+            its surprise −log₂ P(m | x_T) in bits, of one by cross-entropy. None if they are not asked for.
     """
 
     bits: Any
     draws: Any = None
     unconverged: Any = 0
     fits: int = 0
+    losses: Any = None
 
 
 @runtime_checkable
@@ -180,9 +184,8 @@ def by_strata(
             kept = None if draws is None else {name: np.asarray(draws[name])[:, stratum] for name in names}
             x = layers if len(rows) == layers.shape[1] else layers[:, rows]
             parts.append(_in_stratum(estimate, x, values, columns, kept, step))
-        sizes = np.array([len(rows) for rows in strata])  # rows that belong to no stratum do not count
-        weights = sizes / sizes.sum()
-        estimates |= {name: _averaged([part[name] for part in parts], weights) for name in names}
+        samples = layers.shape[1]
+        estimates |= {name: _averaged([part[name] for part in parts], strata, samples) for name in names}
     return {name: estimates[name] for name in messages}
 
 
@@ -234,15 +237,29 @@ def _in_stratum(
     return estimates | (estimate(layers, told, members, draws=draws, advance=advance) if told else {})
 
 
-def _averaged(parts: list[Estimates], weights: np.ndarray) -> Estimates:
-    """The weighted sum of the strata's bits, all their draws, and the sum of their fits."""
-    bits = sum(weight * np.asarray(part.bits) for weight, part in zip(weights, parts, strict=True))
+def _averaged(parts: list[Estimates], strata: list[np.ndarray], samples: int) -> Estimates:
+    """The weighted sum of the strata's bits, all their draws, the sum of their fits, and the losses of all rows."""
+    sizes = np.array([len(rows) for rows in strata])  # rows that belong to no stratum do not count
+    bits = sum(weight * np.asarray(part.bits) for weight, part in zip(sizes / sizes.sum(), parts, strict=True))
     searched = [part.draws for part in parts if part.draws is not None]
     draws = None
     if searched:
         none = np.zeros_like(searched[0])
         draws = np.stack([none if part.draws is None else part.draws for part in parts], axis=-2)
-    return Estimates(bits, draws, sum(part.unconverged for part in parts), sum(part.fits for part in parts))
+    fits = sum(part.unconverged for part in parts), sum(part.fits for part in parts)
+    return Estimates(bits, draws, *fits, _losses_of_all([part.losses for part in parts], strata, samples))
+
+
+def _losses_of_all(parts: list[Any], strata: list[np.ndarray], samples: int) -> Any:
+    """The losses of all rows from those of the strata's; rows of no stratum, or of one with a single class, have 0."""
+    kept = next((own for own in parts if own is not None), None)
+    if kept is None or kept.shape[2] == samples:
+        return kept
+    losses = np.zeros((*kept.shape[:2], samples), kept.dtype)
+    for own, rows in zip(parts, strata, strict=True):
+        if own is not None:
+            losses[:, :, rows] = own
+    return losses
 
 
 # --- any shapes ------------------------------------------------------------------------------------------------------

@@ -76,14 +76,15 @@ def choose(
         return held_out_scores(w, x, folds.inner_test, mean, deviation), failed
 
     scores, failed = of_all_machines(machine, _signs(t, folds.inner_train))
-    accuracy = _accuracy(scores, t, folds.inner_test)
+    right = _right(scores, t, folds.inner_test)
+    accuracy = fraction(right, jnp.broadcast_to(folds.inner_test[:, None], right.shape))
     return jnp.argmax(jnp.mean(accuracy.reshape(OUTER, INNER, -1), axis=1), axis=-1), failed
 
 
 def score(
     x: Float[Array, "n N"], t: Float[Array, "R N"], folds: Folds, c: Float[Array, " 5"]
-) -> tuple[Float[Array, " 5"], Int[Array, ""]]:
-    """Held-out accuracy of every outer fold with its own C, and unconverged fits."""
+) -> tuple[Bool[Array, "5 B"], Int[Array, ""]]:
+    """Which held-out rows of every outer fold are told right with its own C, and unconverged fits."""
     features, mean, deviation = training_rows(x, folds.train)
 
     def machine(signs: Float[Array, "F B"]) -> tuple[Array, Array]:
@@ -91,7 +92,7 @@ def score(
         return held_out_scores(w, x, folds.test, mean, deviation), failed
 
     scores, failed = of_all_machines(machine, _signs(t, folds.train))
-    return _accuracy(scores, t, folds.test)[:, 0], failed
+    return _right(scores, t, folds.test)[:, 0], failed
 
 
 def _signs(t: Float[Array, "R N"], rows: Int[Array, "F B"]) -> Float[Array, "R F B"]:
@@ -99,11 +100,14 @@ def _signs(t: Float[Array, "R N"], rows: Int[Array, "F B"]) -> Float[Array, "R F
     return jnp.where((rows >= 0)[None], t[:, rows], 0)
 
 
-def _accuracy(scores: Float[Array, "R F K B"], t: Float[Array, "R N"], rows: Int[Array, "F B"]) -> Float[Array, "F K"]:
-    """Fraction of every fold's test rows that are told right."""
-    real = (rows >= 0)[:, None]
-    right = told_right(scores, jnp.broadcast_to(t[:, rows][:, :, None], scores.shape)) & real
-    return jnp.sum(right, axis=-1) / jnp.sum(real, axis=-1)
+def _right(scores: Float[Array, "R F K B"], t: Float[Array, "R N"], rows: Int[Array, "F B"]) -> Bool[Array, "F K B"]:
+    """Whether every fold's test rows are told right."""
+    return told_right(scores, jnp.broadcast_to(t[:, rows][:, :, None], scores.shape)) & (rows >= 0)[:, None]
+
+
+def fraction(right: Bool[Array, "*batch B"], rows: Int[Array, "*batch B"]) -> Float[Array, "*batch"]:
+    """Fraction of the rows that are told right; those numbered −1 are none."""
+    return jnp.sum(right, axis=-1) / jnp.sum(rows >= 0, axis=-1)
 
 
 @partial(jax.jit, compiler_options=ALONE)
@@ -127,8 +131,8 @@ def search_layers(
     def one(item: tuple[Array, ...], t: Array, folds: Folds, c: Array) -> Search:
         x, *known = item
         own, unchosen = (known[0], 0) if known else choose(x, t, folds, c)
-        accuracy, unscored = score(x, t, folds, c[own])
-        return Search(accuracy, own, unchosen + unscored)
+        right, unscored = score(x, t, folds, c[own])
+        return Search(fraction(right, folds.test), own, unchosen + unscored, right)
 
     fits = len(folds.train) if chosen is not None else folds.inner_train.shape[0] * len(draws)
     item_bytes = 16 * folds.train.shape[1] * fits

@@ -16,12 +16,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.batching import ALONE, batched_map
 from jaxflow.information import matrices
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
-from jaxflow.information.linear import of_all_machines, told_right, training_rows
+from jaxflow.information.linear import fraction, of_all_machines, told_right, training_rows
 from jaxflow.information.newton import HIGHEST, smoothed_hinge, solve
 
 RIDGE = 1e-5  # ε
@@ -34,15 +34,15 @@ def squared_distances(a: Float[Array, "n A"], b: Float[Array, "n B"]) -> Float[A
     return functools.reduce(operator.add, ((own[:, None] - other[None]) ** 2 for own, other in zip(a, b, strict=True)))
 
 
-def fold_accuracies(
+def told_of_fold(
     x: Float[Array, "n N"],
     t: Float[Array, "R N"],
     train: Int[Array, " B"],
     test: Int[Array, " b"],
     landmarks: Int[Array, " m"],
     draws: Float[Array, "K 2"],
-) -> tuple[Float[Array, " K"], Int[Array, " K"]]:
-    """Held-out accuracy of one fold for every draw (γ, C), and how many of its fits failed to converge.
+) -> tuple[Bool[Array, "K b"], Int[Array, " K"]]:
+    """Which held-out rows of one fold are told right by every draw (γ, C), and how many of its fits did not converge.
 
     Rows numbered −1 do not count; the distances are shared by all draws, the map by the machines of all classes.
     """
@@ -70,10 +70,22 @@ def fold_accuracies(
             return jnp.matmul(w[0, 0, :-1], tested, precision=HIGHEST) + w[0, 0, -1], failed
 
         scores, failed = of_all_machines(machine, signs)
-        right = told_right(scores, t[:, test]) & (test >= 0)
-        return jnp.sum(right) / jnp.sum(test >= 0), failed
+        return told_right(scores, t[:, test]) & (test >= 0), failed
 
     return batched_map(fit, draws, _fit_bytes(train))
+
+
+def fold_accuracies(
+    x: Float[Array, "n N"],
+    t: Float[Array, "R N"],
+    train: Int[Array, " B"],
+    test: Int[Array, " b"],
+    landmarks: Int[Array, " m"],
+    draws: Float[Array, "K 2"],
+) -> tuple[Float[Array, " K"], Int[Array, " K"]]:
+    """Held-out accuracy of one fold for every draw, and how many of its fits did not converge: ``told_of_fold``."""
+    right, failed = told_of_fold(x, t, train, test, landmarks, draws)
+    return fraction(right, jnp.broadcast_to(test[None], right.shape)), failed
 
 
 def whitening(kernel: Float[Array, "m m"]) -> Float[Array, "m m"]:
@@ -100,11 +112,11 @@ def choose(
 
 def score(
     x: Float[Array, "n N"], t: Float[Array, "R N"], folds: Folds, own: Float[Array, "5 2"]
-) -> tuple[Float[Array, " 5"], Int[Array, ""]]:
-    """Held-out accuracy of every outer fold with its own draw, and unconverged fits."""
+) -> tuple[Bool[Array, "5 B"], Int[Array, ""]]:
+    """Which held-out rows of every outer fold are told right with its own draw, and unconverged fits."""
     rows = folds.train, folds.test, folds.landmarks, own[:, None]
-    accuracy, failed = batched_map(lambda fold: fold_accuracies(x, t, *fold), rows, _fit_bytes(folds.train))
-    return accuracy[:, 0], jnp.sum(failed)
+    right, failed = batched_map(lambda fold: told_of_fold(x, t, *fold), rows, _fit_bytes(folds.train))
+    return right[:, 0], jnp.sum(failed)
 
 
 @partial(jax.jit, compiler_options=ALONE)
@@ -128,8 +140,8 @@ def search_layers(
     def one(item: tuple[Array, ...], t: Array, folds: Folds, draws: Array) -> Search:
         x, *known = item
         own, unchosen = (known[0], 0) if known else choose(x, t, folds, draws)
-        accuracy, unscored = score(x, t, folds, draws[own])
-        return Search(accuracy, own, unchosen + unscored)
+        right, unscored = score(x, t, folds, draws[own])
+        return Search(fraction(right, folds.test), own, unchosen + unscored, right)
 
     fits = OUTER if chosen is not None else OUTER * INNER * len(draws)
     items = (layers,) if chosen is None else (layers, chosen)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import ALONE, batched_map, on_all_cores
 from jaxflow.information.choosing import chosen_losses
 from jaxflow.information.cross_validation import (
     OUTER,
+    in_row_order,
     outer_folds,
     padded,
 )
@@ -58,6 +59,18 @@ class Fit(NamedTuple):
     classes: Classes
 
 
+class Lost(NamedTuple):
+    """What is lost on held-out rows.
+
+    Attributes:
+        sums: mistakes, or surprise in bits, of every message and fold ``[..., T, P, F]``.
+        by_row: of every held-out row of a fold ``[..., T, F, B]``, 0 where there are fewer; booleans are mistakes.
+    """
+
+    sums: Any
+    by_row: Any = None
+
+
 def held_out(
     x: Float[Array, "n N"],
     messages: tuple[Int[Array, "_ _ N"], ...],
@@ -67,7 +80,8 @@ def held_out(
     classes: tuple[int, ...],
     bound: str,
     every_subset: bool = False,
-) -> tuple[Float[Array, "T _ _"], ...]:
+    by_row: bool = False,
+) -> tuple[Lost, ...]:
     """What every fold loses on its held-out rows of a layer: how many are mistaken, or their surprise in bits.
 
     The layer is ranked once for the folds of all messages; messages of equally many classes are then computed together.
@@ -82,9 +96,10 @@ def held_out(
         classes: the numbers of classes.
         bound: ``fano`` asks for the mistakes, ``cross-entropy`` for the surprise.
         every_subset: whether the subsets are all 2ⁿ of n nodes, in the order of their bitmasks.
+        by_row: whether the losses of single rows are kept, for the first of the messages [P_k].
 
     Returns:
-        The losses ``[T, P_k, F_k]`` for every number of classes.
+        The losses ``[T, P_k, F_k]`` for every number of classes, those of rows ``[T, F_k, B]``.
     """
     ranked = batched_map(lambda column: scores_and_atom(column, among), x, 4 * among.counted.size)
     scores, atoms = jnp.swapaxes(ranked[0], 0, 1), ranked[1]  # [F, n, N], [n, N]
@@ -93,7 +108,7 @@ def held_out(
     for about, count in zip(messages, classes, strict=True):
         own = slice(first, first := first + len(about))
         folds = scores[own], atoms, about, train[own], rows[own]
-        lost.append(_held_out(*folds, members, count, bound, every_subset))
+        lost.append(_held_out(*folds, members, count, bound, every_subset, by_row))
     return tuple(lost)
 
 
@@ -107,7 +122,8 @@ def _held_out(
     classes: int,
     bound: str,
     every_subset: bool,
-) -> Float[Array, "T P F"]:
+    by_row: bool,
+) -> Lost:
     """``held_out`` of messages of equally many classes.
 
     The classes have their own covariances. In subsets with a column that has an atom (see ``scores_and_atom``), two
@@ -116,41 +132,52 @@ def _held_out(
     """
     moments = jax.vmap(partial(fold_classes, classes=classes))
     fit = Fit(scores, moments(scores, messages, train))
-    loss = partial(losses, messages=messages, rows=rows, members=members, bound=bound)
+    loss = partial(losses, messages=messages, rows=rows, members=members, bound=bound, by_row=by_row)
     has_atom = jnp.any(atoms, axis=1)
 
-    def best() -> Array:
+    def best() -> Lost:
         marks = jnp.broadcast_to(indicators(atoms, scores.dtype)[None], scores.shape)
         doubled = jnp.concatenate([scores, marks], axis=1)
         linear = Fit(doubled, pooled(moments(doubled, messages, train)))
-        sums, apart = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
+        sums, apart, single = loss([fit, Fit(scores, unit_variance(fit.classes)), linear])
         concerned = jnp.any(members & has_atom[None], axis=1)
-        return chosen_losses(sums, apart, concerned, bound, every_subset)
+        return Lost(*chosen_losses(sums, apart, concerned, bound, every_subset, single))
 
-    return jax.lax.cond(jnp.any(has_atom), best, lambda: loss([fit])[0][:, 0])
+    def only() -> Lost:
+        sums, _, single = loss([fit])
+        return Lost(sums[:, 0], None if single is None else single[:, 0])
+
+    return jax.lax.cond(jnp.any(has_atom), best, only)
 
 
 def losses(
-    fits: list[Fit], messages: Int[Array, "F P N"], rows: Int[Array, "F B"], members: Bool[Array, "T n"], bound: str
-) -> tuple[Float[Array, "T C P F"], Float[Array, "T C P F"]]:
+    fits: list[Fit],
+    messages: Int[Array, "F P N"],
+    rows: Int[Array, "F B"],
+    members: Bool[Array, "T n"],
+    bound: str,
+    by_row: bool = False,
+) -> tuple[Float[Array, "T C P F"], Float[Array, "T C P F"], Shaped[Array, "T C F B"] | None]:
     """Mistakes, or surprise in bits, of every fit, summed over the held-out rows of every fold: see ``held_out``.
 
     Returns:
-        The sums, and the number of rows on which a fit's decision is not the first fit's.
+        The sums, the number of rows on which a fit's decision is not the first fit's, and if asked for the rows'
+        mistakes (booleans) or surprise under the first of the messages.
     """
     places = jnp.maximum(rows, 0)[:, None]
     truth = jnp.take_along_axis(messages, places, axis=2)  # [F, P, B]
     tested = [jnp.take_along_axis(fit.columns, places, axis=2) for fit in fits]
     real = (rows >= 0)[None, :, None]
 
-    def one(member: Array) -> tuple[Array, Array]:
+    def one(member: Array) -> tuple[Array, Array, Array | None]:
         odds = jnp.stack([_log_odds(x, fit.classes, member) for x, fit in zip(tested, fits, strict=True)])
         decisions = most_probable(odds)
         every = jnp.broadcast_to(truth[None], decisions.shape)
-        shown = (decisions != every).astype(odds.dtype) if bound == "fano" else surprise(odds, every)
-        apart = (decisions != decisions[:1]).astype(odds.dtype)
-        lost, differing = (jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in (shown, apart))
-        return lost, differing
+        shown = decisions != every if bound == "fano" else surprise(odds, every)
+        counted = shown.astype(odds.dtype), (decisions != decisions[:1]).astype(odds.dtype)
+        lost, differing = (jnp.swapaxes(jnp.sum(a, axis=-1, where=real), 1, 2) for a in counted)
+        single = shown[:, :, 0]
+        return lost, differing, jnp.where(real[:, :, 0], single, jnp.zeros_like(single)) if by_row else None
 
     classes = fits[0].classes.log_prior.shape[-1]
     return batched_map(one, members, len(fits) * _subset_bytes(fits[-1].columns[0], messages, classes))
@@ -175,7 +202,7 @@ def _subset_bytes(x: Array, messages: Array, classes: int) -> int:
     return 4 * classes * x.size * messages.shape[1] * len(messages) // OUTER
 
 
-@partial(jax.jit, static_argnames=("classes", "bound", "every_subset"), compiler_options=ALONE)
+@partial(jax.jit, static_argnames=("classes", "bound", "every_subset", "by_row"), compiler_options=ALONE)
 def all_held_out(
     layers: Float[Array, "S N n"],
     messages: tuple[Int[Array, "_ _ N"], ...],
@@ -185,11 +212,12 @@ def all_held_out(
     classes: tuple[int, ...],
     bound: str,
     every_subset: bool = False,
-) -> tuple[Float[Array, "S T _ _"], ...]:
-    """``held_out`` of every layer."""
+    by_row: bool = False,
+) -> tuple[Lost, ...]:
+    """``held_out`` of every layer, fields ``[S, T, ...]``."""
     subset_bytes = sum(_subset_bytes(layers[0], about, k) for about, k in zip(messages, classes, strict=True))
     item_bytes = 12 * layers[0].size * len(rows) + len(members) * subset_bytes
-    run = partial(held_out, classes=classes, bound=bound, every_subset=every_subset)
+    run = partial(held_out, classes=classes, bound=bound, every_subset=every_subset, by_row=by_row)
     return batched_map(lambda x, *shared: run(x.T, *shared), layers, item_bytes, messages, among, rows, members)
 
 
@@ -255,13 +283,14 @@ def estimate(
     groups: tuple[int, ...] | None = None,
     bound: str = "fano",
     draws: Mapping[str, Any] | None = None,
+    by_row: bool = False,
     advance: Advance = ignore,
 ) -> dict[str, Estimates]:
     """The stack protocol of ``quadratic``, see ``jaxflow.information.Estimate``. There is nothing to search."""
     del draws
     nodes = members.shape[1]
     every_subset = len(members) == 2**nodes and np.array_equal(members, subset_members(nodes))
-    run = partial(_rows_estimate, bound=bound, every_subset=every_subset)
+    run = partial(_rows_estimate, bound=bound, every_subset=every_subset, by_row=by_row)
     return by_strata(run, layers, messages, members, groups=groups, advance=advance)
 
 
@@ -272,6 +301,7 @@ def _rows_estimate(
     *,
     bound: str,
     every_subset: bool,
+    by_row: bool,
     draws: dict[str, np.ndarray] | None,
     advance: Advance,
 ) -> dict[str, Estimates]:
@@ -290,16 +320,18 @@ def _rows_estimate(
     )
     among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(every))
     shared = {"messages": about, "among": among, "rows": rows, "members": jnp.asarray(members)}
-    static = {"classes": tuple(classes for classes, _ in alike), "bound": bound, "every_subset": every_subset}
-    run = partial(all_held_out, **shared, **static)
+    static = {"bound": bound, "every_subset": every_subset, "by_row": by_row}
+    run = partial(all_held_out, **shared, classes=tuple(classes for classes, _ in alike), **static)
     nodes, found = np.any(members, axis=1, keepdims=True), {}
     for names, lost in zip(alike.values(), on_all_cores(run, layers), strict=True):
-        by_fold = np.asarray(lost, float)
+        by_fold = np.asarray(lost.sums, float)
         by_fold = by_fold.reshape(*by_fold.shape[:3], len(names), OUTER)  # [S, T, P, k, 5]
         for k, name in enumerate(names):
             sizes = np.array([len(own) for own in tests[name]])
             bits = _bits(by_fold[..., k, :], sizes, messages[name][0], bound)
-            found[name] = Estimates(np.moveaxis(bits * nodes, 2, 0))  # no node tells nothing
+            own = slice(OUTER * k, OUTER * (k + 1))
+            single = in_row_order(np.asarray(lost.by_row)[:, :, own], tests[name]) if by_row else None
+            found[name] = Estimates(np.moveaxis(bits * nodes, 2, 0), losses=single)  # no node tells nothing
     advance(len(layers) * len(messages) * len(members))
     return found
 

@@ -93,23 +93,30 @@ def pipeline_at(task: Task, values: np.ndarray) -> Pipeline:
     return task.pipeline().set_params(**dict(zip(task.hyperparameters, values, strict=True)))
 
 
-def search_fold(task: Task, fold: int, rows: np.ndarray, held_out: np.ndarray) -> tuple[float, int]:
-    """Accuracy of one outer fold and the draw that it uses."""
+def search_fold(task: Task, fold: int, rows: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which held-out rows of one outer fold are told right, and the draw that it uses."""
     draw = best_draw(task, rows) if task.chosen is None else int(task.chosen[fold])
     model = pipeline_at(task, hyperparameter_draws(*task.hyperparameters)[draw])
     model.fit(task.x[rows], task.message[rows])
-    return float(np.mean(model.predict(task.x[held_out]) == task.message[held_out])), draw
+    return model.predict(task.x[held_out]) == task.message[held_out], draw
 
 
-def search_task(task: Task) -> tuple[np.ndarray, np.ndarray, int]:
-    """Accuracies and draws of the outer folds ``[5]``, and unconverged fits, on one BLAS thread."""
+def search_task(task: Task) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Accuracies and draws of the outer folds ``[5]``, unconverged fits, and which rows ``[N]`` are told right.
+
+    On one BLAS thread.
+    """
     checked = config_context(assume_finite=True, skip_parameter_validation=True)  # the arrays and draws are our own
     with threadpool_limits(1), checked, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        folds = outer_splitter().split(task.x, task.message)
+        folds = list(outer_splitter().split(task.x, task.message))
         found = [search_fold(task, fold, *rows) for fold, rows in enumerate(folds)]
-    accuracy, chosen = map(np.array, zip(*found, strict=True))
-    return accuracy, chosen, sum(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    accuracy, chosen = np.array([np.mean(right) for right, _ in found]), np.array([draw for _, draw in found])
+    every = np.zeros(len(task.message), bool)
+    for (_, held_out), (right, _) in zip(folds, found, strict=True):
+        every[held_out] = right
+    failed = sum(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    return accuracy, chosen, failed, every
 
 
 def search_tasks(tasks: Sequence[Task], advance: Callable[[int], object]) -> Search:

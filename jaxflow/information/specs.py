@@ -83,6 +83,8 @@ class EstimatorSpec:
             if it must see arrays.
         regressed: message and activations as this estimator regresses the one on the other, which honest flows repeat:
             as they are, or their ranks; None if its information is not that of a linear regression.
+        held_out: as ``stacked``, with what the estimate loses on every row, which it predicts from others
+            (``Estimates.losses``), and of which honest flows are made; None if it predicts no rows.
         check: refuses a message that cannot be estimated, by the name given second; called before training.
         options: the dataclass of its options.
 
@@ -100,6 +102,7 @@ class EstimatorSpec:
     flows: Callable[..., ExactFlows] | None = None
     layer_bits: LayerBits | None = None
     regressed: Callable[[Message, Array], tuple[Message, Array]] | None = None
+    held_out: Estimate | None = None
     check: Callable[[Message, str], None] = accept
     options: type[Options] = Options
 
@@ -107,6 +110,11 @@ class EstimatorSpec:
     def name(self) -> str:
         """The estimator's name in messages."""
         return self.title or getattr(self.function, "__qualname__", type(self.function).__name__)
+
+    @property
+    def honest(self) -> bool:
+        """Whether there are honest flows by this estimator."""
+        return self.regressed is not None or self.held_out is not None
 
     @property
     def estimate(self) -> Estimate:
@@ -171,10 +179,15 @@ class EstimatorSpec:
                 raise InputError(f"{self.name} has no {name}; {has}")
         return self.options(**values)
 
-    def with_options(self, options: Options) -> Estimate:
-        """The estimate of stacks under these options."""
-        values = options.as_json()
-        return partial(self.estimate, **values) if values else self.estimate
+    def with_options(self, options: Options, by_row: bool = False) -> Estimate:
+        """The estimate of stacks under these options.
+
+        Args:
+            options: of the estimator.
+            by_row: whether the losses of single rows come with it, see ``held_out``.
+        """
+        values, estimate = options.as_json(), self.held_out if by_row and self.held_out else self.estimate
+        return partial(estimate, **values) if values else estimate
 
 
 ESTIMATORS = {
@@ -201,6 +214,7 @@ ESTIMATORS = {
         partial(estimate_svm, svm=LINEAR),
         "linear-svm",
         exchangeable=None,
+        held_out=partial(estimate_svm, svm=LINEAR, by_row=True),
         most=15,
         searches=True,
         check=check_folds,
@@ -211,6 +225,7 @@ ESTIMATORS = {
         estimate_kernel,
         "kernel-svm",
         exchangeable=None,
+        held_out=partial(estimate_kernel, by_row=True),
         most=8,
         searches=True,
         check=check_folds,
@@ -221,6 +236,7 @@ ESTIMATORS = {
         estimate_quadratic,
         "quadratic",
         exchangeable=within_folds,
+        held_out=partial(estimate_quadratic, by_row=True),
         most=18,
         check=check_folds,
         options=QuadraticOptions,

@@ -23,6 +23,7 @@ from jaxflow.information.cross_validation import (
     OUTER,
     Search,
     hyperparameter_draws,
+    in_row_order,
     nested_folds,
     one_against_the_rest,
 )
@@ -219,13 +220,14 @@ def estimate(
     backend: str = "jax",
     groups: tuple[int, ...] | None = None,
     draws: Mapping[str, np.ndarray] | None = None,
+    by_row: bool = False,
     advance: Advance = ignore,
 ) -> dict[str, Estimates]:
     """The stack protocol of the support vector machines, with the draws that were chosen.
 
     Given ``draws`` nothing is searched: every outer fold is fitted with its own. See ``jaxflow.information.Estimate``.
     """
-    run = partial(_rows_estimate, svm=svm, backend=backend)
+    run = partial(_rows_estimate, svm=svm, backend=backend, by_row=by_row)
     return by_strata(run, layers, messages, members, groups=groups, draws=draws, advance=advance)
 
 
@@ -248,17 +250,16 @@ def _rows_estimate(
     *,
     svm: SVM,
     backend: str,
+    by_row: bool,
     draws: dict[str, np.ndarray] | None,
     advance: Advance,
 ) -> dict[str, Estimates]:
     """Bits about class numbers ``[P, N]`` from all rows; every permutation is searched by itself."""
-    found = {}
+    found, run = {}, partial(_of_message, layers, members=members, svm=svm, backend=backend)
     for name, permuted in messages.items():
         kept = None if draws is None else draws[name]
-        first, *others = (
-            _of_message(layers, message, members, svm, backend, kept, advance if p == 0 else ignore)
-            for p, message in enumerate(permuted)
-        )
+        first = run(permuted[0], by_row=by_row, draws=kept, advance=advance)
+        others = [run(message, by_row=False, draws=kept, advance=ignore) for message in permuted[1:]]
         found[name] = first._replace(bits=np.stack([first.bits, *(other.bits for other in others)]))
     return found
 
@@ -267,26 +268,34 @@ def _of_message(
     layers: Float[Array, "S N c"],
     message: np.ndarray,
     members: Bool[np.ndarray, "T c"],
+    *,
     svm: SVM,
     backend: str,
+    by_row: bool,
     draws: np.ndarray | None,
     advance: Advance,
 ) -> Estimates:
-    """Bits ``[S, T]`` about class numbers ``[N]``, with the draws ``[S, T, 5]``; draws ``[S, 5]`` may be known."""
+    """Bits ``[S, T]`` about class numbers ``[N]``, with the draws ``[S, T, 5]``; draws ``[S, 5]`` may be known.
+
+    Where there is nothing to fit, the largest class is decided for.
+    """
     run = partial(_by_jax if backend == "jax" else _by_sklearn, svm=svm)
     varies = np.ptp(np.asarray(layers), axis=1) > 0
     asked = np.any(varies[:, None] & members, axis=2)  # no node, and constant ones, tell nothing
     shape = len(layers), len(members)
     bits, unconverged, chosen = np.zeros(shape), np.zeros(shape, int), np.zeros((*shape, OUTER), int)
     kept = None if draws is None else np.repeat(draws, asked.sum(axis=1), axis=0)
+    mistaken = np.tile(message != np.argmax(np.bincount(message)), (*shape, 1)) if by_row else None
     advance(int((~asked).sum()))
     if len(pairs := np.argwhere(asked)):
         search = run(layers, message, members, pairs, kept, advance=advance)
         places = pairs[:, 0], pairs[:, 1]
         bits[places] = accuracy_to_information(search.accuracy.mean(axis=-1), message)
         unconverged[places], chosen[places] = search.unconverged, search.chosen
+        if mistaken is not None:
+            mistaken[places] = ~search.right
     fits = OUTER if draws is not None else OUTER * (1 + INNER * len(hyperparameter_draws(*svm.hyperparameters)))
-    return Estimates(bits, chosen, unconverged, fits * len(one_against_the_rest(message)))
+    return Estimates(bits, chosen, unconverged, fits * len(one_against_the_rest(message)), mistaken)
 
 
 def _by_jax(
@@ -294,7 +303,8 @@ def _by_jax(
 ) -> Search:
     """Accuracies of all pairs of layer and subset by the batched solver, block by block."""
     solver: Any = svm.search
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    every = nested_folds(message)
+    folds, tests = jax.tree.map(jnp.asarray, every), [rows[rows >= 0] for rows in every.test]
     draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), layers.dtype)
     signs = jnp.asarray(one_against_the_rest(message), layers.dtype)
     fits = len(signs) * (OUTER if kept is not None else OUTER * (1 + INNER * len(draws)))
@@ -306,7 +316,8 @@ def _by_jax(
         found.append(jax.tree.map(np.asarray, search))
         advance(len(set(block.tolist())))
     together = jax.tree.map(lambda *blocks: np.concatenate(blocks)[: len(pairs)], *found)
-    return together._replace(accuracy=together.accuracy.astype(float))
+    right = in_row_order(together.right, tests)
+    return together._replace(accuracy=together.accuracy.astype(float), right=right)
 
 
 def _blocks(count: int, width: int) -> Iterator[np.ndarray]:

@@ -42,7 +42,7 @@ class Question(NamedTuple):
     @property
     def honest(self) -> bool:
         """Whether there are honest flows by this estimator."""
-        return self.spec.regressed is not None
+        return self.spec.honest
 
     def key(self, purpose: int) -> Any:
         """The key of the permutations (2, as in a run), or of the halves of honest flows (3)."""
