@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from measuring import markdown
+from numpy.typing import ArrayLike
 
 from jaxflow.figures import COLOURS, MARKERS, new_figure
 
@@ -22,10 +24,11 @@ CLASSES = {  # truth over its standard error: above, up to
     "above 1": (1.0, np.inf),
 }
 WANTED = {"0": (0.93, 1.0), "above 1": (0.93, 0.98)}
+MANY = 200  # flows of which a coverage is drawn
 METHODS = ("p_max", "null95", "frites maxstat")
 
 
-def binomial_error(share: float | pd.Series, count: int | pd.Series) -> np.ndarray:
+def binomial_error(share: ArrayLike, count: ArrayLike) -> np.ndarray:
     """Standard error of a share."""
     return np.sqrt(np.asarray(share) * (1 - np.asarray(share)) / np.asarray(count))
 
@@ -35,13 +38,15 @@ def null_figure(table: pd.DataFrame) -> Figure:
     figure, (grid,) = new_figure(7.2, 2.9, 1, 2)
     kinds = list(dict.fromkeys(table["kind"]))
     alpha = np.linspace(0, 1, 201)
-    reach = 2 * binomial_error(pd.Series(alpha), int(table["layers"].min()))
-    grid[0].fill_between(alpha, alpha - reach, alpha + reach, color="0.85", linewidth=0)
-    grid[0].plot(alpha, alpha, color="0.5", linewidth=0.6)
+    reach = 2 * binomial_error(alpha, int(table["layers"].min()))
+    grid[0].fill_between(alpha, -reach, reach, color="0.85", linewidth=0)
+    grid[0].axhline(0, color="0.5", linewidth=0.6)
     for (kind, _, _), own in table.groupby(["kind", "nodes", "rows"], sort=False):
-        grid[0].plot(own["alpha"], own["share"], color=COLOURS[kinds.index(kind)], linewidth=0.6, alpha=0.8)
+        at, excess = [0, *own["alpha"], 1], [0, *(own["share"] - own["alpha"]), 0]
+        grid[0].plot(at, excess, color=COLOURS[kinds.index(kind)], linewidth=0.6, alpha=0.8)
     grid[0].set_xlabel("α")
-    grid[0].set_ylabel("share of null layers with\nsmallest p_max ≤ α")
+    grid[0].set_ylabel("share of null layers with\nsmallest p_max ≤ α, less α")
+    grid[0].set_ylim(-0.05, 0.05)
     own = table[np.isclose(table["alpha"], LEVEL)]
     for place, (kind, cells) in enumerate(own.groupby("kind", sort=False)):
         at = np.arange(len(cells)) + (place - 1) * 0.22
@@ -81,12 +86,12 @@ def coverage_figure(table: pd.DataFrame) -> Figure:
     grid[2].axhspan(*WANTED["above 1"], color="0.9", linewidth=0, zorder=0)
     for look, (rows, own) in enumerate(table[table["truth"].isin(parts)].groupby("rows")):
         mean = own.assign(kept=own["coverage"] * own["flows"]).groupby("truth")[["kept", "flows"]].sum()
-        coverage = (mean["kept"] / mean["flows"]).reindex(parts)
+        coverage = (mean["kept"] / mean["flows"])[mean["flows"] >= MANY].reindex(parts)
         grid[2].plot(parts, coverage, MARKERS[look] + "-", color=COLOURS[look + 3], label=f"{rows:,} rows")
     grid[2].set_title("by the truth over\nits standard error")
     grid[2].tick_params("x", rotation=40)
     for axes in grid:
-        axes.set_ylim(min(0.88, 0.99 * table["coverage"].min()), 1.002)
+        axes.set_ylim(0.9, 1.002)
     grid[0].set_ylabel("coverage of 95 % intervals")
     grid[0].legend(loc="lower right")
     grid[2].legend(loc="lower right")
@@ -121,11 +126,12 @@ def power_figure(table: pd.DataFrame) -> Figure:
     grid[-1].axhline(LEVEL, color="k", linewidth=0.6)
     grid[-1].set_xticks(range(len(found)), [name.replace(" ", "\n") for name in found])
     grid[-1].set_title("no effect: any node found")
-    grid[-1].legend()
+    grid[-1].set_ylim(0, 1.4 * null["any_node"].max())
+    grid[-1].legend(loc="upper left")
     return figure
 
 
-def told(share: float, error: float) -> str:
+def told(share: Any, error: Any) -> str:
     """A share with two standard errors."""
     return f"{share:.3f} ± {2 * error:.3f}"
 
@@ -141,7 +147,7 @@ def null_text(table: pd.DataFrame) -> str:
         lines.append((nodes, kind, *(by_rows.get(count, "") for count in rows)))
     limit = LEVEL + 2 * binomial_error(LEVEL, own["layers"])
     total, mean = own["layers"].sum(), np.average(own["share"], weights=own["layers"])
-    most = own.loc[own["share"].idxmax()]
+    most = own.sort_values("share").iloc[-1]
     place = f"{most['kind']}, {most['nodes']} nodes, {most['rows']:,} rows"
     summary = (
         f"{own['layers'].iloc[0]:,} null layers in each of {len(own)} cells. Of all {total:,} layers together"

@@ -28,9 +28,9 @@ def frites_p(layers: np.ndarray, message: np.ndarray, permutations: int, seed: i
         permutations: of the message, the same for all columns.
         seed: of the permutations.
     """
-    from frites.dataset import DatasetEphy
-    from frites.stats import testwise_correction_mcp
-    from frites.workflow import WfMi
+    from frites.dataset import DatasetEphy  # pyright: ignore[reportMissingImports]
+    from frites.stats import testwise_correction_mcp  # pyright: ignore[reportMissingImports]
+    from frites.workflow import WfMi  # pyright: ignore[reportMissingImports]
 
     count, rows, nodes = layers.shape
     columns = layers.transpose(1, 0, 2).reshape(rows, 1, count * nodes).astype(float)

@@ -153,12 +153,13 @@ def intervals(flow: Array, error: Array, slope: Array | float = 0.0, *, confiden
     """The intervals of honest flows from their standard errors, with equal tails for small flows too.
 
     The estimate of a small information I from N rows is a square: (χ²_k(2N ln 2 · I) − k) / (2N ln 2), where k counts
-    columns and halves. Its variance v I + k v²/8 rises with the truth by the slope v = 2 / (N ln 2). F ± z standard
-    errors, which are smallest where F is too low, then misses an I of one standard error in one case of eight. On the
-    scale √(I + (k − 1) v/8) the spread is √v / 2 whatever I, so that this lies within z √v / 2 of √(F + (k + 1) v/8).
-    With e² = v (F + (k + 1) v/8), the variance at the estimate, the ends are F + (1 + z²) v/4 ± z e; the lower one
-    stays at the least value of the scale once it is there. F + (k + 1) v/8 is v/16 larger for the upper end, which
-    χ² distributed F of two squares miss in at most 2.5 % of cases, whatever I. Without slope the ends are F ± z e.
+    columns and halves. Its variance v I + k v²/8 rises with the truth by the slope v = 2 / (N ln 2). An interval of z
+    standard errors about F misses an I of one standard error in one case of eight, because the error is smallest where
+    F is too low. On the scale √(I + (k − 1) v/8) the spread is √v / 2 whatever I, so that this lies within z √v / 2 of
+    √(F + (k + 1) v/8). With e² = v (F + (k + 1) v/8), the variance at the estimate, the ends are
+    F + (1 + z²) v/4 ± z e; the lower one stays at the least value of the scale once it is there. For the upper one e²
+    is v²/16 larger and the end v/16 higher: then it misses at most 2.5 % of what two squares estimate, whatever I.
+    Without slope the ends are F ± z e.
 
     Args:
         flow: F, in bits.

@@ -1,0 +1,51 @@
+"""The calibration study: its truths are those of regressions, and its page says what its tables say."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NODES, MASK = 6, 0b110110
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """The modules of the study by their names."""
+    for folder in ("experiments", "experiments/studies"):
+        monkeypatch.syspath_prepend(ROOT / folder)
+    return import_module
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_the_truth_is_what_regressions_on_very_many_rows_find(rng, study, share):
+    """Of a layer with independent nodes, shared noise and a node that repeats another one with noise."""
+    rows, layers = 200_000, study("calibration_layers")
+    population = layers.random_population(rng, 1, NODES, share)
+    shift = np.array([0, 0, 1, -0.5, 0.5, 1])
+    population = population._replace(shift=shift[None])
+    message = layers.classes(rng, rows, share)
+    x = layers.drawn(rng, population, message)[0].astype(float)
+    witness = np.array([[MASK & ~(1 << node) for node in range(NODES)]])
+    bits, spread = layers.conditional_information(population, witness)
+    for node, mask in enumerate(witness[0]):
+        residuals = []
+        for nodes in (mask, mask | 1 << node):
+            design = np.column_stack([np.ones(rows), x[:, [i for i in range(NODES) if nodes >> i & 1]]])
+            residuals.append(message - design @ np.linalg.lstsq(design, message)[0])
+        less, more = (own.var() for own in residuals)
+        shares = (residuals[0] ** 2 / less - residuals[1] ** 2 / more) / (2 * np.log(2))
+        assert abs(0.5 * np.log2(less / more) - bits[0, node]) < 4 * shares.std() / np.sqrt(rows) + 1e-5
+        assert abs(shares.std() - spread[0, node]) < 0.03 * spread[0, node] + 0.02
+    np.testing.assert_array_equal(bits[0, [0, 1, 5]], 0)  # node 5 is node 2 and noise, and 2 is in its subset
+    assert bits[0, 2:5].max() > 0.01
+
+
+def test_the_page_says_what_the_tables_say(study):
+    page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
+    tables = {part: pd.read_csv(ROOT / f"docs/calibration_{part}.csv") for part in ("null", "coverage", "power")}
+    text, parts = study("calibration_page").filled(page, tables)
+    assert text == page
+    assert all(part in page for part in parts.values())
