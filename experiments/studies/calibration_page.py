@@ -56,7 +56,7 @@ def null_figure(table: pd.DataFrame) -> Figure:
         )
     cells = own[own["kind"] == kinds[0]]
     names = [f"{nodes}\n{rows:,}" for nodes, rows in zip(cells["nodes"], cells["rows"], strict=True)]
-    grid[1].set_xticks(range(len(names)), names)
+    grid[1].set_xticks(range(len(names)), names, fontsize=6)
     grid[1].axhline(LEVEL, color="0.5", linewidth=0.6, zorder=0)
     grid[1].set_ylim(0)
     grid[1].set_xlabel("nodes, rows")
