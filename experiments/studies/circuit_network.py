@@ -55,8 +55,8 @@ class Lesion(NamedTuple):
 class Activity(NamedTuple):
     """Rates ``[time, trial, unit]`` and the output ``[time, trial]``, whose sign at the end is the choice."""
 
-    rates: Float[Array, "T N n"]
-    output: Float[Array, "T N"]
+    rates: Any
+    output: Any
 
     @property
     def choice(self) -> Any:
@@ -97,10 +97,11 @@ def simulate(params: dict[str, Array], key: Array, trials: Trials, lesion: Lesio
     means the same noise, with a lesion and without.
     """
     count, (seen, private) = len(trials.motion), jax.random.split(key)
-    evidence = jnp.stack(
-        [(2 * trials.motion - 1) * trials.motion_strength, (2 * trials.colour - 1) * trials.colour_strength], axis=-1
+    motion, colour = (
+        jnp.where(direction == 1, strength, -strength)
+        for direction, strength in ((trials.motion, trials.motion_strength), (trials.colour, trials.colour_strength))
     )
-    evidence = evidence + INPUT_NOISE * jax.random.normal(seen, (STEPS, count, 2))
+    evidence = jnp.stack([motion, colour], axis=-1)[None] + INPUT_NOISE * jax.random.normal(seen, (STEPS, count, 2))
     context = jnp.broadcast_to(jax.nn.one_hot(trials.context, 2), (STEPS, count, 2))
     noise = UNIT_NOISE * jax.random.normal(private, (STEPS, count, UNITS))
     drive = jnp.concatenate([evidence, context], axis=-1) @ (params["inputs"] * HEARD) + params["bias"]
