@@ -55,13 +55,15 @@ def test_the_halves_are_of_the_same_kinds_of_trials():
 
 
 def test_lesions_are_of_equal_number_and_of_the_recorded_units_alone():
-    flows = pd.DataFrame({"unit": [3, 5, 6, 9, 11], "flow": [0.2, 0.5, 0.0, 0.4, 0.1]})
+    flows = pd.DataFrame({"unit": [3, 5, 6, 9, 11], "flow": [0.2, 0.5, 0.0, 0.4, 0.1]}).assign(without=False)
+    flows.loc[2, "without"] = True
     chosen = flows.assign(recording="rates", stage="integrating", message="choice", network=0)
     both = circuit.lesions_of(pd.concat([chosen, chosen.iloc[:2].assign(stage="streams")]))
     both = both[both["kind"] == "mean"].set_index(["stage", "which"])["units"]
     assert [sorted(both["integrating", which]) for which in ("largest", "smallest")] == [[5, 9], [6, 11]]
-    assert [list(both["streams", which]) for which in ("largest", "smallest")] == [[5], [3]]
-    assert list(both["none", "none"]) == []
+    assert [both["integrating", which] for which in ("as many", "without")] == [[5], [6]]
+    assert [both["streams", which] for which in ("largest", "smallest", "as many", "without")] == [[5], [3], [], []]
+    assert both["none", "none"] == []
     assert len(both["one"]) == circuit_network.UNITS
 
 

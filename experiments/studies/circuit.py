@@ -127,26 +127,39 @@ def flows_in_network(study: Study, recording: Recording, network: int, permutati
             yield table.assign(network=network, stage=stage, message=message, context=which)
 
 
-def mean_flows(study: Study, recording: Recording, network: int) -> Iterator[pd.DataFrame]:
-    """Flows given the context, in half of the trials and averaged over bins: what units are chosen by."""
-    rows = study.chosen_on
+def unit_table(study: Study, recording: Recording, network: int, permutations: int) -> Iterator[pd.DataFrame]:
+    """What units are chosen by, and what that is compared with, from one half of the trials, given the context.
+
+    Flows and spreads (standard deviations over trials) are averaged over bins. A unit is without flow if it is
+    significant in no bin. The weight is the sum of the absolute weights out of a unit.
+    """
+    rows, key = study.chosen_on, jax.random.key(network)
+    weights = np.abs(np.asarray(study.params["recurrent"][network]) * circuit.CONNECTED).sum(axis=1)
+    weights[STAGES["integrating"]] += np.abs(np.asarray(study.params["output"][network]))
     for stage in ("streams", "integrating"):
-        layers = recording.activity[network][:, rows][..., STAGES[stage]]
+        units = STAGES[stage]
+        layers = recording.activity[network][:, rows][..., units]
+        columns = {"unit": units, "weight": weights[units], "spread": layers.std(axis=1).mean(axis=0)}
         for message in CHOSEN_BY:
-            bits = jf.gaussian(study.message(message, network)[rows], layers, given=study.trials.context[rows])
-            flow = np.asarray(jf.node_flows(bits)[0]).mean(axis=0)
-            table = pd.DataFrame({"unit": STAGES[stage], "flow": flow})[recording.seen[network][STAGES[stage]]]
+            about, given = study.message(message, network)[rows], study.trials.context[rows]
+            found = jf.significance(key, about, layers, given=given, permutations=permutations)
+            columns |= {"flow": found.flow.mean(axis=0), "without": (found.p_max >= 0.05).all(axis=0)}
+            table = pd.DataFrame(columns)[recording.seen[network][units]]
             yield table.assign(network=network, stage=stage, message=message)
 
 
 def lesions_of(chosen: pd.DataFrame) -> pd.DataFrame:
-    """The units of every lesion: those of a network's recorded units with the largest flows, or with the smallest."""
-    rows = []
-    names = ["recording", "stage", "message", "network"]
+    """The units of every lesion: a network's recorded units of the largest and the smallest flows, and each by itself.
+
+    Where a network has units without flow, these (``without``), and as many with the largest flows (``as many``).
+    """
+    rows, names = [], ["recording", "stage", "message", "network"]
     for where, own in chosen.groupby(names, sort=False):
-        units = own.sort_values("flow")["unit"].to_numpy()
-        count = min(MOST_LESIONED, len(units) // 2)
+        ordered = own.sort_values("flow")
+        units, half = ordered["unit"].tolist(), len(ordered) // 2
+        count, silent = min(MOST_LESIONED, half), ordered.loc[ordered["without"], "unit"].tolist()[:half]
         rows += [(*where, "smallest", units[:count]), (*where, "largest", units[-count:])]
+        rows += [(*where, "without", silent), (*where, "as many", units[len(units) - len(silent) :])]
     table = pd.DataFrame(rows, columns=[*names, "which", "units"])
     whole = [("–", "none", "none", network, "none", []) for network in table["network"].unique()]
     alone = [("–", "one", "one", row[3], unit, [unit]) for row in whole for unit in range(circuit.UNITS)]
@@ -187,7 +200,8 @@ def after_lesions(study: Study, lesions: pd.DataFrame) -> pd.DataFrame:
         lesions.assign(context=CONTEXTS[place], accuracy=left[:, place, 0], same=left[:, place, 1])
         for place in range(2)
     ]
-    return pd.concat(tables, ignore_index=True).drop(columns="units")
+    table = pd.concat(tables, ignore_index=True)
+    return table[(table["stage"] == "none") | (table["units"].str.len() > 0)].drop(columns="units")
 
 
 def sent_on(study: Study, flows: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +231,7 @@ def measured(study: Study, permutations: int) -> dict[str, pd.DataFrame]:
                 flows += [
                     own.assign(recording=name) for own in flows_in_network(study, recording, network, permutations)
                 ]
-                chosen += [own.assign(recording=name) for own in mean_flows(study, recording, network)]
+                chosen += [own.assign(recording=name) for own in unit_table(study, recording, network, permutations)]
                 progress.advance(task)
     every, by_flow = pd.concat(flows, ignore_index=True), pd.concat(chosen, ignore_index=True)
     lesions = after_lesions(study, lesions_of(by_flow))

@@ -22,7 +22,9 @@ STAGES = {  # numbers of the units, the output's after all others
     "output": np.array([len(AREA)]),
 }
 NAMES = [f"{(*CONTEXTS, 'integrating')[area]} {np.sum(AREA[:unit] == area) + 1}" for unit, area in enumerate(AREA)]
-SHOWN = ("rates", "half the spikes")  # in figures
+OF_LESIONS = ("recording", "kind", "stage", "message", "which", "context")
+SHOWN = ("rates", "half the spikes")  # in figures and longer tables
+PREDICTORS = {"flow": "flow F", "edge": "edge flow Σ \\|w\\|·F", "weight": "weight Σ \\|w\\|", "spread": "spread"}
 LESIONS = [("none", "none")] + [
     (message, which) for message in (*CONTEXTS, "choice", "irrelevant") for which in ("largest", "smallest")
 ]
@@ -82,20 +84,31 @@ def gate_table(tables: Tables, summary: pd.DataFrame) -> str:
     return markdown(names, rows)
 
 
+def stream_table(summary: pd.DataFrame) -> str:
+    """Accuracy, and choices that stay as they were, after lesions of the units of the largest flows in the streams."""
+    own = summary[
+        (summary["kind"] == "mean") & summary["recording"].isin(("–", "rates")) & (summary["which"] != "smallest")
+    ]
+    columns = [(measure, context) for measure in ("accuracy", "same") for context in CONTEXTS]
+    rows = []
+    for message, stage in (("none", "none"), *((message, "streams") for message in CONTEXTS)):
+        where = {"stage": stage, "message": message}
+        which = own[own["which"].isin(("none", "largest"))]
+        cells = [told(which, ".1f", measure=measure, context=context, **where) for measure, context in columns]
+        rows.append((message if message == "none" else f"largest flow of {message}", *cells))
+    words = {"accuracy": "accuracy", "same": "same choices"}
+    return markdown(("lesion", *(f"{words[measure]}, {context} context" for measure, context in columns)), rows)
+
+
 def lesion_table(summary: pd.DataFrame, kind: str) -> str:
-    """Accuracy that is left after every lesion by rates, by stage and context."""
+    """Accuracy that is left after every lesion of integrating units by rates, by context."""
     own = summary[(summary["kind"] == kind) & summary["recording"].isin(("–", "rates"))]
+    own = own[own["stage"].isin(("none", "integrating")) & (own["measure"] == "accuracy")]
     rows = []
     for message, which in LESIONS:
-        stages = ("none", "none") if which == "none" else tuple(STAGES)[:2]
-        cells = [
-            told(own, ".1f", stage=stage, message=message, which=which, context=context)
-            for stage in stages
-            for context in CONTEXTS
-        ]
+        cells = [told(own, ".1f", message=message, which=which, context=context) for context in CONTEXTS]
         rows.append(("none" if which == "none" else f"{which} flow of {message}", *cells))
-    names = [f"{stage}, {context} context" for stage in tuple(STAGES)[:2] for context in CONTEXTS]
-    return markdown(("lesioned units", *names), rows)
+    return markdown(("lesion", *(f"accuracy, {context} context" for context in CONTEXTS)), rows)
 
 
 def effects(lesions: pd.DataFrame) -> pd.DataFrame:
@@ -115,25 +128,42 @@ def effects(lesions: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations(tables: Tables) -> pd.DataFrame:
-    """Pearson's r of flow and effect over a network's integrating units, by recording, message and network."""
+    """Pearson's r over a network's integrating units of the effect and flow, edge flow, weight and spread."""
     own = tables["chosen"][tables["chosen"]["stage"] == "integrating"]
+    own = own.assign(edge=own["weight"] * own["flow"])
     joined = own.merge(effects(tables["lesions"]), on=["network", "unit", "message"])
-    groups = joined.groupby(["recording", "message", "network"], sort=False)[["flow", "lost"]]
-    return groups.apply(lambda table: table["flow"].corr(table["lost"])).rename("r").reset_index()
+    groups = joined.groupby(["recording", "message", "network"], sort=False)[[*PREDICTORS, "lost"]]
+    r = groups.apply(lambda table: table[list(PREDICTORS)].corrwith(table["lost"]))
+    return r.reset_index().melt(["recording", "message", "network"], var_name="predictor", value_name="r")
+
+
+def predictor_table(tables: Tables) -> str:
+    """What goes with the effect of a unit's lesion, by recording and message."""
+    r = over_networks(correlations(tables), ["recording", "message", "predictor"], "r")
+    rows = []
+    for recording, message in ((recording, message) for recording in SHOWN for message in r["message"].unique()):
+        where = {"recording": recording, "message": message}
+        rows.append((recording, message, *(told(r, "+.2f", predictor=own, **where) for own in PREDICTORS)))
+    return markdown(("recording", "message", *PREDICTORS.values()), rows)
 
 
 def contrasts(lesions: pd.DataFrame) -> pd.DataFrame:
-    """Points of accuracy by which lesions of the largest flows cost more than those of the smallest, by network."""
+    """Points of accuracy by which lesions of large flows cost more than as many of small ones, by network.
+
+    Motion and colour: in the context that asks for it, and in the other. Choice and irrelevant: mean of both.
+    """
     names = ["recording", "kind", "stage", "message", "context", "network"]
-    wide = lesions[lesions["which"].isin(("largest", "smallest"))]
-    wide = wide.pivot_table(index=names, columns="which", values="accuracy")
-    return (wide["smallest"] - wide["largest"]).rename("cost").reset_index()
+    wide = lesions.pivot_table(index=names, columns="which", values="accuracy")
+    both = {"smallest": wide["smallest"] - wide["largest"], "without": wide["without"] - wide["as many"]}
+    table = pd.DataFrame(both).reset_index()
+    own = np.where(table["message"] == table["context"], "own", "other")
+    return table.assign(context=np.where(table["message"].isin(CONTEXTS), own, "both"))
 
 
 def recordings_table(tables: Tables, summary: pd.DataFrame) -> str:
     """A row for every finding, a column for every recording."""
-    costs = over_networks(contrasts(tables["lesions"]), ["recording", "kind", "stage", "message", "context"], "cost")
-    r = over_networks(correlations(tables), ["recording", "message"], "r")
+    several = tables["lesions"][tables["lesions"]["which"].isin(("largest", "smallest", "as many", "without"))]
+    costs = over_networks(contrasts(several), ["recording", "kind", "stage", "message", "context"], "smallest")
     last, shares = last_bin(summary), significant(tables["flows"])
     recordings, rows = list(dict.fromkeys(last["recording"])), []
     for stage, context in ((stage, context) for stage in tuple(STAGES)[:2] for context in CONTEXTS):
@@ -142,18 +172,36 @@ def recordings_table(tables: Tables, summary: pd.DataFrame) -> str:
         rows.append((f"colour flow per unit, {stage}, {context} context, bits", *cells))
         cells = [f"{shares[own, stage, 'colour', context]:.0f} %" for own in recordings]
         rows.append(("significant in", *cells))
-    for message, context in ((message, context) for message in (*CONTEXTS, "choice") for context in CONTEXTS):
+    places = [(message, context) for message in CONTEXTS for context in ("own", "other")]
+    for message, context in [*places, ("choice", "both"), ("irrelevant", "both")]:
         where = {"kind": "mean", "stage": "integrating", "message": message, "context": context}
+        name = f"{context} context" + "s" * (context == "both")
         cells = [told(costs, "+.1f", recording=own, **where) for own in recordings]
-        rows.append((f"cost of lesions by {message} flow, {context} context, points", *cells))
-    for message in dict.fromkeys(r["message"]):
-        rows.append(
-            (
-                f"r of {message} flow and effect",
-                *(told(r, "+.2f", recording=own, message=message) for own in recordings),
-            )
-        )
+        rows.append((f"cost of lesions by {message} flow, {name}, points", *cells))
     return markdown(("", *recordings), rows)
+
+
+def without_table(tables: Tables) -> str:
+    """Accuracy that is left without the integrating units that have no flow, and without as many of the largest."""
+    own = tables["lesions"].query("kind == 'mean' and stage == 'integrating' and which in ('without', 'as many')")
+    asked = own[(own["message"] == own["context"]) | ~own["message"].isin(CONTEXTS)]
+    left = over_networks(asked, ["recording", "message", "which"], "accuracy")
+    units = tables["chosen"].query("stage == 'integrating'").groupby(["recording", "message"])["without"].mean()
+    rows = []
+    for recording, message in ((recording, message) for recording in SHOWN for message in own["message"].unique()):
+        where = {"recording": recording, "message": message}
+        cells = [told(left, ".1f", which=which, **where) for which in ("without", "as many")]
+        networks = left[(left["recording"] == recording) & (left["message"] == message)]["networks"].max()
+        rows.append((recording, message, f"{100 * units[recording, message]:.1f} %", networks, *cells))
+    names = (
+        "recording",
+        "flow of",
+        "units without flow",
+        "networks with some",
+        "lesion of these",
+        "as many of the largest flow",
+    )
+    return markdown(names, rows)
 
 
 def unit_figure(flows: pd.DataFrame, network: int = 0) -> Figure:
@@ -161,7 +209,9 @@ def unit_figure(flows: pd.DataFrame, network: int = 0) -> Figure:
     own = flows[(flows["network"] == network) & (flows["recording"] == "rates") & (flows["context"] == "given")]
     table = own.rename(columns={"bin": "layer", "unit": "node"})
     table = table.assign(time=(table["layer"] + 1) * STEPS_OF_BIN * STEP_SECONDS)
-    return flow_matrix(table, "one network, given the context", [*NAMES, "output"])
+    figure = flow_matrix(table, "one network, given the context", [*NAMES, "output"])
+    figure.set_size_inches(6.8, 6.8)
+    return figure
 
 
 def gate_figure(summary: pd.DataFrame) -> Figure:
@@ -208,7 +258,8 @@ def lesion_figure(summary: pd.DataFrame) -> Figure:
     figure, grid = new_figure(6.8, 5.0, 2, 2, shared=True)
     for (row, column), axes in np.ndenumerate(grid):
         stage, context = list(STAGES)[row], CONTEXTS[column]
-        own = summary[(summary["kind"] == "mean") & summary["stage"].isin(("none", stage))]
+        own = summary[(summary["kind"] == "mean") & (summary["measure"] == "accuracy")]
+        own = own[own["stage"].isin(("none", stage))]
         lesion_panel(axes, own[own["context"] == context])
         axes.set_title(f"{stage} lesioned, {context} context")
     for axes in grid[:, 0]:
@@ -229,7 +280,8 @@ def write_page(tables: Tables, docs: Path) -> None:
     within = tables["flows"][tables["flows"]["context"] != "given"]
     flows = over_networks(concerned(within), ["recording", "stage", "message", "context", "bin"], "honest")
     several = tables["lesions"][tables["lesions"]["stage"] != "one"]
-    lesions = over_networks(several, ["recording", "kind", "stage", "message", "which", "context"], "accuracy")
+    measures = ("accuracy", "same")
+    lesions = pd.concat([over_networks(several, OF_LESIONS, name).assign(measure=name) for name in measures])
     write_table(flows, docs / "circuit_flows.csv")
     write_table(lesions, docs / "circuit_lesions.csv")
     (docs / "figures").mkdir(parents=True, exist_ok=True)
@@ -239,8 +291,10 @@ def write_page(tables: Tables, docs: Path) -> None:
         lesion_figure(lesions).savefig(docs / "figures/circuit_lesions.png", dpi=120)
     page = docs / "circuit.md"
     text = page.read_text() if page.exists() else ""
-    shown = {"gate": gate_table(tables, flows), "lesions": lesion_table(lesions, "mean")}
-    shown |= {"silent lesions": lesion_table(lesions, "silent"), "recordings": recordings_table(tables, flows)}
+    shown = {"gate": gate_table(tables, flows), "streams": stream_table(lesions)}
+    shown |= {"lesions": lesion_table(lesions, "mean")}
+    shown |= {"silent lesions": lesion_table(lesions, "silent"), "units without flow": without_table(tables)}
+    shown |= {"predictors": predictor_table(tables), "recordings": recordings_table(tables, flows)}
     for name, table in shown.items():
         print(f"\n{name}\n\n{table}")
         text = filled(text, name, table)
