@@ -62,7 +62,10 @@ def pytest_unconfigure() -> None:
 
 # Files of few and long tests go first: xdist would begin with those of the most tests, which end soon, and leave one
 # worker alone with a long file (pyproject.toml switches that off).
-LONGEST = ("any_message", "classes", "own_runs", "docs", "cli", "inference", "own_networks", "atoms", "devices", "api")
+LONGEST = (
+    *("own_runs", "inference", "lowering", "any_message", "classes", "cli", "recordings", "pipeline", "docs", "exact"),
+    *("kernel_svm", "held_out", "devices", "own_networks", "api", "atoms"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

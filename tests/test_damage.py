@@ -70,8 +70,9 @@ NAMES = ("removed", "emptied", "cut", "flipped", "lengthened", "of the other chu
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", DAMAGES, ids=NAMES)
-@pytest.mark.parametrize("finished", [True, False])
-def test_a_damaged_chunk_is_computed_again_and_said(out, fake, damage, file, finished):
+def test_a_damaged_chunk_is_computed_again_and_said(out, fake, damage, file):
+    """Of a run that had finished and of one that had not, by turns."""
+    finished = (FILES.index(file) + DAMAGES.index(damage)) % 2 == 0
     expected = contents(out)
     if not finished:
         write_manifest(out, finished=False, assembled=0, pending=[[2, 4]], files={})

@@ -139,6 +139,7 @@ def pair(address, folder, **how):
     return [start("--hosts", f"{i}/2@{address}", "--out", folder, **how) for i in (0, 1)]
 
 
+@pytest.mark.slow
 def test_two_processes_fill_one_folder(alone, tmp_path, address):
     """The bytes of one process; only process 0 prints."""
     first, second = (finish(process) for process in pair(address, tmp_path / "out"))

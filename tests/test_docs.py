@@ -10,11 +10,13 @@ from brief import no_honest_flows
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LONG = ("your_network.md", "your_recording.md")  # ten programs each; what they call has tests of its own
+RUN = [pytest.param(page, marks=pytest.mark.slow if page.name in LONG else ()) for page in PAGES]
 
 
 @pytest.mark.usefixtures("plain_figures")
 @pytest.mark.filterwarnings("error:few rows for")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_python_blocks_run(page, capsys, tmp_path, monkeypatch):
     """Whole runs draw nothing and, where a page does not speak of them, have no honest flows: see ``brief``."""
     monkeypatch.chdir(tmp_path)  # where pages write

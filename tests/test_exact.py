@@ -215,7 +215,7 @@ def test_estimators_say_how_wide_they_go(monkeypatch, estimator, most):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_figures")
+@pytest.mark.usefixtures("plain_figures", "no_honest_flows")
 def test_a_layer_that_memory_cannot_hold_is_searched_and_the_run_says_so(monkeypatch, tmp_path, dataset):
     monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(11))
     told = []

@@ -131,7 +131,7 @@ def test_equal_scores_go_by_index(params):
     assert {edge[:2] for edge in chosen_edges(params, ranks, 2)} == {(0, 0), (0, 1)}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_widest_paths_equal_brute_force(seed):
     """Small integers make ties everywhere; every other case is without."""
     rng = np.random.default_rng(seed)

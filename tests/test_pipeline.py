@@ -270,7 +270,7 @@ def test_the_random_control_differs_between_networks(finished):
     assert len(set(found)) > 1
 
 
-@pytest.mark.usefixtures("plain_figures")
+@pytest.mark.usefixtures("plain_figures", "no_honest_flows")
 def test_uneven_chunks_share_one_trace(tmp_path):
     """Five networks in chunks of 2, 2 and 1 (padded): one compilation of every measurement, which strategies and single
     edges share.
@@ -530,7 +530,7 @@ def test_a_layer_too_wide_to_list_is_searched(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_figures")
+@pytest.mark.usefixtures("plain_figures", "no_honest_flows")
 def test_wide_inputs_run_from_the_first_hidden_layer(tmp_path):
     """As mnist: the input layer is outside the analysis."""
     config = changed(seeds=1, first_layer=1, hidden=(3, 2))

@@ -55,6 +55,7 @@ def test_what_the_model_says(truth):
     assert 0.390 < truth[1, 3] < 0.396
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(
     ("estimate", "tight"),
     [
@@ -75,6 +76,7 @@ def test_no_estimate_exceeds_the_truth_and_those_that_see_more_than_lines_come_n
         assert (bits[1, [1, 2, 3]] > tight * truth[1, [1, 2, 3]]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_draws")
 def test_the_kernel_svm_is_tighter_than_the_quadratic_by_fano(truth, inputs):
     messages, x = inputs
