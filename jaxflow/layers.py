@@ -18,6 +18,7 @@ from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.inference.evidence import Evidence, evidence_of
 from jaxflow.inference.held_out import honest_of_losses, keeps_rows
 from jaxflow.inference.honest import CONFIDENCE, Honest, honest_layers, intervals
+from jaxflow.inference.searched import honest_of_search
 from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
 from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.information.search import search_flows
@@ -91,7 +92,7 @@ def layer_flows(
     """Flows in one layer of many networks, the draws of the whole layer and the fits, in blocks of networks."""
     nodes = nodes_of(study, layer, activations)
     if nodes > widest(study.spec):
-        return _searched_layer_flows(study, layer, activations, messages, advance), None, {}
+        return _searched_layer_flows(study, layer, activations, messages, halves, advance), None, {}
     if study.spec.flows is not None and nodes > LISTED_NODES:
         return _exact_layer_flows(study, layer, activations, messages, halves, advance), None, {}
     members, samples = subset_members(nodes), activations.shape[1]
@@ -154,19 +155,26 @@ def _exact_layer_flows(
 
 
 def _searched_layer_flows(
-    study: Study, layer: int, activations: Float[Array | np.ndarray, "S N c"], messages: Messages, advance: Advance
+    study: Study,
+    layer: int,
+    activations: Float[Array | np.ndarray, "S N c"],
+    messages: Messages,
+    halves: Mapping[str, Array],
+    advance: Advance,
 ) -> dict[str, LayerFlows]:
     """Lower bounds on the flows in a layer too wide to list, by Gaussian search, a network on each core."""
     groups, found = study.groups(layer), {}
     for name, message in messages.items():
-        message = replace(message, values=message.values[: 1 + SEARCHED_PERMUTATIONS])
-        parts = []
+        searched = replace(message, values=message.values[: 1 + SEARCHED_PERMUTATIONS])
+        single, half, parts = first_of(messages)[name], halves.get(name), []
         for begin in range(0, len(activations), cores()):
             own = activations[begin : begin + cores()]
-            parts.append(jax.tree.map(np.asarray, search_flows(message, own[:, None], groups=groups)))
+            honest = None if half is None else honest_of_search(own, single, np.asarray(half), groups)
+            parts.append(jax.tree.map(np.asarray, (search_flows(searched, own[:, None], groups=groups), honest)))
             advance(len(own) * SEARCH_STEPS)
-        flow, witness = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        found[name] = unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype))
+        (flow, witness), honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
+        told = None if honest is None else intervals(*map(jnp.asarray, honest))
+        found[name] = unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype), told)
     return found
 
 

@@ -157,6 +157,15 @@ ENTRIES = {
     "inference.honest.honest_layers": Entry(
         40, lambda: (LAYERS, Message(integers(SAMPLES)), integers(2, SAMPLES // 2)), {"prepare": as_they_are}
     ),
+    "inference.searched._all_valued": Entry(
+        40,
+        lambda: (
+            floats(NETWORKS, SAMPLES // 2, NODES),
+            jax.ShapeDtypeStruct((NETWORKS, NODES, NODES), bool),
+            Message(integers(SAMPLES // 2)),
+        ),
+        {"groups": None, "slots": 4},
+    ),
     "inference.permutations._compiled_flows": Entry(
         30, lambda: (floats(NETWORKS, SAMPLES, 6), of_message(21, 2)), {"layer_bits": layer_bits, "groups": None}
     ),

@@ -304,7 +304,7 @@ def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
     study = Study(IDENTITY, Roles("y", ("group", "other")), ESTIMATORS["quadratic"], first_layer=1)
     forms = unpermuted({name: as_message(message.astype(np.int32)) for name, message in messages.items()})
 
-    def searched(_study, _layer, activations, about, _advance):
+    def searched(_study, _layer, activations, about, _halves, _advance):
         nothing = np.zeros((len(activations), 1, 3), np.float32)
         return {name: layers.unlisted(nothing, nothing, np.full(len(activations), np.nan)) for name in about}
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from oracles import conditional_bits
 
-from jaxflow import InputError, node_flows, search_flows
+from jaxflow import InputError, as_message, honest_flows, node_flows, search_flows
+from jaxflow.inference.honest import equal_halves, intervals
+from jaxflow.inference.searched import honest_of_search
 from jaxflow.information import gaussian
 
 N, NODES = 1000, 8  # of most tests, so that they compile the search once
@@ -224,3 +226,27 @@ def test_bad_options_are_refused(message, layer, options, says):
 def test_bad_input_is_refused(message, layer, says):
     with pytest.raises(InputError, match=says):
         search_flows(message, layer)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"groups": (0, 1, 1, 2)}, marks=pytest.mark.slow),
+        pytest.param({"given": np.arange(400) % 3}, marks=pytest.mark.slow),
+        pytest.param({"given": np.sin(np.arange(400.0))}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_of_a_narrow_layer_the_searched_honest_flows_are_the_listed_ones(rng, options):
+    """A search misses no set there; a dead node has none."""
+    message = rng.integers(0, 2, 400)
+    layer = rng.normal(size=(400, 4)) @ rng.normal(size=(4, 4)) + message[:, None]
+    layer[:, 3] = 0
+    layer = layer.astype(np.float32)
+    groups = options.get("groups")
+    about = as_message(message, options.get("given"))
+    halves = equal_halves(jax.random.key(0), about)
+    found = intervals(*honest_of_search(layer[None], about, halves, groups))
+    for own, expected in zip(found, honest_flows(jax.random.key(0), message, layer, **options), strict=True):
+        np.testing.assert_allclose(own[0], expected, atol=1e-5)

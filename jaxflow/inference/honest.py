@@ -21,6 +21,7 @@ from jaxflow.inference.residuals import Stratum, conditional, stratum_bits, stra
 from jaxflow.information import ESTIMATORS, Estimate, EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
+from jaxflow.information.recursion import Sizes
 from jaxflow.messages import Message, one_message, unpermuted
 from jaxflow.values import real
 
@@ -57,15 +58,15 @@ def honest_flows(
 
     By ``gaussian`` and ``copula`` each half is regressed by itself. The bias that an estimate has for Gaussian
     variables is subtracted, and the interval comes from the spread of the rows' shares (jackknife). It is right about
-    small ones too, whose estimates are spread like squares (see ``intervals``); docs/calibration.md shows how often it
-    holds the truth.
+    small informations too, whose estimates are spread like squares (see ``intervals``); docs/calibration.md shows how
+    often it holds the truth.
 
     By ``quadratic`` and the SVMs nothing is fitted anew: the estimator predicts every row once by every subset, with a
     model of the other outer folds, and the halves are halves of these predictions. The value is what the estimator
     reads out with T ∪ V less what it reads out with T, and the interval covers that difference for the models as they
     were fitted, of the rows that there are: what Fano's inequality, or cross-entropy, makes of how they would do on
     further rows. It does not cover what a better classifier would tell. It takes the rows' losses as independent,
-    though four of five rows behind any two of the models are the same. See docs/method.md.
+    though any two of the models have three quarters of their rows in common. See docs/method.md.
 
     Args:
         key: of the division into halves, which keeps the shares of a message's classes and of ``given``'s.
@@ -105,8 +106,8 @@ def honest_flows(
     if spec.regressed is None:
         found = _of_held_out(flat, about, halves, estimate, inputs.groups, level)
     else:
-        own = honest_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
-        found = intervals(*own, confidence=level)
+        spread = honest_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
+        found = intervals(*spread, confidence=level)
     return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in found))
 
 
@@ -208,30 +209,40 @@ def honest_layer(
     def of_half(rows: Array) -> Stratum:
         given = None if message.given is None else message.given[rows]
         about, x = prepare(replace(message, values=message.values[rows], given=given), layer[rows])
-        return _strata(about, by_node(x, groups))
+        return strata_of(about, by_node(x, groups))
 
     def chosen(strata: Stratum) -> Bool[Array, "n n"]:
         bits = jax.vmap(lambda stratum: stratum_bits(stratum, message, sizes))(strata)
         _, witness = node_flows(jnp.sum(strata.number[:, None] * bits, axis=0) / jnp.sum(strata.number))
         return witness[:, None] >> jnp.arange(len(witness))[None] & 1 == 1
 
-    def valued(strata: Stratum, witness: Array) -> tuple[Array, Array, Array]:
-        values, biases, shares = jax.vmap(lambda stratum: conditional(stratum, witness, taken, sizes))(strata)
-        weights = strata.number[:, None] / jnp.sum(strata.number)
-        return jnp.sum(weights * values, axis=0), jnp.sum(weights * biases, axis=0), _variance(shares, strata)
-
     of_halves = jax.vmap(of_half)(halves)
     nodes = layer.shape[1] if groups is None else max(groups) + 1
     witness = jax.vmap(chosen)(of_halves) if nodes <= LISTED_NODES else jax.lax.map(chosen, of_halves)
-    value, bias, variance = jax.vmap(valued)(of_halves, witness[::-1])
-    flow, rows = jnp.mean(value, axis=0), jnp.sum(of_halves.number)
-    error, slope = _spread(flow, jnp.mean(bias, axis=0), jnp.sum(variance, axis=0) / 4, rows)
-    return flow, error, slope
+    values = jax.vmap(partial(valued_in, taken=taken, sizes=sizes))(of_halves, witness[::-1])
+    return of_both(*values, jnp.sum(of_halves.number))
+
+
+def valued_in(
+    strata: Stratum, witness: Bool[Array, "n n"], taken: int, sizes: Sizes
+) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]:
+    """I(M; X_V | X_T) in the rows of some strata, less its bias; the bias; and the variance. See ``conditional``."""
+    values, biases, shares = jax.vmap(lambda stratum: conditional(stratum, witness, taken, sizes))(strata)
+    weights = strata.number[:, None] / jnp.sum(strata.number)
+    return jnp.sum(weights * values, axis=0), jnp.sum(weights * biases, axis=0), _variance(shares, strata)
+
+
+def of_both(
+    value: Float[Array, "2 *n"], bias: Float[Array, "2 *n"], variance: Float[Array, "2 *n"], rows: Float[Array, ""]
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"], Float[Array, "*n"]]:
+    """Flow, error and slope for ``intervals`` from what ``valued_in`` finds in the halves, of so many rows together."""
+    flow = jnp.mean(value, axis=0)
+    return flow, *_spread(flow, jnp.mean(bias, axis=0), jnp.sum(variance, axis=0) / 4, rows)
 
 
 def _spread(
-    flow: Float[Array, " n"], bias: Float[Array, " n"], variance: Float[Array, " n"], rows: Float[Array, ""]
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    flow: Float[Array, "*n"], bias: Float[Array, "*n"], variance: Float[Array, "*n"], rows: Float[Array, ""]
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """Error and slope of ``intervals`` from the jackknife's variance, which is v (F + bias) where F is small.
 
     So v comes from the rows, as the variance does, and need not be that of Gaussian variables, 2 / (N ln 2). Only as
@@ -245,7 +256,7 @@ def _spread(
     return jnp.where(small, error, jnp.sqrt(variance)), jnp.where(small, slope, 0)
 
 
-def _strata(message: Message, x: Float[Array, "N c"]) -> Stratum:
+def strata_of(message: Message, x: Float[Array, "N c"]) -> Stratum:
     """The strata of a discrete ``given`` one after the other, or all rows as a single one."""
     if not message.strata:
         return jax.tree.map(lambda a: a[None], stratum_of(message, x))
