@@ -155,7 +155,7 @@ def _exact_flows(spec: EstimatorSpec, message: Message, layer: Float[Array, "N c
     stack_flows: Any = spec.flows
     inputs = checked(message, layer, groups=groups, most=None)
     found = stack_flows(inputs.activations[None], unpermuted({"m": inputs.message})["m"], inputs.groups)
-    return found.flow[0, 0], found.witness[0, 0]
+    return found.flow[0, 0], found.witness[0]
 
 
 def layer_information(

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxflow.errors import InputError
+from jaxflow.programs import Compiled
 
 Out = TypeVar("Out")
 
@@ -22,11 +23,8 @@ CPU_BYTES, CPU_MOST = 2**18, 25  # a batch that stays in a core's second cache; 
 CPU_TOGETHER, CPU_WORK = 100, 10**12  # networks of a chunk; multiplications, about a minute on two cores
 ACCELERATOR_BYTES = 2**30
 MOST_TOGETHER = 10_000
+MESSAGE_BYTES = 2**26  # of the information about messages that go through a layer's subsets together
 AXIS = "networks"  # of the mesh of devices
-ALONE = {"xla_cpu_multi_thread_eigen": False}
-"""Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
-BRIEF = {"xla_backend_optimization_level": 0}
-"""Compiler options of what takes longer to compile than to run: half of the time to compile."""
 
 
 def local_mesh(devices: int | None = None) -> Mesh:
@@ -85,6 +83,17 @@ def side_by_side(item_bytes: int, item_work: int) -> int:
 def nodes_together() -> int:
     """Nodes whose 2ⁿ subsets are computed together: in a core's cache on a CPU, enough to fill anything else."""
     return 16 if jax.default_backend() == "cpu" else 22
+
+
+def nodes_in_cache() -> int:
+    """Nodes whose 2ⁿ subsets are gone through together for several messages side by side."""
+    return 11 if jax.default_backend() == "cpu" else 16
+
+
+def messages_together(nodes: int) -> int:
+    """Messages that go side by side through the 2ⁿ subsets of a layer: two registers of a CPU, if memory allows."""
+    most = 16 if jax.default_backend() == "cpu" else 256
+    return max(8, min(most, MESSAGE_BYTES // (4 * 2**nodes)))
 
 
 def rows_together(nodes: int) -> int:
@@ -275,7 +284,7 @@ def _in_fitting_batches(stacked: Any, function: Callable[..., Any]) -> Any:
     return batched_map(lambda item: function(*item), stacked, max(1, 2 * _largest_result(program)))
 
 
-_compiled_map = jax.jit(_in_fitting_batches, static_argnames="function", compiler_options=ALONE)
+_compiled_map = Compiled(_in_fitting_batches, "function", alone=True)
 
 
 def _largest_result(program: Any) -> int:

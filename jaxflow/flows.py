@@ -20,6 +20,7 @@ from jaxflow.errors import InputError
 LISTED_NODES = 10  # of layers up to this wide runs keep the information of all subsets
 ABSENT = 2**31 - 1  # larger than every mask
 WITHIN = 3  # first nodes by which the subsets of a piece differ
+GATHERED = 6  # nodes of a layer so narrow that the gains are looked up in one step: a program of few operations
 MANY_BYTES = 2**25  # of the bits of many layers that are gone through together
 
 
@@ -87,7 +88,7 @@ def _largest_gains(
     """Node flows and witnesses, of ``rows`` layers and from ``width`` subsets at a time."""
     batch, n = bits.shape[:-1], bits.shape[-1].bit_length() - 1
     if prod(batch) <= rows:
-        return _gains_together(bits, width)
+        return _gains_gathered(bits) if n <= GATHERED else _gains_together(bits, width)
     flat = bits.reshape(-1, bits.shape[-1])
     if 0 < n <= nodes_together():
         found = in_blocks(_gains_of_many, flat, max(1, MANY_BYTES // (4 * 2**n)))
@@ -95,6 +96,18 @@ def _largest_gains(
         found = in_blocks(partial(_gains_together, width=width), flat, rows)
     flow, witness = (a.reshape(*batch, n) for a in found)
     return flow, witness
+
+
+def _gains_gathered(bits: Float[Array, "*batch subsets"]) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
+    """Node flows and witnesses of narrow layers: every subset with a node, less the same without it."""
+    subset = np.arange(bits.shape[-1], dtype=np.int32)
+    node = np.arange(len(subset).bit_length() - 1, dtype=np.int32)
+    held = jnp.take(bits, subset | 1 << node[:, None], axis=-1, mode="clip")  # of the subsets with the node
+    gain = held - bits[..., None, :]  # 0 by a node that is there
+    flow = jnp.max(gain, axis=-1, initial=0)
+    subset = subset.reshape((1,) * (gain.ndim - 1) + subset.shape)
+    witness = jnp.min(jnp.where(gain == flow[..., None], subset, ABSENT), axis=-1)
+    return flow, jnp.where(flow > 0, witness, 0)
 
 
 def _gains_of_many(bits: Float[Array, "P subsets"]) -> tuple[Float[Array, "P n"], Int[Array, "P n"]]:

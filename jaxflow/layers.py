@@ -5,7 +5,9 @@ What an estimator that runs under ``jit`` finds of narrow layers is part of the 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -70,15 +72,75 @@ def nodes_of(study: Study, layer: int, activations: Any) -> int:
     return activations.shape[-1] if groups is None else max(groups) + 1
 
 
-def flows_of(bits: Float[Array, "P *S T"], nodes: int, honest: Honest | None = None) -> LayerFlows:
-    """Flows of a layer's own nodes from the bits about a message and its permutations; constant nodes may follow."""
-    honest = honest if honest is None else Honest(*(field[..., :nodes] for field in honest))
-    flow, witness = node_flows(bits[..., : 2**nodes])
-    kept = bits[0, ..., : 2**nodes] if nodes <= LISTED_NODES else bits[0, ..., :0]
-    return LayerFlows(kept, flow[0], witness[0], evidence_of(flow, honest), bits[0, ..., 2**nodes - 1])
+class LayerEstimate(NamedTuple):
+    """What a program finds of one layer about one message and its permutations, of networks ``[S]`` or of one.
+
+    Attributes:
+        bits: about the message ``[..., 2**n]``, or ``[..., 0]`` of a layer too wide to list.
+        flow: of every node about the message and each permutation ``[..., P, n]``.
+        witness: about the message ``[..., n]``.
+        whole: I(M; X) of all nodes ``[...]``.
+        honest: flows and intervals ``[..., n]``, if the estimator has them.
+    """
+
+    bits: Any
+    flow: Any
+    witness: Any
+    whole: Any
+    honest: Honest | None = None
 
 
-stack_flows = jax.jit(flows_of, static_argnames=("nodes",))
+def estimate_of(bits: Float[Array, "*S P T"], honest: Honest | None = None) -> LayerEstimate:
+    """From the bits about a message and its permutations."""
+    flow, witness = node_flows(bits)
+    kept = bits[..., 0, :] if flow.shape[-1] <= LISTED_NODES else bits[..., 0, :0]
+    return LayerEstimate(kept, flow, witness[..., 0, :], bits[..., 0, -1], honest)
+
+
+def with_evidence(estimate: LayerEstimate) -> LayerFlows:
+    """Flows of networks ``[S]`` with p-values and noise floor from the flows about permutations."""
+    bits, flow, witness, whole, honest = jax.tree.map(np.asarray, estimate)
+    return LayerFlows(bits, flow[:, 0], witness, evidence_of(np.moveaxis(flow, 1, 0), honest), whole)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["estimate"], meta_fields=["layers", "nodes", "names"])
+@dataclass(frozen=True)
+class Together:
+    """What a program finds of layers that share a trace, about all messages, of networks ``[S]`` or of one.
+
+    Few arrays leave the program: each of them would take a step of its own. They are cut up on the host.
+
+    Attributes:
+        estimate: of all layers and messages ``[..., L, M, ...]``, of as many nodes as the widest has.
+        layers: their numbers.
+        nodes: of each; constant nodes follow, which change no bits and no flows of these.
+        names: of the messages.
+    """
+
+    estimate: LayerEstimate
+    layers: tuple[int, ...]
+    nodes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def whole_of(self, layer: int) -> dict[str, Array]:
+        """I(M; X) of all nodes of one network's layer about every message."""
+        whole = self.estimate.bits[self.layers.index(layer), :, 2 ** self.nodes[self.layers.index(layer)] - 1]
+        return dict(zip(self.names, whole, strict=True))
+
+    def by_layer(self) -> dict[int, dict[str, LayerFlows]]:
+        """Layer → message → flows of networks ``[S]`` with evidence."""
+        every = jax.tree.map(np.asarray, self.estimate)
+        found: dict[int, dict[str, LayerFlows]] = {layer: {} for layer in self.layers}
+        for (place, nodes), (number, name) in product(enumerate(self.nodes), enumerate(self.names)):
+            bits, flow, witness, _, honest = jax.tree.map(lambda a, at=(place, number): a[:, *at], every)
+            bits, whole = bits[:, : 2**nodes], bits[:, 2**nodes - 1]
+            honest = honest if honest is None else Honest(*(field[:, :nodes] for field in honest))
+            own = LayerEstimate(bits, flow[..., :nodes], witness[:, :nodes], whole, honest)
+            found[self.layers[place]][name] = with_evidence(own)
+        return found
+
+
+stack_estimate = jax.jit(estimate_of)
 
 
 def layer_flows(
@@ -106,8 +168,9 @@ def layer_flows(
         estimates = study.estimate(block, messages, members, **how)
         own = {}
         for name, message in first_of(messages).items():
+            bits = jnp.asarray(np.swapaxes(estimates[name].bits, 0, 1), block.dtype)
             honest = _honest_of(estimates[name], message, halves.get(name))
-            own[name] = stack_flows(jnp.asarray(estimates[name].bits, block.dtype), nodes=nodes, honest=honest)
+            own[name] = with_evidence(stack_estimate(bits)._replace(honest=honest))
         searched = all(estimates[name].draws is not None for name in messages)
         whole = {name: estimates[name].draws[:, -1] for name in messages} if searched else None
         found.append((own, whole, fits_of(estimates, len(block))))
@@ -131,27 +194,29 @@ def _exact_layer_flows(
     advance: Advance,
 ) -> dict[str, LayerFlows]:
     """Flows in one wide layer, as many networks at a time as there are cores and memory."""
-    exact: Any = study.spec.flows
-    prepare, groups = study.spec.regressed, study.groups(layer)
     nodes = nodes_of(study, layer, activations)
     width = layers_together(nodes)
     found = {}
     for name, message in messages.items():
-        own = first_of({name: message})[name]
-
-        def about(layers: Array, message: Message = message, own: Message = own, name: str = name) -> Any:
-            flows = exact(layers, message=message, groups=groups)
-            return flows, (honest_layers(layers, own, halves[name], prepare, groups) if prepare and halves else None)
-
+        about = partial(_exactly, study=study, layer=layer, message=message, halves=halves.get(name))
         parts = []
         for begin in range(0, len(activations), width):
             block = activations[begin : begin + width]
             parts.append(jax.tree.map(np.asarray, on_all_cores(about, block)))
             advance(len(block) * 2**nodes)
-        flows, honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        told = None if honest is None else intervals(*map(jnp.asarray, honest))
-        found[name] = unlisted(flows.flow, flows.witness, flows.whole[:, 0], told)
+        found[name] = with_evidence(jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts))
     return found
+
+
+def _exactly(layers: Array, study: Study, layer: int, message: Message, halves: Array | None) -> LayerEstimate:
+    """Exact flows of some networks' wide layers about one message and its permutations, and honest flows."""
+    exact: Any = study.spec.flows
+    prepare, groups, honest = study.spec.regressed, study.groups(layer), None
+    flows = exact(layers, message=message, groups=groups)
+    if prepare is not None and halves is not None:
+        single = replace(message, values=message.values[0])
+        honest = intervals(*honest_layers(layers, single, halves, prepare, groups))
+    return unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest)
 
 
 def _searched_layer_flows(
@@ -174,7 +239,8 @@ def _searched_layer_flows(
             advance(len(own) * SEARCH_STEPS)
         (flow, witness), honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
         told = None if honest is None else intervals(*map(jnp.asarray, honest))
-        found[name] = unlisted(flow, witness, np.full(len(flow), np.nan, flow.dtype), told)
+        whole = np.full(len(flow), np.nan, flow.dtype)  # which the search does not estimate
+        found[name] = with_evidence(unlisted(flow, witness[:, 0], whole, told))
     return found
 
 
@@ -188,11 +254,9 @@ def with_whole(
     return flows, draws or None, fits_of(estimates, len(logits))
 
 
-def unlisted(flow: Any, witness: Any, whole: Any, honest: Honest | None = None) -> LayerFlows:
+def unlisted(flow: Any, witness: Any, whole: Any, honest: Honest | None = None) -> LayerEstimate:
     """Flows ``[S, P, n]`` of a layer whose bits are not kept."""
-    nothing = np.zeros((len(flow), 0), flow.dtype)
-    evidence = jax.tree.map(np.asarray, evidence_of(jnp.asarray(np.swapaxes(flow, 0, 1)), honest))
-    return LayerFlows(nothing, flow[:, 0], witness[:, 0], evidence, whole)
+    return LayerEstimate(np.zeros((len(flow), 0), flow.dtype), flow, witness, whole, honest)
 
 
 def fits_of(estimates: Mapping[str, Estimates], layers: int) -> Fits:

@@ -13,16 +13,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.flows import LISTED_NODES, Flows, edge_flows
 from jaxflow.inference.evidence import Evidence, honest_of_layer
-from jaxflow.inference.honest import Honest
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
-from jaxflow.layers import Fits, LayerFlows, first_of, flows_of, layer_flows, nodes_of, sum_of_fits, widest, with_whole
+from jaxflow.layers import (
+    Fits,
+    LayerEstimate,
+    LayerFlows,
+    Together,
+    estimate_of,
+    first_of,
+    layer_flows,
+    nodes_of,
+    sum_of_fits,
+    widest,
+    with_whole,
+)
 from jaxflow.messages import Message
 from jaxflow.networks import Params
-from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
+from jaxflow.outputs import counted_measures, measure_names, outputs_of, stack_outputs
+from jaxflow.programs import compiled
 from jaxflow.study import Messages, Study
 
 NARROW = 4  # nodes of a layer that costs less to compute than to compile
@@ -73,7 +85,8 @@ def measure_flows(
     halves = dict(halves or {})
     given = {"x": x, "messages": dict(messages), "halves": halves}
     shown = on_all_cores(partial(_shown, study=study, **given), params)
-    start, kept, layers, outputs, counted = shown
+    start, kept, listed, outputs, counted = shown
+    layers = {layer: own for found in listed for layer, own in found.by_layer().items()}
     for own in layers.values():
         advance(sum(found.bits.size for found in own.values()))
     fits, draws, about = [], None, study.estimated(messages)
@@ -85,9 +98,11 @@ def measure_flows(
             found, draws, spent = with_whole(study, own, found, about)
         layers[layer], spent = jax.tree.map(partial(_for_all, networks), (found, spent))
         fits.append(spent)
-    if not outputs:
+    if outputs is None:
         whole = {name: jnp.asarray(own.whole) for name, own in layers[max(layers)].items()}
         outputs = stack_outputs(whole, counted, first_of(messages), study.roles)
+    else:
+        outputs = dict(zip(measure_names(study.roles), np.asarray(outputs).T, strict=True))
     flows, evidence = _by_message({layer: layers[layer] for layer in sorted(layers)}, study, params, len(x))
     return Measured(flows, evidence, outputs, start, draws, sum_of_fits(fits, study, len(jax.tree.leaves(params)[0])))
 
@@ -127,12 +142,12 @@ def _edge_flows(params: Params, node: dict[str, dict[int, Any]], study: Study) -
     }
 
 
-@partial(jax.jit, static_argnames=("study",), compiler_options=ALONE)
+@compiled("study", alone=True)
 def _shown(params: Params, x: Array, messages: dict[str, Message], halves: dict[str, Array], study: Study) -> Any:
-    """What interventions begin with, activations, flows, outputs and counted measures of every network.
+    """What interventions begin with, activations, estimates, outputs and counted measures of every network.
 
-    With ``layer_bits`` activations of layers too wide to list, flows of the others, and outputs if the output is among
-    them. Without: activations of all analysed layers, and no flows and outputs.
+    With ``layer_bits`` activations of layers too wide to list, estimates of the others, and the outputs side by side
+    instead of counted measures if the output is among them. Without: activations of all analysed layers.
     """
 
     def one(params: Params, x: Array, messages: dict[str, Message], halves: dict[str, Array]) -> Any:
@@ -142,14 +157,15 @@ def _shown(params: Params, x: Array, messages: dict[str, Message], halves: dict[
         counted = counted_measures(logits, first_of(messages), study.roles)
         kept = {layer: own for layer, own in layers.items() if layer >= study.first_layer}
         if study.spec.layer_bits is None:
-            return start, kept, {}, {}, counted
+            return start, kept, [], None, counted
         listed = {layer: own for layer, own in kept.items() if nodes_of(study, layer, own) <= LISTED_NODES}
-        flows = _listed_flows(study, listed, study.estimated(messages), halves)
-        outputs = {}
+        found = _listed_layers(study, listed, study.estimated(messages), halves)
+        outputs = None
         if last in listed:
-            whole = {name: own.whole for name, own in flows[last].items()}
-            outputs = outputs_of(whole, counted, first_of(messages), study.roles)
-        return start, {layer: own for layer, own in kept.items() if layer not in listed}, flows, outputs, counted
+            whole = next(own.whole_of(last) for own in found if last in own.layers)
+            outputs = jnp.stack([*outputs_of(whole, counted, first_of(messages), study.roles).values()])
+            counted = {}
+        return start, {layer: own for layer, own in kept.items() if layer not in listed}, found, outputs, counted
 
     shapes = jax.eval_shape(study.network.activations, jax.tree.map(lambda leaf: leaf[0], params), x)
     listed = [a.shape[1] for a in shapes[1:] if a.shape[1] <= LISTED_NODES]
@@ -158,37 +174,38 @@ def _shown(params: Params, x: Array, messages: dict[str, Message], halves: dict[
     return batched_map(one, params, item_bytes, x, messages, halves)
 
 
-def _listed_flows(
+def _listed_layers(
     study: Study, layers: dict[int, Float[Array, "N _"]], messages: Messages, halves: Mapping[str, Array]
-) -> dict[int, dict[str, LayerFlows]]:
-    """Flows of one network's layers about every message; layers of equal width share one trace.
+) -> list[Together]:
+    """One network's layers about every message; layers of equal width share one trace.
 
     Layers of up to ``NARROW`` nodes count as equally wide: constant nodes are added to them, which carry nothing.
     """
-    together: dict[int, list[int]] = {}
-    found = {}
+    together: dict[Any, list[int]] = {}
     for layer, own in layers.items():
-        if (groups := study.groups(layer)) is not None:
-            bits, honest = _estimated(study, messages, halves, own, groups)
-            found[layer] = {name: flows_of(bits[name], max(groups) + 1, honest.get(name)) for name in messages}
-        else:
-            together.setdefault(max(own.shape[1], NARROW), []).append(layer)
-    for members in together.values():
-        nodes = max(layers[layer].shape[1] for layer in members)
-        padded = [jnp.pad(layers[layer], ((0, 0), (0, nodes - layers[layer].shape[1]))) for layer in members]
-        stacked = jax.vmap(partial(_estimated, study, messages, halves))(jnp.stack(padded))
-        for number, layer in enumerate(members):
-            bits, honest = jax.tree.map(lambda a, number=number: a[number], stacked)
-            found[layer] = {name: flows_of(bits[name], layers[layer].shape[1], honest.get(name)) for name in messages}
+        groups = study.groups(layer)
+        together.setdefault((max(own.shape[1], NARROW if groups is None else 0), groups), []).append(layer)
+    found = []
+    for (_, groups), members in together.items():
+        columns = max(layers[layer].shape[1] for layer in members)
+        padded = [jnp.pad(layers[layer], ((0, 0), (0, columns - layers[layer].shape[1]))) for layer in members]
+        estimate = jax.vmap(partial(_estimated, study, messages, halves, groups=groups))(jnp.stack(padded))
+        nodes = tuple(nodes_of(study, layer, layers[layer]) for layer in members)
+        found.append(Together(estimate, tuple(members), nodes, tuple(messages)))
     return found
 
 
 def _estimated(
-    study: Study, messages: Messages, halves: Mapping[str, Array], layer: Float[Array, "N c"], groups: Any = None
-) -> tuple[dict[str, Array], dict[str, Honest]]:
-    """Bits of one layer about every message and its permutations, and honest flows if the estimator has them."""
-    estimate: Any = study.spec.layer_bits
-    bits = estimate(messages, layer, groups)
+    study: Study, messages: Messages, halves: Mapping[str, Array], layer: Float[Array, "N c"], groups: Any
+) -> LayerEstimate:
+    """One layer about every message ``[M, ...]`` and its permutations, with honest flows if the estimator has them.
+
+    All messages have as many permutations, so that their flows share one trace.
+    """
+    layer_bits: Any = study.spec.layer_bits
+    bits = layer_bits(messages, layer, groups)
+    estimate = estimate_of(jnp.stack([bits[name] for name in messages]))._replace(whole=None)
     if study.spec.regressed is None or not halves:
-        return bits, {}
-    return bits, honest_of_layer(layer, first_of(messages), halves, study.spec.regressed, groups)
+        return estimate
+    honest = honest_of_layer(layer, first_of(messages), halves, study.spec.regressed, groups)
+    return estimate._replace(honest=jax.tree.map(lambda *own: jnp.stack(own), *(honest[name] for name in messages)))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxflow import interventions
-from jaxflow.batching import ALONE, BRIEF, batched_map, on_all_cores
+from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.flows import Flows
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
@@ -24,6 +24,7 @@ from jaxflow.layers import Fits, fits_of, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
 from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
+from jaxflow.programs import BRIEF, compiled
 from jaxflow.study import Messages, Study
 
 MOST_TOGETHER = 32  # interventions by factors in one call
@@ -65,7 +66,7 @@ class Stack(NamedTuple):
     messages: Messages
 
 
-@partial(jax.jit, static_argnames=("study", "strategies"), compiler_options=BRIEF)
+@compiled("study", "strategies", on_cpu=BRIEF)
 def strategy_ranks(
     keys: Array, params: Params, flows: Flows, study: Study, strategies: tuple[Strategy, ...]
 ) -> Int[Array, "S K L W W"]:
@@ -244,7 +245,7 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@partial(jax.jit, static_argnames=("study",), compiler_options=ALONE)
+@compiled("study", alone=True)
 def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
@@ -262,7 +263,7 @@ def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     return batched_map(one, stack[:3], item_bytes, rows, stack.x, dict(stack.messages))
 
 
-@partial(jax.jit, static_argnames=("study",), compiler_options=ALONE)
+@compiled("study", alone=True)
 def _removed(stack: Stack, edges: Int[Array, "G 3"], study: Study) -> Any:
     """What networks show without each of the edges, ``[S, G, ...]``: see ``_seen``."""
 

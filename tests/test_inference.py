@@ -7,9 +7,9 @@ import pytest
 from scipy.special import digamma, erf
 
 from jaxflow import InputError, as_message, honest_flows, node_flows, significance
-from jaxflow.inference.evidence import honest_of_layer, p_values
+from jaxflow.inference.evidence import evidence_of, honest_of_layer
 from jaxflow.inference.honest import equal_halves, intervals
-from jaxflow.inference.permutations import family_wise, node_wise, step_down
+from jaxflow.inference.permutations import step_down
 from jaxflow.information import copula, gaussian
 from jaxflow.information.specs import as_they_are
 
@@ -165,14 +165,16 @@ def test_what_cannot_be_tested_is_refused_in_one_line(message, layer, options, s
     assert "\n" not in str(caught.value)
 
 
-def test_the_p_values_of_a_run_are_those_of_significance(rng):
-    """Of many layers at once, with flows that tie."""
-    flow = np.round(rng.random((5, 4)), 1).astype(np.float32)
-    drawn = np.round(rng.random((50, 5, 4)), 1).astype(np.float32)
-    p, p_max = p_values(jnp.asarray(flow), jnp.asarray(drawn))
-    np.testing.assert_allclose(p, node_wise(flow, drawn), rtol=1e-6)
+def test_the_evidence_of_a_run_is_that_of_each_layer(rng):
+    """Of many layers at once, every one a family of its own, with flows that tie."""
+    flow = np.round(rng.random((51, 5, 4)), 1)
+    found = evidence_of(flow)
+    np.testing.assert_array_equal(found.p, (1 + np.sum(flow[1:] >= flow[0] - 1e-6, axis=0)) / 51)
     for layer in range(5):
-        np.testing.assert_allclose(p_max[layer], family_wise(flow[layer], drawn[:, layer]), rtol=1e-6)
+        drawn = flow[1:, layer]
+        np.testing.assert_array_equal(found.p_max[layer], plain_step_down(flow[0, layer] - 1e-6, drawn))
+        assert float(found.null95[layer]) == pytest.approx(np.percentile(drawn, 95))
+    assert all(np.isnan(values).all() for values in evidence_of(flow[:1]))  # without permutations
 
 
 # --- honest flows ----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import jaxflow
 from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
-from jaxflow.information.gaussian import layer_bits
+from jaxflow.information.gaussian import MANY, layer_bits
 from jaxflow.information.ranks import ranking
 from jaxflow.information.specs import as_they_are
 from jaxflow.interventions import Padded
@@ -139,7 +139,7 @@ ENTRIES = {
         34, lambda: (params(LISTED), X, about(201), halves()), {"study": Study(LISTED, PAPER, GAUSSIAN)}
     ),
     "measurements._edge_flows": Entry(0, lambda: (params(), of_nodes()), {"study": STUDY}),
-    "layers.stack_flows": Entry(2, lambda: (floats(21, NETWORKS, 2**10),), {"nodes": 10}),
+    "layers.stack_estimate": Entry(2, lambda: (floats(NETWORKS, 21, 2**10),)),
     "outputs.stack_outputs": Entry(
         2,
         lambda: (dict.fromkeys("yz", floats(NETWORKS)), dict.fromkeys(COUNTED, floats(NETWORKS)), about()),
@@ -197,6 +197,10 @@ ENTRIES = {
     ),
     "information.exact._all_flows": Entry(
         30, lambda: (Message(integers(1, 2, SAMPLES)), floats(NETWORKS, 1, SAMPLES, NODES))
+    ),
+    "information.exact.stack_flows": Entry(30, lambda: (LAYERS, of_message(2, 3))),
+    "information.exact.stack_flows, of many": Entry(
+        40, lambda: (floats(NETWORKS, SAMPLES, 20), Message(integers(MANY, SAMPLES), integers(SAMPLES), 2, 2))
     ),
     "information.quadratic.all_held_out": Entry(
         6, of_quadratic, {"classes": (2,), "bound": "fano", "every_subset": True, "by_row": True}

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxflow import node_flows, significance
+from jaxflow import as_message, node_flows, significance
 from jaxflow.inference import permutations
-from jaxflow.information import gaussian
+from jaxflow.information import gaussian, many
 from jaxflow.information.columns import decomposed, of_two_classes
+from jaxflow.information.exact import stack_flows
 from jaxflow.information.gaussian import MANY
 from jaxflow.orders import orders_within, permuted_within
 
@@ -93,6 +94,22 @@ def test_layers_of_a_batch_have_many_messages_each(messages, layer):
     bits = gaussian(messages[:, None], layers)
     for number, own in enumerate(layers):
         np.testing.assert_allclose(bits[:, number], gaussian(messages, own), atol=1e-6)
+
+
+@pytest.mark.parametrize("strata", [0, 3])
+def test_flows_of_wide_layers_need_no_listed_bits(messages, layer, rng, monkeypatch, strata):
+    """Block by block, and a few messages at a time: flows about all, and the first one's witnesses."""
+    monkeypatch.setattr(many, "nodes_in_cache", lambda: 4)
+    given = rng.integers(0, strata, N) if strata else None
+    about = as_message(messages, given, classes=2)
+    bits = np.asarray(gaussian(messages, layer, given=given))
+    flow, _ = node_flows(bits)
+    found = stack_flows(layer[None], jax.tree.map(jnp.asarray, about))
+    np.testing.assert_allclose(found.flow[0], flow, atol=2e-6)
+    np.testing.assert_allclose(found.whole[0], bits[:, -1], atol=2e-6)
+    gain = bits[0, found.witness[0] | 1 << np.arange(NODES)] - bits[0, found.witness[0]]
+    np.testing.assert_allclose(gain, found.flow[0, 0], atol=2e-6)
+    assert not np.asarray(found.flow[0, :, 2]).any()  # a dead node
 
 
 @pytest.mark.parametrize(("nodes", "layers"), [(1, 9000), (3, 2100), (9, 40)])

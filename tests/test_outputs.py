@@ -306,7 +306,8 @@ def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
 
     def searched(_study, _layer, activations, about, _halves, _advance):
         nothing = np.zeros((len(activations), 1, 3), np.float32)
-        return {name: layers.unlisted(nothing, nothing, np.full(len(activations), np.nan)) for name in about}
+        flows = layers.with_evidence(layers.unlisted(nothing, nothing[:, 0], np.full(len(activations), np.nan)))
+        return dict.fromkeys(about, flows)
 
     for module in (measurements, layers):
         monkeypatch.setattr(module, "widest", lambda _spec: 2)

@@ -27,8 +27,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxflow import load_dataset
-from jaxflow.batching import ALONE, batched_map, cores, on_all_cores
+from jaxflow.batching import batched_map, cores, on_all_cores
 from jaxflow.pipeline import preset
+from jaxflow.programs import ALONE
 from jaxflow.training import Training, shuffled, train_many
 
 sys.path.append(str(Path(__file__).parents[1]))

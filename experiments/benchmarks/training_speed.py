@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxflow import load_dataset
-from jaxflow.batching import ALONE, on_all_cores
+from jaxflow.batching import on_all_cores
 from jaxflow.pipeline import PRESETS, preset
+from jaxflow.programs import ALONE
 from jaxflow.training import train, train_many, train_numbers
 
 sys.path.append(str(Path(__file__).parents[1]))

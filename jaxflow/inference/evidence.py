@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.flows import null95_of_flows
 from jaxflow.inference.honest import Honest, Prepare, honest_layer, intervals
-from jaxflow.inference.permutations import reached_by
+from jaxflow.inference.permutations import family_wise, node_wise, pooled95
 from jaxflow.information.gaussian import Groups
 from jaxflow.messages import Message
 
@@ -34,43 +34,21 @@ class Evidence(NamedTuple):
     high: Any
 
 
-def evidence_of(flow: Float[Array, "P *S n"], honest: Honest | None = None) -> Evidence:
-    """From the flows about a message, the first, and its permutations.
+def evidence_of(flow: Float[np.ndarray, "P *S n"], honest: Honest | None = None) -> Evidence:
+    """From the flows about a message, the first, and its permutations: every layer's nodes are one family.
+
+    They are counted on the host, where sorting needs no program of its own for every width of a layer.
 
     Args:
         flow: in bits; P = 1 without permutations.
         honest: flows and intervals ``[*S, n]``.
     """
-    nothing = jnp.full_like(flow[0], jnp.nan)
-    told = (nothing, nothing, nothing) if honest is None else honest
+    nothing = np.full_like(flow[0], np.nan)
+    told = (nothing, nothing, nothing) if honest is None else map(np.asarray, honest)
     if len(flow) == 1:
         return Evidence(nothing[..., 0], nothing, nothing, *told)
-    p, p_max = p_values(flow[0], flow[1:])
-    return Evidence(null95_of_flows(flow[1:]), p, p_max, *told)
-
-
-def p_values(
-    flow: Float[Array, "*S n"], drawn: Float[Array, "B *S n"]
-) -> tuple[Float[Array, "*S n"], Float[Array, "*S n"]]:
-    """Both p-values, p and p_max, of the nodes of every layer, as ``significance`` has them of one.
-
-    No flows are sorted here: node k counts among those that node j is compared with if its flow is smaller, or equal
-    and not before. Where a layer is narrow that is faster, under ``jit``, than the steps of ``step_down``.
-
-    Args:
-        flow: about the message, bits.
-        drawn: about its permutations.
-    """
-    reached, order = reached_by(flow), jnp.arange(flow.shape[-1])
-    smaller, equal = (reached[..., None, :] < reached[..., None]), (reached[..., None, :] == reached[..., None])
-    follows = smaller | (equal & (order[None] >= order[:, None]).reshape((1,) * (flow.ndim - 1) + 2 * order.shape))
-    largest = jnp.max(jnp.where(follows[None], drawn[..., None, :], -jnp.inf), axis=-1)
-
-    def share(statistic: Array) -> Array:
-        return (1 + jnp.sum(statistic >= reached[None], axis=0, dtype=flow.dtype)) / (1 + len(drawn))
-
-    steps = jnp.where(jnp.swapaxes(follows, -1, -2), share(largest)[..., None, :], 0)
-    return share(drawn), jnp.max(steps, axis=-1)
+    counted = pooled95(flow[1:]), node_wise(flow[0], flow[1:]), family_wise(flow[0], flow[1:])
+    return Evidence(*(np.asarray(values, flow.dtype) for values in counted), *told)
 
 
 def honest_of_layer(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike
 from jaxflow.arrays import as_key, as_real_array
 from jaxflow.batching import batched_map, cores
 from jaxflow.errors import InputError
-from jaxflow.flows import node_flows
+from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import MOST_NODES, Checked, checked
 from jaxflow.messages import Message, one_message
@@ -97,11 +98,8 @@ def significance(
         key, message, activations, estimator=estimator, given=given, within=within, groups=groups,
         permutations=permutations,
     )  # fmt: skip
-    batch, nodes = flow.shape[:-1], flow.shape[-1]
     p_max = family_wise(flow.ravel(), drawn.reshape(len(drawn), -1)).reshape(flow.shape)
-    pooled = np.moveaxis(drawn.reshape(len(drawn), -1, nodes), 1, 0)
-    null95 = np.percentile(pooled.reshape(len(pooled), -1), 95, axis=1)
-    return Significance(flow, witness, node_wise(flow, drawn), p_max, null95.reshape(batch))
+    return Significance(flow, witness, node_wise(flow, drawn), p_max, pooled95(drawn))
 
 
 class Drawn(NamedTuple):
@@ -174,9 +172,16 @@ def node_wise(
     return (1 + np.sum(drawn >= np.asarray(reached_by(flow)), axis=0)) / (1 + len(drawn))
 
 
-def family_wise(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " n"]:
-    """p_max of all nodes together, by ``step_down``; nodes of many layers stand one after the other."""
+def family_wise(
+    flow: Float[np.ndarray, "*batch n"], drawn: Float[np.ndarray, "B *batch n"]
+) -> Float[np.ndarray, "*batch n"]:
+    """p_max of the nodes on the last axis together, by ``step_down``; many layers' stand one after the other."""
     return step_down(np.asarray(reached_by(flow)), drawn)
+
+
+def pooled95(drawn: Float[np.ndarray, "B *batch n"]) -> Float[np.ndarray, "*batch"]:
+    """null95: the 95th percentile of flows about permutations, pooled over these and over the nodes of a layer."""
+    return np.asarray(np.percentile(drawn, 95, axis=(0, -1)))
 
 
 def _check_width(spec: EstimatorSpec, inputs: Checked) -> None:
@@ -194,13 +199,19 @@ def reached_by(flow: Any) -> Any:
     return flow - TIED * abs(flow).clip(1)
 
 
-def step_down(flow: Float[np.ndarray, " n"], drawn: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " n"]:
-    """Westfall and Young's adjusted p-values of the largest statistics, step by step from the largest down."""
-    order = np.argsort(-flow, kind="stable")
-    largest = np.maximum.accumulate(drawn[:, order[::-1]], axis=1)[:, ::-1]  # of this and all smaller ones
-    p = (1 + np.sum(largest >= flow[order], axis=0)) / (1 + len(drawn))
+def step_down(
+    flow: Float[np.ndarray, "*batch n"], drawn: Float[np.ndarray, "B *batch n"]
+) -> Float[np.ndarray, "*batch n"]:
+    """Westfall and Young's adjusted p-values of the largest statistics, step by step from the largest down.
+
+    The nodes on the last axis are one family; axes before it are families of their own.
+    """
+    order = np.argsort(-flow, axis=-1, kind="stable")
+    drawn = np.take_along_axis(drawn, order[None], axis=-1)
+    largest = np.maximum.accumulate(drawn[..., ::-1], axis=-1)[..., ::-1]  # of this and all smaller ones
+    p = (1 + np.sum(largest >= np.take_along_axis(flow, order, axis=-1), axis=0)) / (1 + len(drawn))
     adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p)
+    np.put_along_axis(adjusted, order, np.maximum.accumulate(p, axis=-1), axis=-1)
     return adjusted
 
 
@@ -245,17 +256,23 @@ def _all_flows(
     """
     nodes = layers.shape[-1] if groups is None else max(groups) + 1
     together = min(cores(), len(layers)) if _one_by_one(spec) else len(layers)
-    held = 4 * (together * 2**nodes + 8 * message.values.size)  # of one surrogate: its bits, and its columns
-    width, own = min(max(1, BLOCK_BYTES // held), count), np.asarray(message.values)[None]
+    bits = 0 if _unlisted(spec, nodes) else together * 2**nodes
+    held = 4 * (bits + 8 * message.values.size)  # of one surrogate: its bits, and its columns
+    blocks = -(-count // max(1, BLOCK_BYTES // held))
+    width, own = -(-count // blocks), np.asarray(message.values)[None]
     flows, witnesses = [], []
     for begin in range(0, count, width):
         block = np.asarray(null(begin, min(begin + width, count)))
         padded = np.concatenate([own, block, np.repeat(block[-1:], width - len(block), axis=0)])
-        found = _flows_of(spec, layers, replace(message, values=jnp.asarray(padded)), nodes, groups)
-        flow, witness = (np.asarray(a) for a in found)
+        flow, witness = _flows_of(spec, layers, replace(message, values=padded), nodes, groups)
         flows.append(flow[: len(block) + 1])
-        witnesses.append(witness[0])
+        witnesses.append(witness)
     return flows[0][0], witnesses[0], np.concatenate([flow[1:] for flow in flows])
+
+
+def _unlisted(spec: EstimatorSpec, nodes: int) -> bool:
+    """Whether a layer's bits are not kept: the estimator has flows of wide layers."""
+    return nodes > LISTED_NODES and spec.flows is not None
 
 
 def _one_by_one(spec: EstimatorSpec) -> bool:
@@ -263,39 +280,62 @@ def _one_by_one(spec: EstimatorSpec) -> bool:
     return spec.layer_bits is not None and jax.default_backend() == "cpu"
 
 
-def _layers_flows(layers: Array, message: Message, flows: Callable[..., tuple[Array, Array]]) -> tuple[Any, Any]:
-    """Flows and witnesses ``[P, S, n]``; an accelerator gets all layers at once.
+def _flows_of(
+    spec: EstimatorSpec, layers: Array, message: Message, nodes: int, groups: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flows ``[P, S, n]`` about a message and its surrogates, and witnesses ``[S, n]`` of the message's own.
 
-    On a CPU one layer, with all its surrogates, fills a core. Its flows then do not depend on the other layers, to the
-    bit, and the program of one layer compiles in half the time of a batch's, and takes half the time of a core: 0.2 s
-    for 12 nodes and 1,000 permutations.
+    The bits of an estimator that compiles do not leave the program.
     """
-    if jax.default_backend() != "cpu":
-        return flows(layers, message)
-    own = np.asarray(layers)
-    found = [jax.block_until_ready(flows(jnp.asarray(own[:1]), message))]  # compiled once, not by every thread
+    if spec.layer_bits is None:
+        about = {"m": replace(message, values=jnp.asarray(message.values))}
+        found = spec.estimate(layers, about, subset_members(nodes), groups=groups)
+        flow, witness = node_flows(jnp.asarray(found["m"].bits, layers.dtype))
+        return np.asarray(flow), np.asarray(witness[0])
+    if _unlisted(spec, nodes):
+        flows = partial(_exact_flows, exact=spec.flows, groups=groups)
+    else:
+        flows = partial(_compiled_flows, layer_bits=spec.layer_bits, groups=groups)
+    found = _on_all_cores(flows, layers, message) if _one_by_one(spec) else flows(layers, message)
+    return np.swapaxes(np.asarray(found[0]), 0, 1), np.asarray(found[1])
+
+
+def _on_all_cores(flows: Callable[..., tuple[Array, Array]], layers: Array, message: Message) -> tuple[Any, Any]:
+    """Flows ``[S, P, n]`` and witnesses ``[S, n]`` on a CPU, a layer at a time on each core.
+
+    A layer with all its surrogates fills a core. Its flows then do not depend on the other layers, to the bit, and the
+    program of one layer compiles in half the time of a batch's, and takes half the time of a core. Where there are
+    fewer layers than cores, the surrogates are shared out among them.
+    """
+    parts = -(-cores() // len(layers))
+    width = -(-len(message.values) // parts)
+    rows = [np.minimum(np.arange(part * width, (part + 1) * width), len(message.values) - 1) for part in range(parts)]
+    some = [jax.tree.map(jnp.asarray, replace(message, values=message.values[own])) for own in rows]
+
+    def one(pair: tuple[np.ndarray, Message]) -> tuple[np.ndarray, np.ndarray]:
+        flow, witness = flows(jnp.asarray(pair[0])[None], pair[1])
+        return np.asarray(flow[0]), np.asarray(witness[0])
+
     with ThreadPoolExecutor(cores()) as pool:
-        found += pool.map(lambda layer: jax.block_until_ready(flows(jnp.asarray(layer[None]), message)), own[1:])
-    flow, witness = (np.concatenate([np.asarray(one[place]) for one in found], axis=1) for place in range(2))
+        found = list(pool.map(one, product(np.asarray(layers), some)))
+    flow = np.stack([own[0] for own in found]).reshape(len(layers), parts * width, -1)
+    return flow[:, : len(message.values)], np.stack([own[1] for own in found[::parts]])
+
+
+def _exact_flows(layers: Array, message: Message, exact: Any, groups: Any) -> tuple[Array, Array]:
+    """Flows and witnesses of layers whose bits are not kept."""
+    flow, witness, _ = exact(layers, message=message, groups=groups)
     return flow, witness
-
-
-def _flows_of(spec: EstimatorSpec, layers: Array, message: Message, nodes: int, groups: Any) -> tuple[Any, Any]:
-    """Flows and witnesses ``[P, S, n]``; the bits of an estimator that compiles do not leave the program."""
-    if spec.layer_bits is not None:
-        return _layers_flows(layers, message, partial(_compiled_flows, layer_bits=spec.layer_bits, groups=groups))
-    found = spec.estimate(layers, {"m": message}, subset_members(nodes), groups=groups)
-    return node_flows(jnp.asarray(found["m"].bits, layers.dtype))
 
 
 @partial(jax.jit, static_argnames=("layer_bits", "groups"))
 def _compiled_flows(layers: Array, message: Message, layer_bits: Any, groups: Any) -> tuple[Array, Array]:
-    """Flows and witnesses by a pure function of one layer."""
+    """Flows ``[S, P, n]`` and the message's own witnesses ``[S, n]`` by a pure function of one layer."""
 
     def one(layer: Array, message: Message) -> tuple[Array, Array]:
-        return node_flows(layer_bits({"m": message}, layer, groups)["m"])
+        flow, witness = node_flows(layer_bits({"m": message}, layer, groups)["m"])
+        return flow, witness[0]
 
     if len(layers) == 1:
-        return jax.tree.map(lambda a: a[:, None], one(layers[0], message))
-    found = batched_map(one, layers, 4 * layers[0].size, message)
-    return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found)
+        return jax.tree.map(lambda a: a[None], one(layers[0], message))
+    return batched_map(one, layers, 4 * layers[0].size, message)

@@ -26,10 +26,11 @@ from jaxflow.information.columns import (
     whitened,
 )
 from jaxflow.information.gaussian import subset_bits
-from jaxflow.information.recursion import DETERMINED, Sizes
+from jaxflow.information.recursion import DETERMINED, DOUBLED, Sizes
 from jaxflow.messages import Message
 
 RESOLVED = 1e-6  # of the residual's determinant: what is left of it at least when a row is left out
+LOOPED = 8  # nodes of a layer whose subsets are all decided in one loop, which compiles faster and takes no time
 SHIFT = 8  # by which the arguments of ψ are raised, for its asymptotic series
 
 
@@ -88,7 +89,9 @@ def stratum_bits(stratum: Stratum, message: Message, sizes: Sizes) -> Float[Arra
     factor = None
     if message.classes != 2 or taken:
         factor = residual_of(stratum.left, stratum.columns)[1]
-    return subset_bits(Projected(stratum.along, factor, stratum.limit), stratum.layer, taken, sizes)
+    projected = Projected(stratum.along, factor, stratum.limit)
+    nodes = len(stratum.layer.factor) - taken if sizes is None else len(sizes)
+    return subset_bits(projected, stratum.layer, taken, sizes, 0 if nodes <= LOOPED else DOUBLED)
 
 
 def conditional(

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.inference.honest import of_both, strata_of, valued_in
 from jaxflow.inference.residuals import taken_of
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
 from jaxflow.information.grouped_sets import NOWHERE, picked, table_of
 from jaxflow.information.search import search_flows
 from jaxflow.messages import Message
+from jaxflow.programs import ALONE
 
 T_THEN_V = np.array([[False, False], [True, False]])  # two nodes: all columns of T, and those of V given T
 
@@ -69,13 +70,14 @@ def _all_valued(
     table = jnp.asarray(table_of(node_sizes(groups) or (1,) * nodes))
     sizes, taken = (slots * table.shape[1], table.shape[1]), taken_of(message)
 
-    def of_node(node: Array, x: Float[Array, "H c"], chosen: Array, message: Message) -> tuple[Array, ...]:
+    def of_node(node: Array, x: Float[Array, "H c"], chosen: Array, message: Message) -> tuple[Array, Array, Array]:
         members = jnp.flatnonzero(chosen[node], size=slots, fill_value=nodes)
         others = table.at[members].get(mode="fill", fill_value=NOWHERE)
         strata = strata_of(message, picked(x, jnp.append(others.ravel(), table[node])))
-        return tuple(field[1] for field in valued_in(strata, jnp.asarray(T_THEN_V), taken, sizes))
+        value, bias, variance = valued_in(strata, jnp.asarray(T_THEN_V), taken, sizes)
+        return value[1], bias[1], variance[1]
 
-    def of_layer(item: tuple[Array, Array], message: Message) -> tuple[Array, ...]:
+    def of_layer(item: tuple[Array, Array], message: Message) -> tuple[Array, Array, Array]:
         x, item_bytes = by_node(item[0], groups), 16 * len(layers[0]) * sum(sizes)
         return batched_map(of_node, jnp.arange(nodes), item_bytes, x, item[1], message)
 

@@ -4,6 +4,7 @@ All in the precision of the activations. No step relies on fused multiply-add or
 processors agree (``tests/test_processors.py``). Columns are kept as rows ``[n, N]`` here: each lies in one piece.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -109,20 +110,31 @@ def orthonormalised(
         least: norm up to which nothing is left of a row; 32 units of rounding if not given.
     """
     n = len(x)
-    rounding = 32 * jnp.finfo(x.dtype).eps if least is None else least
+    rounding = float(32 * jnp.finfo(x.dtype).eps) if least is None else least
+    if n == 1:  # nothing to project: a loop would only have to be compiled
+        direction, norm = _normalised(x[0], rounding)
+        return direction[None], norm[None, None]
 
     def add(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        basis, factor = state
-        v, column = x[j], jnp.zeros(n, x.dtype)
+        basis, rows = state
+        v, column = jax.lax.dynamic_index_in_dim(x, j, keepdims=False), jnp.zeros(n, x.dtype)
         for _ in range(2):
             h = jnp.matmul(basis, v, precision=HIGHEST)
             v, column = v - jnp.matmul(h, basis, precision=HIGHEST), column + h
-        norm = jnp.sqrt(jnp.sum(v**2))
-        norm = jnp.where(norm > rounding, norm, 0)
-        direction = jnp.where(norm > 0, v / nonzero(norm), 0)
-        return basis.at[j].set(direction), factor.at[:, j].set(column.at[j].set(norm))
+        direction, norm = _normalised(v, rounding)
+        column = jnp.where(jnp.arange(n, dtype=j.dtype) == j, norm, column)
+        put = partial(jax.lax.dynamic_update_index_in_dim, index=j, axis=0)  # whole rows, in place: no scattering
+        return put(basis, direction), put(rows, column)
 
-    return jax.lax.fori_loop(0, n, add, (jnp.zeros_like(x), jnp.zeros((n, n), x.dtype)))
+    basis, rows = jax.lax.fori_loop(0, n, add, (jnp.zeros_like(x), jnp.zeros((n, n), x.dtype)))
+    return basis, rows.T
+
+
+def _normalised(v: Float[Array, " N"], rounding: float) -> tuple[Float[Array, " N"], Float[Array, ""]]:
+    """Direction and norm; both 0 where the norm is rounding."""
+    norm = jnp.sqrt(jnp.sum(v**2))
+    norm = jnp.where(norm > rounding, norm, 0)
+    return jnp.where(norm > 0, v / nonzero(norm), 0), norm
 
 
 def coordinates(x: Float[Array, "d N"], basis: Float[Array, "c N"]) -> tuple[Float[Array, "c d"], Float[Array, "d N"]]:

@@ -1,5 +1,6 @@
 """Gaussian node flows of layers whose 2ⁿ values are too many to keep: one message of one layer at a time."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from jaxflow.batching import cores, free_bytes
 from jaxflow.errors import InputError
 from jaxflow.flows import node_flows
 from jaxflow.information.checks import checked
-from jaxflow.information.gaussian import Groups, bits_about
-from jaxflow.information.pairing import paired, with_values
+from jaxflow.information.gaussian import Groups, bits_about, node_sizes
+from jaxflow.information.many import are_many, flows_about_many, memory_of_many, strata_of
+from jaxflow.information.pairing import paired
 from jaxflow.messages import Message
 
 MASK_NODES = 30  # bits of an int32 witness
@@ -76,12 +78,38 @@ def gaussian_flows(
     return _all_flows(checks.message, x, groups=checks.groups)
 
 
+@partial(jax.jit, static_argnames="groups")
 def stack_flows(layers: Float[Array, "S N c"], message: Message, groups: Groups = None) -> ExactFlows:
-    """Flows of all layers about one message and its permutations ``values [P, N]`` or ``[P, N, d]``: ``[S, P, ...]``.
+    """Flows of all layers about one message and its permutations, ``[S, P, ...]``, and witnesses of the first alone.
 
+    Many messages of two classes share the directions of all subsets; others go through the recursion one by one.
     Whoever asks has seen to the memory.
+
+    Args:
+        layers: activations.
+        message: ``values [P, N]`` or ``[P, N, d]``.
+        groups: the node of every column.
+
+    Returns:
+        flow ``[S, P, n]``, witness ``[S, n]``, whole ``[S, P]``.
     """
-    return _all_flows(with_values(message, message.values[None]), layers[:, None], groups=groups)
+    shared = are_many(message, layers.shape[-1], node_sizes(groups))
+
+    def of_layer(layer: Array) -> ExactFlows:
+        bits_of = bits_about(message, layer, groups)
+        if not shared:
+            flow, witness, whole = jax.lax.map(partial(_of_one, bits_of), message.values)
+            return ExactFlows(flow, witness[0], whole)
+        flow, whole = flows_about_many(message.values, strata_of(message, layer))
+        return ExactFlows(flow, _of_one(bits_of, message.values[0]).witness, whole)
+
+    return jax.lax.map(of_layer, layers)
+
+
+def _of_one(bits_of: Callable[[Array], Array], values: Array) -> ExactFlows:
+    """Flows about one message."""
+    bits = bits_of(values[None])[0]
+    return ExactFlows(*node_flows(bits), bits[-1])
 
 
 def memory_needed(nodes: int, itemsize: int = 4) -> int:
@@ -95,8 +123,8 @@ def widest_exact(itemsize: int = 4) -> int:
 
 
 def layers_together(nodes: int) -> int:
-    """Layers whose exact flows fit into the memory that is free, up to one for each core."""
-    return max(1, min(cores(), free_bytes() // memory_needed(nodes)))
+    """Layers whose exact flows, about many messages, fit into the memory that is free, up to one for each core."""
+    return max(1, min(cores(), free_bytes() // max(memory_needed(nodes), memory_of_many(nodes))))
 
 
 @partial(jax.jit, static_argnames="groups")
@@ -106,12 +134,6 @@ def _all_flows(message: Message, activations: Float[Array, "*batch N c"], groups
 
     def flows_of(item: tuple[Array, Array]) -> ExactFlows:
         values, layer = item
-        bits_of = bits_about(pairs.messages, layer, groups)
-
-        def one(values: Array) -> ExactFlows:
-            bits = bits_of(values[None])[0]
-            return ExactFlows(*node_flows(bits), bits[-1])
-
-        return jax.lax.map(one, values)
+        return jax.lax.map(partial(_of_one, bits_about(pairs.messages, layer, groups)), values)
 
     return jax.tree.map(pairs.placed, jax.lax.map(flows_of, (pairs.messages.values, pairs.layers)))

@@ -23,7 +23,14 @@ from jaxflow.information.columns import Layer, Projected, Rows, decomposed, of_t
 from jaxflow.information.estimates import Advance, Estimates, ignore
 from jaxflow.information.pairing import paired, with_values
 from jaxflow.information.ranks import rank_normalised
-from jaxflow.information.recursion import directions, explained_along, explained_variance, unexplained_bits
+from jaxflow.information.recursion import (
+    DOUBLED,
+    Sizes,
+    directions,
+    explained_along,
+    explained_variance,
+    unexplained_bits,
+)
 from jaxflow.messages import Message
 
 Groups = tuple[int, ...] | None
@@ -258,22 +265,22 @@ def _bits_of_many(messages: Message, layer: Layer, rows: Rows) -> Float[Array, "
 
     def block(values: Array) -> Array:
         coordinates, limit = of_two_classes(values, layer.basis, rows)
-        return _bits_explained(explained_along(along, coordinates), limit[:, None])
+        return bits_explained(explained_along(along, coordinates), limit[:, None])
 
     return in_blocks(block, messages.values, max(1, MANY_BYTES // (4 * max(samples, along.shape[1]))))
 
 
-def _bits_explained(explained: Float[Array, "*batch subsets"], limit: Float[Array, "..."]) -> Array:
+def bits_explained(explained: Float[Array, "*batch subsets"], limit: Float[Array, "..."]) -> Array:
     """Bits about a message of one column of whose variance so much is explained."""
     return jnp.clip(-jnp.log1p(-jnp.minimum(explained, 1)) / (2 * jnp.log(2.0)), 0, limit)
 
 
 def subset_bits(
-    message: Projected, layer: Layer, taken: int = 0, sizes: tuple[int, ...] | None = None
+    message: Projected, layer: Layer, taken: int = 0, sizes: Sizes = None, doubled: int = DOUBLED
 ) -> Float[Array, " subsets"]:
     """I(M; X_T) of all subsets about one message, from the decomposed layer."""
     coordinates, residual, limit = message
     if residual is None:
-        return _bits_explained(explained_variance(layer.factor, coordinates[:, 0], sizes), limit)
-    bits = unexplained_bits(layer.factor, coordinates, residual, sizes, taken)
+        return bits_explained(explained_variance(layer.factor, coordinates[:, 0], sizes, doubled=doubled), limit)
+    bits = unexplained_bits(layer.factor, coordinates, residual, sizes, taken, doubled)
     return jnp.clip(bits, 0, limit).at[0].set(0)

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.batching import ALONE, batched_map
+from jaxflow.batching import batched_map
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 from jaxflow.information.newton import HIGHEST, solve
+from jaxflow.programs import ALONE
 
 
 def training_rows(

@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.batching import ALONE, batched_map
+from jaxflow.batching import batched_map
 from jaxflow.information import matrices
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 from jaxflow.information.linear import fraction, of_all_machines, told_right, training_rows
 from jaxflow.information.newton import HIGHEST, smoothed_hinge, solve
+from jaxflow.programs import ALONE
 
 RIDGE = 1e-5  # ε
 HINGE, WIDE = smoothed_hinge(0.25), smoothed_hinge(2)  # the wide one, curved from w = 0 on, halves the steps

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
-from jaxflow.batching import ALONE, batched_map, on_all_cores
+from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information.choosing import chosen_losses
 from jaxflow.information.cross_validation import (
     OUTER,
@@ -32,6 +32,7 @@ from jaxflow.information.discriminant import (
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, by_strata, ignore, subset_members
 from jaxflow.information.ranks import Ranking, ranking, scores_and_atom
 from jaxflow.messages import Message, accuracy_to_information, message_entropy
+from jaxflow.programs import ALONE
 from jaxflow.values import choice
 
 BOUNDS = ("fano", "cross-entropy")

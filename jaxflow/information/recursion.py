@@ -61,7 +61,11 @@ class Trunk(NamedTuple):
 
 
 def explained_variance(
-    factor: Float[Array, "c c"], coordinates: Float[Array, " c"], sizes: Sizes = None, block: int | None = None
+    factor: Float[Array, "c c"],
+    coordinates: Float[Array, " c"],
+    sizes: Sizes = None,
+    block: int | None = None,
+    doubled: int = DOUBLED,
 ) -> Float[Array, " subsets"]:
     """Fraction of the variance of a message of one column that X_T explains, for all T by bitmask.
 
@@ -72,10 +76,11 @@ def explained_variance(
         coordinates: of the message of unit norm.
         sizes: how many columns each node has; one if not given.
         block: nodes whose subsets are computed together; what suits the device if not given.
+        doubled: of these, the last whose subsets double: fewer compile faster, and run slower.
     """
     rounding, explained = jnp.ones((len(factor), 1), factor.dtype), jnp.zeros(1, factor.dtype)
     trunk = Trunk(factor[:, :, None], coordinates[:, None, None], rounding, explained, None)
-    return _all_subsets(trunk, sizes or (1,) * len(factor), block or nodes_together())
+    return _all_subsets(trunk, sizes or (1,) * len(factor), block or nodes_together(), doubled)
 
 
 def directions(factor: Float[Array, "n n"]) -> Float[Array, "n subsets"]:
@@ -91,12 +96,39 @@ def directions(factor: Float[Array, "n n"]) -> Float[Array, "n subsets"]:
     Returns:
         Coefficients ``[n, 2**n]``, subsets by bitmask; 0 for the empty one.
     """
-    n = len(factor)
-    basis, rounding = jnp.eye(n, dtype=factor.dtype)[:, :, None], jnp.ones((n, 1), factor.dtype)
-    trunk, found = Trunk(factor[:, :, None], basis, rounding, None, None), jnp.zeros((n, 1), factor.dtype)
-    for first in range(0, n, DECIDED):
-        trunk, found = _decided_along(trunk, found, min(DECIDED, n - first))
-    return found
+    return _all_along(_trunk_of_all(factor), len(factor))[1]
+
+
+def block_directions(
+    factor: Float[Array, "n n"], inner: int
+) -> tuple[Float[Array, "n first"], Float[Array, "first n inner"]]:
+    """``directions`` in blocks: the subsets of the last nodes, for every subset of the nodes before them.
+
+    Args:
+        factor: upper triangular, of columns of unit norm, one for each node.
+        inner: number of the last nodes.
+
+    Returns:
+        Coefficients of the subsets of the first nodes alone ``[n, 2**(n − inner)]``, and for each of these those of its
+        subsets with some of the last nodes ``[2**(n − inner), n, 2**inner]``; 0 for the subset with none of them.
+    """
+    trunk, found = _all_along(_trunk_of_all(factor), len(factor) - inner)
+    trunks = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0)[..., None], trunk)
+    return found, jax.lax.map(lambda one: _all_along(one, inner)[1], trunks)
+
+
+def _trunk_of_all(factor: Float[Array, "n n"]) -> Trunk:
+    """Nothing decided yet, about messages that are the layer's orthonormal columns themselves."""
+    basis, rounding = jnp.eye(len(factor), dtype=factor.dtype), jnp.ones((len(factor), 1), factor.dtype)
+    return Trunk(factor[:, :, None], basis[:, :, None], rounding, None, None)
+
+
+def _all_along(trunk: Trunk, nodes: int) -> tuple[Trunk, Float[Array, "n S"]]:
+    """All subsets of so many nodes decided, a few nodes at a time, and the directions of their last nodes."""
+    found = jnp.zeros(trunk.coordinates.shape[1:], trunk.factor.dtype)
+    for first in range(0, nodes, DECIDED):
+        trunk, found = _decided_along(trunk, found, min(DECIDED, nodes - first))
+    return trunk, found
 
 
 def explained_along(
@@ -121,6 +153,7 @@ def unexplained_bits(
     residual: Float[Array, "d d"],
     sizes: Sizes = None,
     taken: int = 0,
+    doubled: int = DOUBLED,
 ) -> Float[Array, " subsets"]:
     """−½ log₂ det of the covariance of a message of d columns that X_T leaves unexplained, for all T by bitmask.
 
@@ -130,6 +163,7 @@ def unexplained_bits(
         residual: upper triangular factor of what the layer leaves of them; its diagonal is positive.
         sizes: how many columns each node has; one if not given.
         taken: how many of the first columns every subset has, whatever its nodes.
+        doubled: see ``explained_variance``.
     """
     sizes = sizes or (1,) * (len(factor) - taken)
     trunk = Trunk(
@@ -138,22 +172,22 @@ def unexplained_bits(
     if taken:
         trunk = _decided(trunk, (taken,), np.array([1]))
     together = nodes_together() - (coordinates.shape[1] ** 2).bit_length() + 1  # d² values where others hold one
-    return _all_subsets(trunk, sizes, max(DOUBLED, together))
+    return _all_subsets(trunk, sizes, max(DOUBLED, together), doubled)
 
 
-def _all_subsets(trunk: Trunk, sizes: tuple[int, ...], block: int) -> Float[Array, " subsets"]:
+def _all_subsets(trunk: Trunk, sizes: tuple[int, ...], block: int, doubled: int) -> Float[Array, " subsets"]:
     """Of all subsets, a block of nodes at a time."""
     first = max(0, len(sizes) - block)
     trunk = _decided(trunk, sizes[:first], np.arange(2**first))
     if first == 0:
-        return _branches(trunk, sizes)
+        return _branches(trunk, sizes, doubled)
     trunks = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0)[..., None], trunk)
-    return jax.lax.map(lambda one: _branches(one, sizes[first:]), trunks).T.reshape(-1)
+    return jax.lax.map(lambda one: _branches(one, sizes[first:], doubled), trunks).T.reshape(-1)
 
 
-def _branches(trunk: Trunk, sizes: tuple[int, ...]) -> Float[Array, " subsets"]:
+def _branches(trunk: Trunk, sizes: tuple[int, ...], doubled: int) -> Float[Array, " subsets"]:
     """Of all subsets of the nodes that remain; T runs fastest."""
-    first = max(0, len(sizes) - DOUBLED)
+    first = max(0, len(sizes) - doubled)
     trunk = _decided(trunk, sizes[:first], np.arange(2**first))
     for size in sizes[first:]:
         trunk = _doubled(trunk) if size == 1 else _decided(trunk, (size,), np.arange(2))

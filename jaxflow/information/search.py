@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_key
-from jaxflow.batching import ALONE, batched_map, is_traced, on_all_cores
+from jaxflow.batching import batched_map, is_traced, on_all_cores
 from jaxflow.information import matrices
 from jaxflow.information.checks import checked
 from jaxflow.information.climbing import candidates, random_sets
@@ -36,6 +36,7 @@ from jaxflow.information.pairing import paired, with_values
 from jaxflow.information.recursion import DETERMINED
 from jaxflow.information.stratified_sets import stratified
 from jaxflow.messages import Message
+from jaxflow.programs import ALONE
 from jaxflow.values import whole
 
 MOST_SETS = 100_000  # side by side, and nodes of one

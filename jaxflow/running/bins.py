@@ -12,7 +12,7 @@ from jaxflow import tables
 from jaxflow.datasets.recordings import Layer, Recording
 from jaxflow.flows import edge_flows
 from jaxflow.inference import honest_flows
-from jaxflow.inference.permutations import family_wise, node_wise, permuted_flows
+from jaxflow.inference.permutations import family_wise, node_wise, permuted_flows, pooled95
 from jaxflow.information import EstimatorSpec
 from jaxflow.messages import Message
 from jaxflow.running.progress import Stages
@@ -120,7 +120,7 @@ def _permuted(question: Question, message: Message, stack: Stack, found: Any, dr
     p = node_wise(flow, own)
     for place, number in enumerate(stack.numbers):
         drawn[number] = own[:, place]
-        null95 = np.percentile(own[:, place], 95)
+        null95 = pooled95(own[:, place])
         columns = {"flow": flow[place], "witness": witness[place], "null95": null95, "p": p[place]}
         for column, values in columns.items():
             found.setdefault(column, {})[number] = values

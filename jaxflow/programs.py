@@ -1,0 +1,75 @@
+"""How functions are compiled: ``jax.jit`` with compiler options that suit the device, also inside of other programs."""
+
+import functools
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import jax
+from jax.core import Tracer
+
+ALONE = {"xla_cpu_multi_thread_eigen": False}
+"""Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
+# XLA's newer code generator for CPUs takes half of the compile time, and the optimisations beyond the first level a
+# quarter of it; programs of many small loops run no faster for either. A flag that XLA does not know is an error.
+NEWER_CODE = {"xla_cpu_use_fusion_emitters": False} if version("jaxlib").startswith("0.10.") else {}
+QUICK = {"xla_backend_optimization_level": 1, **NEWER_CODE}
+"""Compiler options on a CPU: half of the time to compile, and as fast."""
+BRIEF = {"xla_backend_optimization_level": 0, **NEWER_CODE}
+"""Compiler options on a CPU of what takes longer to compile than to run: an eighth of the time to compile."""
+
+
+class Compiled:
+    """A function compiled with options, as ``jax.jit`` does; inside of other programs it is a part of these.
+
+    Example:
+        >>> double = Compiled(lambda x: 2 * x)
+        >>> double(3.0).item()
+        6.0
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], *static: str, alone: bool = False, on_cpu: dict[str, Any] = QUICK
+    ) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            function: pure.
+            static: names of arguments that are no arrays; they are handed in by name or place.
+            alone: whether threads run the program side by side.
+            on_cpu: further options on a CPU.
+        """
+        functools.update_wrapper(self, function)
+        options = ALONE if alone else {}
+        self._inside = jax.jit(function, static_argnames=static)
+        self._on_cpu = jax.jit(function, static_argnames=static, compiler_options=options | on_cpu)
+        self._elsewhere = jax.jit(function, static_argnames=static, compiler_options=options)
+
+    @property
+    def _outside(self) -> Any:
+        """For this device, which is not known before JAX has started."""
+        return self._on_cpu if jax.default_backend() == "cpu" else self._elsewhere
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """What the function returns."""
+        leaves = jax.tree.leaves((arguments, named))
+        return (self._inside if any(isinstance(leaf, Tracer) for leaf in leaves) else self._outside)(
+            *arguments, **named
+        )
+
+    def lower(self, *arguments: Any, **named: Any) -> Any:
+        """As ``jax.jit``'s."""
+        return self._outside.lower(*arguments, **named)
+
+    def trace(self, *arguments: Any, **named: Any) -> Any:
+        """As ``jax.jit``'s."""
+        return self._outside.trace(*arguments, **named)
+
+    def _cache_size(self) -> int:
+        """Programs that have been compiled, as ``jax.jit`` counts them."""
+        return self._outside._cache_size()
+
+
+def compiled(*static: str, alone: bool = False, on_cpu: dict[str, Any] = QUICK) -> Callable[[Callable], Compiled]:
+    """``Compiled`` as a decorator."""
+    return lambda function: Compiled(function, *static, alone=alone, on_cpu=on_cpu)
