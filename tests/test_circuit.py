@@ -75,6 +75,7 @@ def test_intervals_are_over_networks_however_many_rows_they_have():
     assert found["networks"] == 3
 
 
-def test_tables_stand_between_their_markers():
-    page = "a\n<!-- gate -->\nold\nlines\n<!-- end of gate -->\nb\n"
+@pytest.mark.parametrize("inside", ["", "old\nlines\n"])
+def test_tables_stand_between_their_markers(inside):
+    page = f"a\n<!-- gate -->\n{inside}<!-- end of gate -->\nb\n"
     assert circuit_page.filled(page, "gate", r"| \1 |") == "a\n<!-- gate -->\n| \\1 |\n<!-- end of gate -->\nb\n"

@@ -270,9 +270,9 @@ def lesion_figure(summary: pd.DataFrame) -> Figure:
 
 def filled(page: str, name: str, table: str) -> str:
     """The page with what stands between a table's two markers replaced."""
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     inside = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
-    return inside.sub(lambda _: begin + table + end, page)
+    return inside.sub(lambda _: f"{begin}{table}\n{end}", page)
 
 
 def write_page(tables: Tables, docs: Path) -> None:
