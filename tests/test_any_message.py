@@ -191,6 +191,7 @@ def test_many_messages_equal_each_alone(rng, three, numbers, layer, strata, esti
 )
 def test_stacks_equal_single_calls(rng, three, numbers, layer, strata, estimate, estimator):
     messages = {"y": (three > 0, None), "z": (strata > 1, None), "k": (three, strata), "c": (numbers, numbers[:, :1])}
+    messages = messages if estimator is gaussian else {name: messages[name] for name in "kc"}  # each kind once
     permuted, order = {}, rng.permutation(N)
     for name, (values, given) in messages.items():
         m = as_message(values, given, samples=N)
@@ -204,7 +205,7 @@ def test_stacks_equal_single_calls(rng, three, numbers, layer, strata, estimate,
             moved = values[order] if p else values
             expected = estimator(moved, layers[s], given=given, groups=(0, 1, 0, 2, 1, 2))[jnp.array([0, 5, 7])]
             np.testing.assert_allclose(found[name].bits[p, s], expected, atol=3e-6)
-    assert sum(done) == 4 * 2 * 3
+    assert sum(done) == len(messages) * 2 * 3
 
 
 def test_under_jit_the_same(three, numbers, layer, strata):
@@ -248,7 +249,7 @@ SMALL = {"beam": 4, "restarts": 2}
 @pytest.mark.slow
 def test_searched_flows_are_certified_for_any_message(three, numbers, layer):
     given = numbers[:, :1] + layer[:, 1:2]
-    for message, options in ((three, {}), (numbers, {}), (three, {"given": given}), (numbers[:, 1], {"given": given})):
+    for message, options in ((three, {}), (numbers[:, 1], {"given": given})):  # ``test_search_given`` has others
         bits = np.asarray(gaussian(message, layer, **options))
         best = np.asarray(node_flows(bits)[0])
         flows, witnesses = search_flows(message, layer, **SMALL, **options)

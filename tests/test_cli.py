@@ -85,7 +85,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(finished, tmp_path, r
     assert tables(folder) == tables(finished[0])
 
 
-@pytest.mark.parametrize("delay", [0.8, 3.0, None])
+@pytest.mark.parametrize("delay", [0.8, 3.0, pytest.param(None, marks=pytest.mark.slow)])
 def test_interrupted_is_130_and_says_how_to_go_on(tmp_path, delay, reads_only):
     """While modules are imported; while XLA compiles, for which no cache is at hand; (None) after the first chunk."""
     folder, command = tmp_path / "out", [*(RUN if delay else BRIEF), *TINY, "--out", str(tmp_path / "out")]

@@ -83,6 +83,7 @@ def alone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_tables_of_one(alone, tmp_path):
     """A chunk of two networks is filled up to one for each device. Only float32 rounding differs."""
     code, _, err = finish(start("--out", tmp_path / "out", devices=8))

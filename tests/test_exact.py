@@ -245,6 +245,7 @@ def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     assert len(results.table("edge_flows")) == 2 * 2 * (3 * 4 + 4 * 2)
 
 
+@pytest.mark.slow
 def test_a_wide_layer_is_measured_like_a_listed_one(monkeypatch, rng, message):
     monkeypatch.setattr(layers_module, "LISTED_NODES", 3)
     spec, both = ESTIMATORS["gaussian"], {"y": message, "z": rng.integers(0, 2, N)}

@@ -182,7 +182,7 @@ def test_gaps_of_three_decisions_are_the_largest_over_decisions_and_labels(rng):
 @pytest.mark.parametrize("groups", [2, 3])
 def test_gaps_are_fairlearns(rng, groups):
     """Two decisions; between two groups the parity gap has a sign, its amount is fairlearn's."""
-    metrics = pytest.importorskip("fairlearn.metrics")
+    metrics = pytest.importorskip("fairlearn.metrics", reason="needs fairlearn: pip install '.[test]'")
     y, z = rng.integers(0, 2, 700), rng.integers(0, groups, 700)
     for slope in (-1.0, 1.0):
         logits = rng.normal(size=(700, 2)) + np.outer(y + slope * (z == 1), [-1, 1])

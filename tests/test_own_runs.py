@@ -176,6 +176,7 @@ def test_odds_is_information_given_the_label_also_of_three_classes(tmp_path):
     assert results.table("information")["bits"].max() <= np.log2(3)
 
 
+@pytest.mark.slow
 def test_opportunity_is_information_within_the_rows_of_label_1(tmp_path):
     results = run(tmp_path / "out", notion="opportunity")
     assert "bias is measured in the rows of hired = 1, its class 1 (opportunity)" in summary(results)

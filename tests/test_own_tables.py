@@ -62,7 +62,7 @@ def written(frame, file, **options):
 def test_real_tables(data_dir, name):
     file = data_dir / "tables" / f"{name}.csv"
     if not file.is_file():
-        pytest.skip(f"needs {file}")
+        pytest.skip(f"needs tables/{file.name}, a public table, in the folder of the original files (JAXFLOW_DATA)")
     label, attributes = TABLES[name]
     dataset, frame = read_table(file, label, attributes), pd.read_csv(file)
     table = dataset.describe()
@@ -85,7 +85,7 @@ def test_real_tables(data_dir, name):
 def test_law_tells_its_rare_cells_and_takes_numbers_for_an_attribute(data_dir):
     file = data_dir / "tables/law.csv"
     if not file.is_file():
-        pytest.skip(f"needs {file}")
+        pytest.skip(f"needs tables/{file.name}, a public table, in the folder of the original files (JAXFLOW_DATA)")
     assert "3 cells of pass_bar × race × sex" in description(read_table(file, "pass_bar", ["race", "sex"]))
     dataset = read_table(file, "pass_bar", ["zfya", "sex"])
     assert dataset.classes == {"pass_bar": 2, "zfya": 0, "sex": 2}
@@ -356,7 +356,7 @@ def test_a_frame_and_its_files_give_the_same_dataset(rng, tmp_path):
 
 
 def test_parquet(rng, tmp_path):
-    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install '.[parquet]'")
     frame = people(rng)
     frame.to_parquet(tmp_path / "people.parquet")
     assert read(tmp_path / "people.parquet").fingerprint() == read(frame).fingerprint()

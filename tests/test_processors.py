@@ -45,7 +45,10 @@ def measured() -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="XLA limits the instruction sets of x86 only")
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"),
+    reason="needs an x86 processor, whose instruction sets alone XLA limits",
+)
 def test_information_is_the_same_on_all_processors(tmp_path):
     """To 1e-6 bit; before the columns were scaled by powers of two, a mean of 4e6 cost 5e-3."""
     runs = {}

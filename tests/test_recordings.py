@@ -287,7 +287,7 @@ def test_layers_of_a_network_have_widths_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("order", [("trial", "time", "unit"), ("unit", "trial", "time"), ("time", "unit", "trial")])
 def test_dimensions_of_xarray_stand_in_any_order(tmp_path, order):
-    xarray = pytest.importorskip("xarray")
+    xarray = pytest.importorskip("xarray", reason="needs xarray: pip install '.[recordings]'")
     array = xarray.DataArray(
         ACTIVITY, dims=("trial", "time", "unit"), coords={"time": np.arange(T) / 4, "unit": ["a", "b", "c"]}
     )
@@ -297,7 +297,7 @@ def test_dimensions_of_xarray_stand_in_any_order(tmp_path, order):
         assert read.nodes == ("a", "b", "c")
         assert [layer.time for layer in read.layers] == [0, 0.25, 0.5, 0.75, 1]
     np.testing.assert_array_equal(message_of(same(dataset), "message", "stimulus")[0].values, STIMULUS)
-    pytest.importorskip("h5py")
+    pytest.importorskip("h5py", reason="needs h5py: pip install '.[recordings]'")
     dataset.to_netcdf(tmp_path / "cells.nc", engine="h5netcdf")
     np.testing.assert_array_equal(message_of(same(tmp_path / "cells.nc"), "message", "stimulus")[0].values, STIMULUS)
 
