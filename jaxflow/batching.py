@@ -87,7 +87,7 @@ def nodes_together() -> int:
 
 def nodes_in_cache() -> int:
     """Nodes whose 2ⁿ subsets are gone through together for several messages side by side."""
-    return 11 if jax.default_backend() == "cpu" else 16
+    return 10 if jax.default_backend() == "cpu" else 16
 
 
 def messages_together(nodes: int) -> int:

@@ -21,6 +21,7 @@ from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import MOST_NODES, Checked, checked
 from jaxflow.messages import Message, one_message
 from jaxflow.orders import orders_within
+from jaxflow.programs import compiled
 from jaxflow.values import MOST_PERMUTATIONS, whole
 
 TIED = 1e-6  # bits, of flows above 1 relative, within which flows are equal: rounding must not decide between them
@@ -328,7 +329,7 @@ def _exact_flows(layers: Array, message: Message, exact: Any, groups: Any) -> tu
     return flow, witness
 
 
-@partial(jax.jit, static_argnames=("layer_bits", "groups"))
+@compiled("layer_bits", "groups", alone=True)
 def _compiled_flows(layers: Array, message: Message, layer_bits: Any, groups: Any) -> tuple[Array, Array]:
     """Flows ``[S, P, n]`` and the message's own witnesses ``[S, n]`` by a pure function of one layer."""
 

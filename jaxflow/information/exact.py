@@ -16,6 +16,7 @@ from jaxflow.information.gaussian import Groups, bits_about, node_sizes
 from jaxflow.information.many import are_many, flows_about_many, memory_of_many, strata_of
 from jaxflow.information.pairing import paired
 from jaxflow.messages import Message
+from jaxflow.programs import compiled
 
 MASK_NODES = 30  # bits of an int32 witness
 VALUES_HELD = 4  # arrays of 2ⁿ values at the peak: two on a CPU, and room for devices that copy more
@@ -78,7 +79,7 @@ def gaussian_flows(
     return _all_flows(checks.message, x, groups=checks.groups)
 
 
-@partial(jax.jit, static_argnames="groups")
+@compiled("groups", alone=True)
 def stack_flows(layers: Float[Array, "S N c"], message: Message, groups: Groups = None) -> ExactFlows:
     """Flows of all layers about one message and its permutations, ``[S, P, ...]``, and witnesses of the first alone.
 

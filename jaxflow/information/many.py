@@ -113,8 +113,8 @@ def _largest_gains(
         bits = _block_bits(blocks[number], along, before[:, :, number], limit, share)
         held = held.at[number].set(bits)
         without = number & ~(1 << jnp.arange(first, dtype=number.dtype))  # the block itself if it is without the node
-        by_first = jax.lax.map(lambda other: _maximum(bits - held[other]), without)
-        by_last = jnp.stack([_maximum(_gains(bits, 2**node)) for node in range(nodes - first)])
+        by_first = jax.lax.map(lambda other: jnp.max(bits - held[other], axis=0), without)
+        by_last = jnp.stack([_largest_gain(bits, 2**node) for node in range(nodes - first)])
         return held, jnp.maximum(flow, jnp.concatenate([by_first, by_last]))
 
     nothing = jnp.zeros((count, width, messages), along.dtype), jnp.zeros((nodes, messages), along.dtype)
@@ -137,14 +137,7 @@ def _block_bits(
     return jnp.sum(share[:, None, None] * bits_explained(explained, limit[:, None]), axis=0)
 
 
-def _gains(bits: Float[Array, "W Q"], size: int) -> Float[Array, "V Q"]:
+def _largest_gain(bits: Float[Array, "W Q"], size: int) -> Float[Array, " Q"]:
     """Of the subsets with the node of this bit over those without it."""
     pairs = bits.reshape(-1, 2, size, bits.shape[1])
-    return (pairs[:, 1] - pairs[:, 0]).reshape(-1, bits.shape[1])
-
-
-def _maximum(gains: Float[Array, "V Q"]) -> Float[Array, " Q"]:
-    """Over the first axis, by halves: no reduction is as fast on a CPU."""
-    while (half := len(gains) // 2) > 0:
-        gains = jnp.maximum(gains[:half], gains[half:])
-    return gains[0]
+    return jnp.max(pairs[:, 1] - pairs[:, 0], axis=(0, 1))
