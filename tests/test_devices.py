@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +23,8 @@ TABLES = (
     *("correlations", "predictors"),
 )
 DEVICES = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count="
-SMALL = f"""
+SMALL = """
 import sys
-sys.path.append({str(Path(__file__).parent)!r})
-from brief import no_honest_flows
 from jaxflow import cli
 cli._explain_loss()  # as the command does, before JAX is loaded
 from jaxflow import pipeline
@@ -38,8 +35,7 @@ experiment.figures.draw_all = lambda *_: ()
 pipeline.PRESETS["synthetic"] = pipeline.Config(
     "synthetic", training=Training(learning_rate=0.03, epochs=2), first_layer=1, chunk=2, factors=(1.0, 0.5, 0.0),
     strategies=pipeline.strategy_grid(nodes=(1,)))
-with no_honest_flows():
-    sys.exit(cli.main(["run", "synthetic", "--estimator", "gaussian", "--seeds", "8", *sys.argv[1:]]))
+sys.exit(cli.main(["run", "synthetic", "--estimator", "gaussian", "--seeds", "8", *sys.argv[1:]]))
 """
 
 
