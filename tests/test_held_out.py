@@ -104,29 +104,29 @@ def slope(function, at, *rest):
 
 
 def drawn_losses(rng, message, mistakes):
-    """Of two nodes that both help and have losses in common; those of no node are the message's own."""
-    common, own = rng.random((2, 4, len(message)))
-    latent = np.where(rng.random((4, len(message))) < 0.6, common[:1], own)
+    """Of two nodes that help as much together as each alone, nearly, and have losses in common, ``[5, 4, N]``."""
+    common, own = rng.random((2, 5, 4, len(message)))
+    latent = np.where(rng.random(own.shape) < 0.6, common[:, :1], own)
     if mistakes:
-        shares = np.array([[0, 0.25, 0.3, 0.15], [1, 0.6, 0.5, 0.3], [1, 0.5, 0.6, 0.4]])[message].T
-        return latent < shares
+        return latent < np.array([[0, 0.25, 0.25, 0.2], [1, 0.6, 0.6, 0.4], [1, 0.5, 0.5, 0.3]])[message].T[None]
     surprise = -np.log2(np.bincount(message) / len(message))[message]
-    return (surprise * np.array([[1], [0.8], [0.7], [0.5]]) * (0.5 + latent)).astype(np.float32)
+    return (surprise * np.array([[1], [0.8], [0.8], [0.6]]) * (0.5 + latent)).astype(np.float32)
 
 
 @pytest.mark.parametrize("mistakes", [True, False])
 @pytest.mark.parametrize("strata", [0, 2])
 def test_a_flow_and_its_error_are_plain_sums_over_rows(rng, message, mistakes, strata):
-    """Rows of no stratum do not count."""
+    """Rows of no stratum do not count; the halves do not always choose the same T."""
     given = rng.integers(-1, 2, N).astype(np.int32) if strata else None
     losses = drawn_losses(rng, message, mistakes)
     about = Message(message, given, 3, strata)
     halves = equal_halves(KEY, about)
-    flow, low, high = honest_of_losses(losses[None], about, halves, LEAST)
-    value, error = plain_honest(losses, message, halves, np.zeros(N, int) if given is None else given)
-    np.testing.assert_allclose(flow[0], value, atol=1e-12)
-    np.testing.assert_allclose(1000 * (flow - low)[0], error, rtol=0.01)
-    np.testing.assert_allclose(1000 * (high - flow)[0], error, rtol=0.01)
+    flow, low, high = honest_of_losses(losses, about, halves, LEAST)
+    for layer, own in enumerate(losses):
+        value, error = plain_honest(own, message, halves, np.zeros(N, int) if given is None else given)
+        np.testing.assert_allclose(flow[layer], value, atol=1e-12)
+        np.testing.assert_allclose(1000 * (flow - low)[layer], error, rtol=0.01)
+        np.testing.assert_allclose(1000 * (high - flow)[layer], error, rtol=0.01)
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.75, 0.25], [0.5, 0.3, 0.2]], ids=str)
@@ -174,8 +174,9 @@ def in_folds(losses, message):
     ],
 )
 def test_bits_are_what_the_rows_losses_say(message, layer, estimator, options):
-    """Of all subsets, also where a fold takes the fit of a smaller subset for a ReLU unit's sake."""
-    losses, bits = losses_of(estimator, message, layer, **options)
+    """Of all subsets, also where a fold takes the fit of a smaller subset for ReLU units' sake."""
+    units = np.maximum(layer[:, [0, 0, 1]] * [1, -1, 1] - [1, 0, 1], 0)
+    losses, bits = losses_of(estimator, message, units.astype(np.float32), **options)
     assert losses.shape == (1, 2**NODES, N)
     if options.get("bound") == "cross-entropy":
         expected = np.maximum(message_entropy(message) - losses[0].mean(axis=1, dtype=float), 0)

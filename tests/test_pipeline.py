@@ -523,8 +523,9 @@ def test_a_layer_too_wide_to_list_is_searched(tmp_path):
         assert len(wide) == 31
         assert wide["flow"].max() > 0.1
         assert wide["null95"].notna().all()
-        assert (wide["low"] < wide["honest"]).all()
-        assert (wide["low"] > 0).any()
+        assert (wide["low"] <= wide["honest"]).all()
+        assert (wide["honest"] <= wide["high"]).all()
+        assert wide["honest"].mean() < wide["flow"].mean()  # no choice flatters it
         flow, witness = search_flows(half.messages[message], half.x, given=given)
         np.testing.assert_allclose(wide["flow"], flow, atol=1e-5)
         lists = ["+".join(map(str, np.flatnonzero(row))) for row in np.asarray(witness)]
