@@ -10,13 +10,13 @@ from jax.core import Tracer
 
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 """Compiler options of what ``on_all_cores`` runs: every thread multiplies matrices by itself."""
-# XLA's newer code generator for CPUs takes half of the compile time, and the optimisations beyond the first level a
-# quarter of it; programs of many small loops run no faster for either. A flag that XLA does not know is an error.
+# Most of the compile time goes to XLA's newer code generator for CPUs and to optimisations beyond the first level, for
+# neither of which programs of many small loops run faster. A flag that XLA does not know is an error.
 NEWER_CODE = {"xla_cpu_use_fusion_emitters": False} if version("jaxlib").startswith("0.10.") else {}
 QUICK = {"xla_backend_optimization_level": 1, **NEWER_CODE}
-"""Compiler options on a CPU: half of the time to compile, and as fast."""
+"""Compiler options on a CPU: programs compile in about half of the time, and run as fast."""
 BRIEF = {"xla_backend_optimization_level": 0, **NEWER_CODE}
-"""Compiler options on a CPU of what takes longer to compile than to run: an eighth of the time to compile."""
+"""Compiler options on a CPU of what takes longer to compile than to run: the least optimisation there is."""
 
 
 class Compiled:
