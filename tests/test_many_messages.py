@@ -141,6 +141,16 @@ def test_blocks_of_permutations_change_no_p_value(messages, layer, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_layer_whose_bits_are_not_kept_has_the_same_p_values(messages, layer, monkeypatch):
+    """Its permutations are shared out among the cores."""
+    layers = np.stack([layer, layer[:, ::-1]])
+    listed = significance(jax.random.key(1), messages[0], layers, permutations=2 * COUNT)
+    monkeypatch.setattr(permutations, "LISTED_NODES", NODES - 1)
+    found = significance(jax.random.key(1), messages[0], layer, permutations=2 * COUNT)
+    for name in ("flow", "p", "null95"):  # of witnesses the copies tie
+        np.testing.assert_allclose(getattr(found, name), getattr(listed, name)[0], atol=2e-6)
+
+
 def test_a_surrogate_that_is_the_message_ties_with_it(messages, layer):
     found = significance(jax.random.key(0), messages[0], layer, permutations=np.stack([messages[0]] * COUNT))
     np.testing.assert_array_equal(found.p, 1)
