@@ -23,6 +23,7 @@ from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
 from jaxflow.information.recursion import Sizes
 from jaxflow.messages import Message, one_message, unpermuted
+from jaxflow.programs import compiled
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
@@ -175,7 +176,7 @@ def intervals(flow: Array, error: Array, slope: Array | float = 0.0, *, confiden
     return Honest(flow, jnp.minimum(low, flow), jnp.maximum(high, 0))
 
 
-@partial(jax.jit, static_argnames=("prepare", "groups"))
+@compiled("prepare", "groups")
 def honest_layers(
     layers: Float[Array, "S N c"], message: Message, halves: Int[Array, "2 H"], prepare: Prepare, groups: Groups = None
 ) -> tuple[Float[Array, "S n"], Float[Array, "S n"], Float[Array, "S n"]]:
