@@ -99,15 +99,17 @@ def _largest_gains(
 
 
 def _gains_gathered(bits: Float[Array, "*batch subsets"]) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
-    """Node flows and witnesses of narrow layers: every subset with a node, less the same without it."""
+    """Node flows and witnesses of narrow layers: every subset with a node, less the same without it.
+
+    XLA may compute the bits here anew for the maximum and for its place, and round them otherwise. So the place is not
+    where a gain equals the maximum, which may be nowhere, but that of a maximum of its own: the first subset.
+    """
     subset = np.arange(bits.shape[-1], dtype=np.int32)
     node = np.arange(len(subset).bit_length() - 1, dtype=np.int32)
     held = jnp.take(bits, subset | 1 << node[:, None], axis=-1, mode="clip")  # of the subsets with the node
-    gain = held - bits[..., None, :]  # 0 by a node that is there
+    gain = jnp.where(subset >> node[:, None] & 1 == 0, held - bits[..., None, :], -jnp.inf)
     flow = jnp.max(gain, axis=-1, initial=0)
-    subset = subset.reshape((1,) * (gain.ndim - 1) + subset.shape)
-    witness = jnp.min(jnp.where(gain == flow[..., None], subset, ABSENT), axis=-1)
-    return flow, jnp.where(flow > 0, witness, 0)
+    return flow, jnp.where(flow > 0, jnp.argmax(gain, axis=-1).astype(jnp.int32), 0)
 
 
 def _gains_of_many(bits: Float[Array, "P subsets"]) -> tuple[Float[Array, "P n"], Int[Array, "P n"]]:

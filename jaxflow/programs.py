@@ -1,6 +1,7 @@
 """How functions are compiled: ``jax.jit`` with compiler options that suit the device, also inside of other programs."""
 
 import functools
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +18,12 @@ QUICK = {"xla_backend_optimization_level": 1, **NEWER_CODE}
 """Compiler options on a CPU: programs compile in about half of the time, and run as fast."""
 BRIEF = {"xla_backend_optimization_level": 0, **NEWER_CODE}
 """Compiler options on a CPU of what takes longer to compile than to run: the least optimisation there is."""
+
+
+def _unless_flagged(options: dict[str, Any]) -> dict[str, Any]:
+    """Options but those that ``XLA_FLAGS`` names: who sets flags means them."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {name: value for name, value in options.items() if name not in flags}
 
 
 class Compiled:
@@ -40,7 +47,7 @@ class Compiled:
             on_cpu: further options on a CPU.
         """
         functools.update_wrapper(self, function)
-        options = ALONE if alone else {}
+        options, on_cpu = ALONE if alone else {}, _unless_flagged(on_cpu)
         self._inside = jax.jit(function, static_argnames=static)
         self._on_cpu = jax.jit(function, static_argnames=static, compiler_options=options | on_cpu)
         self._elsewhere = jax.jit(function, static_argnames=static, compiler_options=options)
