@@ -23,7 +23,7 @@ def run_script(name: str, figure: Path, *more: str) -> str:
     "name", ["synthetic", *(pytest.param(name, marks=pytest.mark.slow) for name in list(CURVES)[1:])]
 )
 def test_a_script_prints_what_pruning_does_and_draws_it(name, tmp_path, request):
-    """Factor 1 is no pruning, the same for all strategies; the figure is no empty page."""
+    """Factor 1 is no pruning, the same for all strategies, and removal shows; the figure is no empty page."""
     data = () if name == "synthetic" else ("--data-dir", str(request.getfixturevalue("data_dir")))
     lines = run_script(name, tmp_path / "figure.png", *data).splitlines()[2:]
     ends = [[float(cell) for cell in line.split()[-3:]] for line in lines]  # factor, bias, accuracy
@@ -31,7 +31,7 @@ def test_a_script_prints_what_pruning_does_and_draws_it(name, tmp_path, request)
     removed = [own[1:] for own in ends if own[0] == 0]
     assert len(whole) == len(removed) == CURVES[name]
     assert all(own == whole[0] for own in whole)
-    assert whole[0] not in removed
+    assert any(own != whole[0] for own in removed)  # one of the strategies may take what two networks do not miss
     picture = imread(tmp_path / "figure.png")
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 50
 
