@@ -18,7 +18,6 @@ from jaxflow.errors import CLASS_NUMBERS, InputError, counted
 from jaxflow.messages import MOST_CLASSES, Message, as_message
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.leaves import floating_leaves
-from jaxflow.programs import compiled
 from jaxflow.values import FLOAT32, MOST_NETWORKS, real, whole
 
 MOST = 10**6  # epochs, and rows of a batch
@@ -233,7 +232,7 @@ def _announced(y: Any) -> int | None:
     return MOST_CLASSES if is_traced(y) and not jnp.issubdtype(y.dtype, jnp.floating) else None
 
 
-@compiled("network", "training")
+@partial(jax.jit, static_argnames=("network", "training"))  # less optimised it rounds otherwise: other networks
 def train_numbers(
     key: Array,
     numbers: Int[Array, " S"],
