@@ -1,6 +1,5 @@
 """Information flows: from the information of every subset to node flows, their witnesses and edge flows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from math import prod
@@ -128,9 +127,9 @@ def _gains_of_many(bits: Float[Array, "P subsets"]) -> tuple[Float[Array, "P n"]
     subset = first[..., None] << within | jnp.arange(2**within, dtype=jnp.int32)[None, None]
     both = jnp.concatenate([subset, subset | 1 << node], axis=-1).reshape(len(bits), -1)
     values = jnp.take_along_axis(bits, both, axis=1).reshape(len(bits), n, 2, -1)
-    attains = (values[:, :, 1] - values[:, :, 0] == flow[..., None]) & (subset >> node & 1 == 0)
-    witness = jnp.min(jnp.where(attains, subset, ABSENT), axis=-1)
-    return jnp.maximum(flow, 0), jnp.where(flow > 0, witness, 0)
+    gain = jnp.where(subset >> node & 1 == 0, values[:, :, 1] - values[:, :, 0], -jnp.inf)
+    _, place = _first_largest(jnp.moveaxis(gain, -1, 0), jnp.arange(2**within, dtype=jnp.int32)[:, None, None])
+    return jnp.maximum(flow, 0), jnp.where(flow > 0, first << within | place, 0)
 
 
 def _first_piece(pieces: Float[Array, "H W P"], node: int) -> tuple[Float[Array, " P"], Int[Array, " P"]]:
@@ -144,21 +143,30 @@ def _first_piece(pieces: Float[Array, "H W P"], node: int) -> tuple[Float[Array,
         gains = [pairs[:, 1, :, own] - pairs[:, 0, :, own] for own in range(width)]
         number = number[number * width >> node & 1 == 0]
     largest = reduce(jnp.maximum, gains).reshape(-1, layers)
-    most = _by_halves(largest, jnp.maximum)
-    return most, _by_halves(jnp.where(largest == most[None], jnp.asarray(number)[:, None], ABSENT), jnp.minimum)
+    return _first_largest(largest, jnp.asarray(number)[:, None])
 
 
-def _by_halves(a: Array, larger: Callable[[Array, Array], Array]) -> Array:
-    """The maximum or minimum along the first axis, whose length is a power of two."""
-    while (half := len(a) // 2) > 0:
-        a = larger(a[:half], a[half:])
-    return a[0]
+def _first_largest(a: Float[Array, "L *rest"], name: Int[Array, "L *ones"]) -> tuple[Array, Array]:
+    """The largest along the first axis, whose length is a power of two, and the name of the first that attains it.
+
+    Neighbours are compared, and value and name of the larger stay together. To look afterwards for what equals the
+    maximum would be wrong where XLA computes the values anew for it and rounds them otherwise: nothing may equal it.
+    """
+    name = jnp.broadcast_to(name, a.shape)
+    while len(a) > 1:
+        later = a[1::2] > a[::2]
+        a, name = jnp.where(later, a[1::2], a[::2]), jnp.where(later, name[1::2], name[::2])
+    return a[0], name[0]
 
 
 def _gains_together(
     bits: Float[Array, "*batch subsets"], width: int
 ) -> tuple[Float[Array, "*batch n"], Int[Array, "*batch n"]]:
-    """Node flows and witnesses: one loop for all nodes."""
+    """Node flows and witnesses: one loop for all nodes.
+
+    A gain may be compared with the maximum here: the loop reads ``padded`` from memory, and what it subtracts twice is
+    twice the same.
+    """
     n = bits.shape[-1].bit_length() - 1
     padded = jnp.concatenate([bits, jnp.zeros((*bits.shape[:-1], width), bits.dtype)], axis=-1)
     within = jnp.arange(width, dtype=jnp.int32).reshape((1,) * (bits.ndim - 1) + (width,))

@@ -1,0 +1,50 @@
+"""Programs compiled as on a user's machine give the numbers of those that the tests compile with less optimisation.
+
+The tests set XLA's flags (``brief.py``), and before these jaxflow's own compiler options give way. So one command runs
+here without any, and the networks that it trained are analysed again in this process.
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxflow import pipeline
+from jaxflow.datasets import load_dataset
+from jaxflow.running.results import Results
+
+BITS, PER_CENT = 1e-6, 1e-4  # of float32: some roundings of a bit, and of numbers up to 100
+TABLES = {
+    "information": {"bits": BITS},
+    "node_flows": {"flow": BITS, "null95": BITS, "honest": BITS, "low": 1e-5, "high": 1e-5},
+    "edge_flows": {"flow": 1e-5},  # times a weight
+    "tradeoff": {"accuracy": PER_CENT, "bias": PER_CENT, "parity_gap": PER_CENT},
+    "networks": {"output_accuracy": PER_CENT, "output_bias": PER_CENT, "threshold_accuracy": PER_CENT},
+    "dependence": {"effect": PER_CENT},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("plain_figures")
+def test_a_run_without_flags_gives_the_tables_of_one_with_ours(tmp_path):
+    """Gaussian flows with p-values and honest flows, the sweep and the removals; eight nodes are a wide layer's way."""
+    command = [sys.executable, "-m", "jaxflow", "run", "synthetic", "--estimator", "gaussian", "--seeds", "3"]
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    out = ["--hidden", "8,3", "--no-cache", "--out", str(tmp_path / "user")]
+    subprocess.run([*command, *out], env=environment, check=True)
+    users, data = Results(tmp_path / "user"), load_dataset("synthetic")
+    config = pipeline.preset("synthetic", seeds=3, estimator="gaussian", hidden=(8, 3))
+    tests = pipeline.analyse(config.network(data), users.params(), data, config, out=tmp_path / "tests")
+    for name, columns in TABLES.items():
+        ours, theirs = users.table(name), tests.table(name)
+        assert len(ours) == len(theirs) > 0
+        for column, most in columns.items():
+            np.testing.assert_allclose(ours[column], theirs[column], rtol=0, atol=most, err_msg=f"{name}.{column}")
+    bits = users.table("information").set_index(["network", "layer", "message", "subset"])["bits"]
+    for row in users.table("node_flows").itertuples():
+        others = sum(2 ** int(node) for node in str(row.witness).split("+") if node)
+        before, after = (bits[row.network, row.layer, row.message, own] for own in (others, others | 1 << row.node))
+        assert others >> row.node & 1 == 0
+        np.testing.assert_allclose(row.flow, max(0, after - before), atol=BITS)
