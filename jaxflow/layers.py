@@ -195,7 +195,7 @@ def _exact_layer_flows(
 ) -> dict[str, LayerFlows]:
     """Flows in one wide layer, as many networks at a time as there are cores and memory."""
     nodes = nodes_of(study, layer, activations)
-    width = layers_together(nodes)
+    width = layers_together(nodes, max(1, *(message.strata for message in messages.values())))
     found = {}
     for name, message in messages.items():
         about = partial(_exactly, study=study, layer=layer, message=message, halves=halves.get(name))

@@ -16,6 +16,7 @@ from jaxflow.orders import orders_within
 from jaxflow.outputs import Roles
 
 NO_OPTIONS = Options()
+ORDERS = 2**26  # numbers of rows, of many permutations, that are drawn together
 Messages: TypeAlias = Mapping[str, Message]
 
 
@@ -79,7 +80,8 @@ def with_permutations(
     keys = jax.random.split(key, (count, len(messages)))
     permuted = {}
     for k, (name, message) in enumerate(messages.items()):
-        values = np.asarray(message.values)
-        orders = orders_within(keys[:, k], np.asarray(exchangeable[name]))
-        permuted[name] = replace(message, values=jnp.asarray(np.concatenate([values[None], values[orders]])))
+        values, numbers = np.asarray(message.values), np.asarray(exchangeable[name])
+        width = max(1, ORDERS // len(numbers))  # orders take several times the memory of the values
+        blocks = (values[orders_within(keys[begin : begin + width, k], numbers)] for begin in range(0, count, width))
+        permuted[name] = replace(message, values=jnp.asarray(np.concatenate([values[None], *blocks])))
     return permuted

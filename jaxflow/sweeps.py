@@ -24,7 +24,7 @@ from jaxflow.layers import Fits, fits_of, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
 from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
-from jaxflow.programs import BRIEF, compiled
+from jaxflow.programs import BRIEF, REPEATED, compiled
 from jaxflow.study import Messages, Study
 
 MOST_TOGETHER = 32  # interventions by factors in one call
@@ -245,7 +245,7 @@ def group_width(*counts: int) -> int:
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 
-@compiled("study", alone=True)
+@compiled("study", alone=True, on_cpu=REPEATED)
 def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
@@ -263,7 +263,7 @@ def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     return batched_map(one, stack[:3], item_bytes, rows, stack.x, dict(stack.messages))
 
 
-@compiled("study", alone=True)
+@compiled("study", alone=True, on_cpu=REPEATED)
 def _removed(stack: Stack, edges: Int[Array, "G 3"], study: Study) -> Any:
     """What networks show without each of the edges, ``[S, G, ...]``: see ``_seen``."""
 

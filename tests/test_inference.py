@@ -153,6 +153,7 @@ def test_numbers_groups_and_an_estimator_of_ones_own(rng, layer):
         ({"message": np.zeros((2, N), int)}, "one message at a time"),
         ({"estimator": "linear-svm"}, "linear-svm has no null distribution: use gaussian, copula or quadratic"),
         ({"within": np.zeros(N - 1)}, "within must hold one number for each"),
+        ({"within": np.zeros(N), "permutations": np.zeros((3, N))}, "surrogates of your own are taken as they are"),
         ({"permutations": 0}, "permutations must be between 1 and"),
         ({"permutations": np.zeros((5, N - 1), int)}, "surrogates must be"),
         ({"permutations": np.full((5, N), 2)}, "surrogates of a message of 2 classes must hold 0 to 1"),

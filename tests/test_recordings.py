@@ -16,6 +16,7 @@ from jaxflow.cli import main
 from jaxflow.datasets.recordings import message_of, read_recording
 from jaxflow.figures import draw_recording
 from jaxflow.running import recording as running
+from jaxflow.running.chunks import PERMUTED
 
 N, T, U, B = 60, 5, 3, 19
 RNG = np.random.default_rng(0)
@@ -88,7 +89,8 @@ def test_every_column_is_what_the_functions_say_of_the_whole_stack(whole):
 
 
 def test_the_arrays_behind_p_max_are_those_of_significance_to_the_bit(whole):
-    arrays = running._arrays(whole[0].path / "chunks/000000-000004")
+    with np.load(whole[0].path / "chunks/000000-000004" / PERMUTED) as archive:
+        arrays = dict(archive)
     found = significance(KEY, STIMULUS, ACTIVITY.swapaxes(0, 1), permutations=B)
     np.testing.assert_array_equal(arrays["flow_0"], found.flow.ravel())
     column = running.p_max_column(whole[0].table("node_flows"), [arrays], ["stimulus"])

@@ -19,6 +19,7 @@ from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of, subset_members
 from jaxflow.information.checks import MOST_NODES, Checked, checked
+from jaxflow.information.exact import layers_together
 from jaxflow.messages import Message, one_message
 from jaxflow.orders import orders_within
 from jaxflow.programs import compiled
@@ -67,8 +68,13 @@ def significance(
     and p_max is Westfall and Young's step-down over all nodes of the stack (*Resampling-based multiple testing*, 1993,
     algorithm 4.1): in descending order of F, node j is compared with max_{k ≥ j} F_b(k), and p-values may only rise.
     An F_b that is smaller by no more than rounding, 1e-6 bit, counts as equal: p can only become larger by that.
-    The probability that any node without information has p_max ≤ α is at most α. Neither is ever 0, and a dead node,
-    whose flow is 0 under every permutation, has 1.
+    Neither is ever 0, and a dead node, whose flow is 0 under every permutation, has 1.
+
+    A permutation takes the message from the whole layer. So if no node, alone or with others, tells anything, some
+    p_max ≤ α has probability α at most, whatever the distributions. About a node without flow beside others with, it
+    is an approximation: good where the spread of the nodes does not depend on the message, too often significant where
+    it does (docs/calibration.md). Numbers that are given leave the permutation free and are regressed out of each
+    permuted message: there the spread of the message must not depend on them either.
 
     Args:
         key: of the permutations, as ``jax.random.key(0)``.
@@ -86,7 +92,7 @@ def significance(
 
     Raises:
         InputError: several messages at once, an estimator without a null distribution, shapes that do not fit, a layer
-            too wide for the estimator to list.
+            too wide for the estimator to list, ``within`` beside surrogates.
 
     Example:
         >>> message = np.arange(400) % 2
@@ -221,6 +227,8 @@ def _surrogates(
 ) -> tuple[int, Callable[[int, int], Any]]:
     """B, and by first and last number the message's values under the null hypothesis ``[b, N]`` or ``[b, N, d]``."""
     if np.ndim(permutations):
+        if within is not None:
+            raise InputError("within is for permutations; surrogates of your own are taken as they are")
         values = _own_surrogates(message, permutations)
         return len(values), lambda begin, end: values[begin:end]
     if spec.exchangeable is None:
@@ -317,7 +325,7 @@ def _on_all_cores(flows: Callable[..., tuple[Array, Array]], layers: Array, mess
         flow, witness = flows(jnp.asarray(pair[0])[None], pair[1])
         return np.asarray(flow[0]), np.asarray(witness[0])
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(layers_together(layers.shape[-1], max(1, message.strata))) as pool:
         found = list(pool.map(one, product(np.asarray(layers), some)))
     flow = np.stack([own[0] for own in found]).reshape(len(layers), parts * width, -1)
     return flow[:, : len(message.values)], np.stack([own[1] for own in found[::parts]])

@@ -123,9 +123,9 @@ def widest_exact(itemsize: int = 4) -> int:
     return min(MASK_NODES, (free_bytes() // (VALUES_HELD * itemsize)).bit_length() - 1)
 
 
-def layers_together(nodes: int) -> int:
+def layers_together(nodes: int, strata: int = 1) -> int:
     """Layers whose exact flows, about many messages, fit into the memory that is free, up to one for each core."""
-    return max(1, min(cores(), free_bytes() // max(memory_needed(nodes), memory_of_many(nodes))))
+    return max(1, min(cores(), free_bytes() // max(memory_needed(nodes), memory_of_many(nodes, strata))))
 
 
 @partial(jax.jit, static_argnames="groups")

@@ -48,11 +48,10 @@ def are_many(messages: Message, nodes: int, sizes: Sizes) -> bool:
     return len(messages.values) >= MANY and not of_numbers and sizes is None and fits
 
 
-def memory_of_many(nodes: int) -> int:
+def memory_of_many(nodes: int, strata: int = 1) -> int:
     """Bytes that flows about many messages take at their peak, besides activations and messages."""
-    if _direction_bytes(nodes) > DIRECTION_BYTES:
-        return 0
-    return 2 * _direction_bytes(nodes) + 4 * messages_together(nodes) * 2**nodes
+    directions = strata * _direction_bytes(nodes)
+    return 0 if directions > DIRECTION_BYTES else 2 * directions + 4 * messages_together(nodes) * 2**nodes
 
 
 def _direction_bytes(nodes: int) -> int:

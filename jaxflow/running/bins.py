@@ -162,6 +162,6 @@ def p_max_column(node_flows: pd.DataFrame, arrays: Sequence[Mapping[str, np.ndar
     column = np.empty(len(node_flows))
     for place, name in enumerate(names):
         flow = np.concatenate([own[f"flow_{place}"] for own in arrays])
-        drawn = np.concatenate([own[f"drawn_{place}"] for own in arrays], axis=1)
+        drawn = np.concatenate([own[f"drawn_{place}"] for own in arrays], axis=1)  # from files: one message's
         column[(node_flows["message"] == name).to_numpy()] = family_wise(flow, drawn)
     return column

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -294,10 +295,10 @@ def _finish(task: Task, results: Results, manifest: dict[str, Any], report: Repo
         files = assemble(results.path, chunks, manifest["run"], without=("node_flows",))
         folders = [Results(results.path / CHUNKS / chunk_name(bounds)) for bounds in chunks]
         flows = pd.concat([folder.table("node_flows") for folder in folders], ignore_index=True)
-        arrays = [_arrays(folder.path) for folder in folders]
-        flows.insert(
-            list(flows.columns).index("p") + 1, "p_max", p_max_column(flows, arrays, list(task.question.messages))
-        )
+        with ExitStack() as opened:  # of chunks that were found to be whole
+            drawn = [opened.enter_context(np.load(folder.path / PERMUTED)) for folder in folders]
+            p_max = p_max_column(flows, drawn, list(task.question.messages))
+        flows.insert(list(flows.columns).index("p") + 1, "p_max", p_max)
         results.write_table("node_flows", flows)
         edges = results.table("edge_flows") if task.recording.weights else pd.DataFrame()
         title = f"{manifest['experiment']}, {task.question.spec.name} estimate, {task.recording.trials} trials"
@@ -305,9 +306,3 @@ def _finish(task: Task, results: Results, manifest: dict[str, Any], report: Repo
     del manifest["pending"]
     results.write_manifest({**manifest, "finished": True, "files": files})
     results.close()
-
-
-def _arrays(folder: Path) -> dict[str, np.ndarray]:
-    """The flows about permutations of a chunk that was found to be whole."""
-    with np.load(folder / PERMUTED) as archive:
-        return dict(archive)

@@ -105,7 +105,7 @@ def _carriers(node_flows: pd.DataFrame, roles: Roles) -> list[str]:
         of_networks = f"{strong['network'].nunique()} of {counted(rows['network'].nunique(), 'network')}"
         name = title.replace("\\$", "$")
         parts.append(f"{name} in {len(strong):,} of {counted(len(rows), 'node')}, {of_networks}")
-    return ["", f"Significant flow (p_max < {ALPHA:g}): {'; '.join(parts)}"]
+    return ["", f"Significant flow (p_max < {ALPHA:g}, corrected for a layer's nodes): {'; '.join(parts)}"]
 
 
 def _searched(results: Results) -> list[str]:
