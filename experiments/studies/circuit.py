@@ -28,10 +28,10 @@ import jaxflow as jf
 sys.path.append(str(Path(__file__).parents[1]))
 import circuit_network as circuit
 from circuit_network import Activity, Lesion, Trials
-from circuit_page import CONTEXTS, STAGES, write_page
+from circuit_numbers import CHOSEN_BY, CONTEXTS, STAGES
+from circuit_page import write_page
 
 MESSAGES = ("motion", "colour", "choice")
-CHOSEN_BY = (*MESSAGES, "irrelevant")
 MOST_LESIONED = 2  # units at a time, and no more than half of those that are recorded
 RECORDINGS = {  # spikes instead of rates, half of the units unobserved
     "rates": (False, False),
@@ -47,7 +47,8 @@ class Study(NamedTuple):
     Attributes:
         params: of all networks.
         keys: of every network's noise.
-        trials: the same for all.
+        trials: ``[network, trial]``, other ones for every network, so that what chance correlates in one network's
+            trials it does not correlate in the others'.
         activity: means of bins, rates ``[network, bin, trial, unit]`` and output ``[network, bin, trial]``.
         choice: ``[network, trial]``.
     """
@@ -61,13 +62,18 @@ class Study(NamedTuple):
     def message(self, name: str, network: int) -> np.ndarray:
         """One value for every trial: motion, colour, the network's choice, or what the context does not ask for."""
         if name == "irrelevant":
-            return np.where(self.trials.context == 0, self.trials.colour, self.trials.motion)
-        return self.choice[network] if name == "choice" else getattr(self.trials, name)
+            return np.where(self.context == 0, self.trials.colour[network], self.trials.motion[network])
+        return self.choice[network] if name == "choice" else getattr(self.trials, name)[network]
+
+    @property
+    def context(self) -> np.ndarray:
+        """Context of every trial, which is the same in all networks."""
+        return self.trials.context[0]
 
     @property
     def chosen_on(self) -> np.ndarray:
-        """The half of the trials that units are chosen on: every other repeat of the 72 kinds of trials."""
-        return np.arange(len(self.trials.motion)) // 72 % 2 == 0
+        """The half of the trials that units are chosen on: the first, in which either context is as frequent."""
+        return np.arange(len(self.context)) < len(self.context) // 2
 
 
 class Recording(NamedTuple):
@@ -83,18 +89,21 @@ class Recording(NamedTuple):
     seen: np.ndarray
 
 
-def trained(networks: int, steps: int, repeats: int) -> Study:
-    """Train, and run all networks through the same trials."""
-    keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(0), number))(jnp.arange(networks))
+def trained(networks: int, steps: int, count: int) -> Study:
+    """Train, and run every network through so many trials."""
+    keys, of_trials = (
+        jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(networks)) for seed in range(2)
+    )
     params = jf.map_networks(partial(circuit.train, steps=steps), keys)
-    trials = circuit.balanced_trials(repeats)
+    trials = jax.vmap(partial(circuit.recorded_trials, count=count))(of_trials)
 
-    def recorded(params: Any, key: jax.Array) -> tuple[Activity, jax.Array]:
+    def recorded(params: Any, key: jax.Array, trials: Trials) -> tuple[Activity, jax.Array]:
         activity = circuit.simulate(params, key, trials)
         return circuit.binned(activity), activity.choice
 
-    activity, choice = jf.map_networks(recorded, params, keys)
-    return Study(params, keys, trials, Activity(*map(np.asarray, activity)), np.asarray(choice))
+    activity, choice = jf.map_networks(recorded, params, keys, trials)
+    trials, activity = Trials(*map(np.asarray, trials)), Activity(*map(np.asarray, activity))
+    return Study(params, keys, trials, activity, np.asarray(choice))
 
 
 def recorded(study: Study, spiking: bool, half: bool) -> Recording:
@@ -112,7 +121,7 @@ def recorded(study: Study, spiking: bool, half: bool) -> Recording:
 
 def flows_in_network(study: Study, recording: Recording, network: int, permutations: int) -> Iterator[pd.DataFrame]:
     """Flows of a network's units in every bin, given the context and within either, with p-values and honest flows."""
-    context, key = study.trials.context, jax.random.key(network)
+    context, key = study.context, jax.random.key(network)
     for (stage, units), message in ((stage, message) for stage in STAGES.items() for message in MESSAGES):
         about, layers = study.message(message, network), recording.activity[network][..., units]
         for which in ("given", *CONTEXTS):
@@ -142,7 +151,7 @@ def unit_table(study: Study, recording: Recording, network: int, permutations: i
         layers = recording.activity[network][:, rows][..., units]
         columns = {"unit": units, "weight": weights[units], "spread": layers.std(axis=1).mean(axis=0)}
         for message in CHOSEN_BY:
-            about, given = study.message(message, network)[rows], study.trials.context[rows]
+            about, given = study.message(message, network)[rows], study.context[rows]
             found = jf.significance(key, about, layers, given=given, permutations=permutations)
             columns |= {"flow": found.flow.mean(axis=0), "without": (found.p_max >= 0.05).all(axis=0)}
             table = pd.DataFrame(columns)[recording.seen[network][units]]
@@ -174,10 +183,10 @@ def after_lesions(study: Study, lesions: pd.DataFrame) -> pd.DataFrame:
     A unit of a ``silent`` lesion is held at 0, of a ``mean`` one at its mean over trials of each step, which takes what
     it tells and leaves what it adds.
     """
-    trials, chosen_on = study.trials, jnp.asarray(study.chosen_on)
-    judged = [~chosen_on & (jnp.asarray(trials.context) == number) for number in range(2)]
+    chosen_on, context = jnp.asarray(study.chosen_on), jnp.asarray(study.context)
+    judged = [~chosen_on & (context == number) for number in range(2)]
 
-    def of_network(params: Any, key: jax.Array, lesions: tuple[jax.Array, jax.Array]) -> jax.Array:
+    def of_network(params: Any, key: jax.Array, trials: Trials, lesions: tuple[jax.Array, jax.Array]) -> jax.Array:
         intact = circuit.simulate(params, key, trials)
         means = jnp.mean(intact.rates, axis=1, where=chosen_on[:, None])
 
@@ -195,7 +204,8 @@ def after_lesions(study: Study, lesions: pd.DataFrame) -> pd.DataFrame:
         count, -1, circuit.UNITS
     )
     silent = (lesions["kind"] == "silent").to_numpy().reshape(count, -1)
-    left = jf.map_networks(of_network, study.params, study.keys, (jnp.asarray(units), jnp.asarray(silent)))
+    pairs = (jnp.asarray(units), jnp.asarray(silent))
+    left = jf.map_networks(of_network, study.params, study.keys, study.trials, pairs)
     left = 100 * np.asarray(left).reshape(-1, 2, 2)
     tables = [
         lesions.assign(context=CONTEXTS[place], accuracy=left[:, place, 0], same=left[:, place, 1])
@@ -248,12 +258,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:  # nearly all of its time is compilation; XLA reads this when it is first used
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-    networks, steps, repeats, permutations = (3, 100, 6, 19) if options.quick else (options.networks, 1000, 28, 199)
+    networks, steps, trials, permutations = (3, 100, 432, 19) if options.quick else (options.networks, 1000, 2016, 199)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if options.quick else "default", jf.ThinCellsWarning)
         print(f"training {networks} networks", file=sys.stderr)
-        tables = measured(trained(networks, steps, repeats), permutations)
-    write_page(tables, options.docs)
+        tables = measured(trained(networks, steps, trials), permutations)
+    write_page(tables, MOST_LESIONED, options.docs)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ of the context; units of an integrating stage hear both streams, the context and
 What is connected is given, every weight is trained. A function handles one network; the caller maps.
 """
 
-from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -64,18 +63,21 @@ class Activity(NamedTuple):
         return (self.output[-1] > 0).astype(jnp.int32)
 
 
-def balanced_trials(repeats: int) -> Trials:
-    """Every combination of directions, strengths and context equally often, in an order in which halves are equal."""
-    cells = product((0, 1), (0, 1), (0, 1), STRENGTHS, STRENGTHS)
-    columns = [np.tile(column, repeats) for column in np.array(list(cells)).T]
-    return Trials(*(column.astype(int) for column in columns[:3]), *columns[3:])
-
-
 def random_trials(key: Array, count: int) -> Trials:
-    """Trials for training."""
+    """Trials whose directions, context and strengths are drawn independently of one another."""
     coins, *keys = jax.random.split(key, 3)
     strengths = (jax.random.choice(own, jnp.array(STRENGTHS), (count,)) for own in keys)
     return Trials(*jax.random.bernoulli(coins, 0.5, (3, count)).astype(jnp.int32), *strengths)
+
+
+def recorded_trials(key: Array, count: int) -> Trials:
+    """Trials for a recording: as in ``random_trials``, but the context, which flows are given, alternates.
+
+    Directions and strengths must not be balanced. If all their combinations were equally frequent, colour would be
+    uncorrelated with motion more exactly than chance allows. A permutation would undo that, so that p-values of an
+    output that does not depend on colour would be too large, and its flow, less the bias of chance, below 0.
+    """
+    return random_trials(key, count)._replace(context=jnp.arange(count, dtype=jnp.int32) % 2)
 
 
 def initial(key: Array) -> dict[str, Array]:
