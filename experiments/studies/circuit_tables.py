@@ -27,7 +27,7 @@ def row_of(summary: pd.DataFrame, **where: object) -> pd.Series | None:
 
 
 def interval(summary: pd.DataFrame, form: str, **where: object) -> str:
-    """Mean and interval of the row that this is true of."""
+    """Mean and interval of the row that this is true of; the sign of a rounded zero says on which side it lies."""
     row = row_of(summary, **where)
     return NONE if row is None else f"{row['mean']:{form}} ({row['low']:{form}}, {row['high']:{form}})"
 
@@ -90,9 +90,10 @@ def lesion_table(lesions: pd.DataFrame) -> str:
 def without_table(numbers: pd.DataFrame) -> str:
     """What lesions cost of the integrating units without flow, and of as many of the largest."""
     of_table, rows = numbers[numbers["table"] == "without"], []
+    lesions = ("without", "as many", "as many − without")
     for recording, message in ((recording, message) for recording in SHOWN for message in CHOSEN_BY):
         where = {"recording": recording, "message": message}
-        cells = [interval(of_table, "+.1f", what=what, **where) for what in ("without", "as many", "as many − without")]
+        cells = [interval(of_table, "+.1f", what=what, **where) for what in lesions]
         lesioned, units = row_of(of_table, what="without", **where), row_of(of_table, what="share", **where)
         count = 0 if lesioned is None else lesioned["networks"]
         rows.append((recording, message, NONE if units is None else f"{units['mean']:.1f} %", count, *cells))
