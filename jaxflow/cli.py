@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxflow.arguments import EXPERIMENTS, TABLES, parser
-from jaxflow.errors import InputError, cause, printable, shown
+from jaxflow.errors import InputError, MissingGlyphsWarning, cause, printable, shown
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGINT, _interrupted)
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
+    if arguments.quiet:
+        warnings.simplefilter("ignore", MissingGlyphsWarning)
     return {"run": _run, "measure": _measure, "reproduce": _reproduce}[arguments.command](arguments)
 
 

@@ -1,4 +1,4 @@
-"""The one exception that means "your input, not our code", one warning, and how foreign text is shown on one line."""
+"""The one exception that means "your input, not our code", two warnings, and how foreign text is shown on one line."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +33,10 @@ class ThinCellsWarning(UserWarning):
         ...     warnings.simplefilter("ignore", ThinCellsWarning)
         ...     bits = gaussian([0, 1, 1], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.0]])
     """
+
+
+class MissingGlyphsWarning(UserWarning):
+    """Names hold characters that the figures' font does not have; the figures show boxes in their place."""
 
 
 def printable(text: str) -> str:

@@ -15,6 +15,7 @@ from jaxflow.figures.style import (
     LONGEST_TITLE,
     MARKERS,
     PAPER_TITLES,
+    laid_out,
     message_titles,
     middle_level,
     new_figure,
@@ -52,15 +53,6 @@ __all__ = [
     "training",
     "typical_network",
 ]
-
-
-def laid_out(figure: Figure) -> Figure:
-    """Compute the layout once and keep it: matplotlib would do it again for every file, and draw twice for it."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)
-    return figure
 
 
 def draw_all(

@@ -9,12 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from jaxflow.figures.style import ALPHA, COLOURS, message_titles, new_figure, plain_text
+from jaxflow.figures.style import ALPHA, COLOURS, FULL, faint_legend, message_titles, new_figure, plain_text
 from jaxflow.outputs import PAPER, Roles
-
-FULL = 5  # noise floors that full width and shade stand for at least
 
 
 def flow_panel(
@@ -101,8 +98,7 @@ def flows(
     edges = edge_flows[edge_flows["network"] == network]
     for number, (axes, message) in enumerate(zip(grid[0], titles.items(), strict=True)):
         flow_panel(axes, nodes, edges, message, COLOURS[number % len(COLOURS)], names)
-    handles = [Line2D([], [], color="0.75", linestyle="--")]
-    figure.legend(handles, [f"flow not significant ($p_{{max}}$ ≥ {ALPHA:g})"], loc="outside lower center")
+    faint_legend(figure)
     figure.suptitle(f"{title}, network {network}")
     return figure
 

@@ -23,6 +23,8 @@ from flax.traverse_util import unflatten_dict
 from matplotlib.figure import Figure
 
 from jaxflow.errors import InputError, counted
+from jaxflow.figures.glyphs import missing_glyphs
+from jaxflow.figures.style import DPI
 from jaxflow.networks import Params
 from jaxflow.running.assembly import PARAMS_FOLDER, delete_params
 from jaxflow.running.chunks import CHUNK_NAME, CHUNK_TABLES, CHUNKS, chunk_name, discard_chunk, held, write_csv
@@ -112,13 +114,16 @@ class Results:
             write_csv(frame, file)
 
     def write_figures(self, figures: Iterable[tuple[str, Figure]]) -> None:
-        """Save figures, each with its name, as PNG and SVG under ``figures/``."""
-        with self._writing() as new:
+        """Save figures, each with its name, as PNG and SVG under ``figures/``.
+
+        Warns with one ``MissingGlyphsWarning`` of all characters that their font does not have.
+        """
+        with missing_glyphs(), self._writing() as new:
             for name, figure in figures:
                 for suffix in FORMATS:
                     metadata = {"Date": None} if suffix == "svg" else None
                     with new(f"figures/{name}.{suffix}") as file:
-                        figure.savefig(file, format=suffix, dpi=200, metadata=metadata)
+                        figure.savefig(file, format=suffix, dpi=DPI, metadata=metadata)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Save the manifest."""
