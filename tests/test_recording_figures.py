@@ -81,7 +81,7 @@ def test_every_flow_lies_within_the_axes(widths, sizes):
         x, y = points(axes).T
         assert left < x.min() <= x.max() < right
         assert bottom == 0 <= y.min() <= y.max() < top
-        assert y.max() == pytest.approx(max(size, y.max()))
+        assert y.max() >= size
         if size < FLOOR:
             assert top >= FULL * FLOOR  # noise stays low
 
