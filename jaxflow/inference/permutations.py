@@ -248,7 +248,7 @@ def _own_surrogates(message: Message, surrogates: Any) -> Array:
     """The user's surrogate messages in the form of the message."""
     values = as_real_array("surrogates", surrogates)
     values = values[..., None] if message.continuous and values.ndim == message.values.ndim else values
-    if values.shape[1:] != message.values.shape:
+    if values.shape[1:] != message.values.shape or not len(values):
         raise InputError(f"surrogates must be [B, *message's shape], got {values.shape} for {message.values.shape}")
     if message.classes and not np.isin(np.asarray(values), np.arange(message.classes)).all():
         raise InputError(f"surrogates of a message of {message.classes} classes must hold 0 to {message.classes - 1}")
