@@ -15,10 +15,14 @@ from jaxflow import InputError, as_message, edge_flows, gaussian, honest_flows, 
 from jaxflow.cli import main
 from jaxflow.datasets.recordings import message_of, read_recording
 from jaxflow.figures import draw_recording
+from jaxflow.figures.style import ALPHA
+from jaxflow.information import ESTIMATORS
 from jaxflow.running import recording as running
 from jaxflow.running.chunks import PERMUTED
+from jaxflow.running.notes import few_permutations, idle_lines
 
 N, T, U, B = 60, 5, 3, 19
+FEW = "no p-value of 19 permutations is below 0.05; p < 0.05 needs at least 20"
 RNG = np.random.default_rng(0)
 STIMULUS = RNG.integers(0, 2, N)
 CONTEXT = RNG.integers(0, 2, N)
@@ -176,6 +180,8 @@ def test_a_window_of_one_is_none_and_of_two_makes_groups(whole, tmp_path):
     assert files(one.path) == files(whole[0].path)
     two = measured(tmp_path / "two", {"activity": ACTIVITY, "time": np.arange(T) / 10}, window=2).table("node_flows")
     assert two.drop_duplicates("layer")["time"].tolist() == [0.05, 0.25, 0.4]
+    assert read_recording(ACTIVITY, window=2).notes == ("5 bins in windows of 2: the last layer holds 1 bin",)
+    assert read_recording(ACTIVITY[:, :4], window=2).notes == ()
     for layer in range(2):
         columns = np.concatenate([ACTIVITY[:, 2 * layer], ACTIVITY[:, 2 * layer + 1]], axis=1)
         expected = node_flows(gaussian(STIMULUS, columns, groups=[0, 1, 2] * 2))[0]
@@ -193,7 +199,7 @@ def test_groups_are_nodes_and_blocks_of_weights_count_by_their_norm(tmp_path):
     block = weights[np.ix_([0, 2], [0, 2])]
     assert edges["weight"][0] == pytest.approx(np.linalg.norm(block))
     noted = measured(tmp_path / "units", contents).manifest["recording"]["notes"]
-    assert noted == ["every unit is a node of its own; --groups region takes the units of one region as one"]
+    assert noted == ["every unit is a node of its own; --groups region takes the units of one region as one", FEW]
 
 
 def test_given_is_in_the_name_and_bounds_the_permutations(tmp_path):
@@ -202,14 +208,59 @@ def test_given_is_in_the_name_and_bounds_the_permutations(tmp_path):
     found = significance(KEY, STIMULUS, ACTIVITY[:, :2].swapaxes(0, 1), given=CONTEXT, permutations=B)
     assert set(table["message"]) == {"stimulus|context"}
     np.testing.assert_allclose(table["p_max"], found.p_max.ravel(), rtol=1e-8)
-    other = measured(tmp_path / "session", contents, ["stimulus"], within=STIMULUS).table("node_flows")
-    assert (other["p"] == 1).all()  # nothing can be exchanged
+    other = measured(tmp_path / "session", contents, ["stimulus"], within=STIMULUS)
+    assert (other.table("node_flows")["p"] == 1).all()  # nothing can be exchanged
+    about = other.manifest["recording"]
+    assert about["notes"] == ["within leaves nothing to exchange of stimulus: all its p-values are 1", FEW]
+    assert about["asked"] == {"activity": None, "given": None, "within": "within", "groups": None, "window": 1}
 
 
 def test_classes_of_few_trials_are_noted(tmp_path):
     rare = np.where(np.arange(N) < 3, "rare", "usual")
     notes = measured(tmp_path, ACTIVITY[:, 0], {"kind": rare}).manifest["recording"]["notes"]
-    assert notes == ["few rows for 3 columns: kind has 3 in class rare; at least 5 are needed"]
+    assert notes == [FEW, "few rows for 3 columns: kind has 3 in class rare; at least 5 are needed"]
+
+
+NUMBER = ACTIVITY[:, 0, 0]
+IDLE = {
+    "a class": ({"m": 0 * STIMULUS}, None, "m is the same in all trials: there is nothing to know of it"),
+    "a number": ({"m": 0 * NUMBER + 0.5}, None, "m is the same in all trials: there is nothing to know of it"),
+    "classes given": ({"m": STIMULUS}, STIMULUS, "m is known from what is given: there is nothing more to know of it"),
+    "other names": ({"m": STIMULUS}, STIMULUS + 2 * CONTEXT, "m is known from what is given: there is"),
+    "numbers given": ({"m": NUMBER}, 3 - 2 * NUMBER, "m is known from what is given: there is"),
+    "its part": ({"m": (NUMBER > 0).astype(int)}, np.stack([NUMBER > 0, NUMBER], 1) + 0.0, "m is known from what is"),
+    "one of two": ({"m": ACTIVITY[:, 0, :2]}, NUMBER, None),
+    "its size": ({"m": NUMBER}, (NUMBER > 0).astype(int), None),
+    "others": ({"m": STIMULUS}, CONTEXT, None),
+    "nothing": ({"m": STIMULUS}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", IDLE)
+def test_it_is_said_of_what_there_is_nothing_to_know(case):
+    messages, given, says = IDLE[case]
+    about = {name: as_message(values, given, samples=N) for name, values in messages.items()}
+    lines = idle_lines([NUMBER[:, None]], about, None, ESTIMATORS["gaussian"])
+    assert len(lines) == (says is not None)
+    assert all(says in line for line in lines)
+
+
+@pytest.mark.parametrize("estimator", ["gaussian", "quadratic"])
+def test_it_is_said_where_nothing_can_be_exchanged_or_nothing_varies(estimator):
+    own, layer = {"m": as_message(STIMULUS)}, ACTIVITY[:, 0]
+    for within, says in ((STIMULUS, 1), (np.arange(N), 1), (CONTEXT, 0), (np.arange(N) // 20, 0), (None, 0)):
+        lines = idle_lines([layer], own, within, ESTIMATORS[estimator])
+        assert lines == ["within leaves nothing to exchange of m: all its p-values are 1"] * says
+    dead = [np.ones((N, 2)), np.zeros((N, 2), bool)]
+    says = "no unit's activity differs between trials: there is nothing to know from it"
+    assert idle_lines(dead, own, None, ESTIMATORS[estimator]) == [says]
+    assert idle_lines([*dead, layer], own, None, ESTIMATORS[estimator]) == []
+
+
+def test_too_few_permutations_are_those_that_reach_no_p_below_alpha():
+    for count in range(1, 30):
+        assert bool(few_permutations(count)) == (1 / (count + 1) >= ALPHA), count
+    assert few_permutations(0) == []
 
 
 def test_an_estimator_without_honest_flows_leaves_them_empty(tmp_path):
@@ -351,6 +402,11 @@ REFUSED = {
     "weights": ({"recording": NAMED | {"weights_0": np.eye(3)}}, "between which weights_0 to weights_3 would stand"),
     "matrix": ({"recording": NAMED | {"weights": np.eye(2)}}, r"weights must hold finite numbers \[3, 3\]"),
     "time": ({"recording": NAMED | {"time": np.arange(4)}}, r"time must hold one value for each of the 5 bins"),
+    "order": ({"recording": NAMED | {"time": [0, 1, 3, 2, 4]}}, "time must rise .* bin 3 is at 2 after 3;"),
+    "same time": ({"recording": NAMED | {"time": np.zeros(5)}}, "must rise from bin to bin, but bin 1 is at 0 after"),
+    "names": ({"recording": NAMED | {"unit": ["a", "b"]}}, r"one name for each of the 3 units, not \[2\]"),
+    "twice": ({"recording": NAMED | {"unit": list("aba")}}, "two units are named 'a'; rename one, or take"),
+    "gap": ({"recording": {"layer_0": BROKEN, "layer_2": BROKEN}}, "no layer_1, but layer_0, layer_2: number the"),
     "wide": ({"recording": np.zeros((9, 2, 40)), "messages": {"s": STIMULUS[:9]}}, "40 nodes have 2[*][*]40 subsets"),
     "memory": ({"permutations": 10**6, "recording": np.zeros((9, 9000, 2)), "messages": {"s": STIMULUS[:9]}}, "GB of"),
     "file": ({"recording": "/nowhere/cells.npz"}, "the recording /nowhere/cells.npz cannot be read"),
@@ -411,7 +467,8 @@ def test_the_command_prints_what_is_significant_and_nothing_else(tmp_path, capsy
     assert main([*command, "--message", "stimulus", "--no-cache"]) == 0
     printed, errors = capsys.readouterr()
     assert printed.splitlines()[0] == "cells: 60 trials, 5 layers (time bins), 3 nodes"
-    assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed or "of 1 node in" in printed
+    assert printed.splitlines()[1] == f"Note: {FEW}"
+    assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed
     assert printed.splitlines()[-1] == f"Results: {tmp_path / 'out'}"
     assert "cells: 5 of 5 layers, tables and figures" in errors
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())

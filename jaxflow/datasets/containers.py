@@ -164,6 +164,7 @@ def _from_arrays(name: str, arrays: Mapping[str, Any], activity: str | None) -> 
     """Arrays by name. The activity is ``layer_0``, …; or ``activity``; or the largest of two or three axes."""
     layers = sorted((own for own in arrays if LAYER.fullmatch(own)), key=lambda own: int(own.removeprefix("layer_")))
     if activity is None and layers:
+        _check_numbers(name, layers)
         others = {own: values for own, values in arrays.items() if own not in layers}
         return Contents(name, tuple(arrays[own] for own in layers), variables=others)
     if activity is None:
@@ -174,6 +175,16 @@ def _from_arrays(name: str, arrays: Mapping[str, Any], activity: str | None) -> 
     others = {own: values for own, values in arrays.items() if own != activity}
     times, units = (next((others[own] for own in names if own in others), None) for names in (TIME, UNIT))
     return Contents(name, chosen, times, units, others)
+
+
+def _check_numbers(name: str, layers: Sequence[str]) -> None:
+    """Refuse layers whose numbers leave a gap, or are written in two ways."""
+    expected = [f"layer_{number}" for number in range(len(layers))]
+    if missing := [own for own in expected if own not in layers]:
+        raise InputError(
+            f"{name} has no {missing[0]}, but {', '.join(layers[:4])}: number the layers layer_0, layer_1 and so on"
+            " without gaps, or name one as the activity"
+        )
 
 
 def _from_list(arrays: Sequence[Any]) -> Any:

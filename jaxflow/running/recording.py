@@ -23,6 +23,7 @@ from jaxflow.running.bins import STAGES, Question, measure_bins, p_max_column
 from jaxflow.running.chunks import CHUNKS, PERMUTED, chunk_name, unfinished, write_chunk
 from jaxflow.running.config import function_identity
 from jaxflow.running.manifest import planned_chunks
+from jaxflow.running.notes import few_permutations, idle_lines
 from jaxflow.running.plan import versions
 from jaxflow.running.progress import Report, Stages, silent, timed
 from jaxflow.running.results import Results, locked, open_results, run_name
@@ -123,8 +124,10 @@ def measure(
     flag("overwrite", overwrite)
     size = _chunk_size(own, question) if chunk is None else whole("chunk", chunk, 1, MOST_NETWORKS)
     path = Path("results") / f"{name}-{spec.name}" if out is None else folder("out", out)
-    task = Task(own, question, _identity(own, question, name), _about(own, question, classes))
-    return _run(task, path, size, overwrite, report)
+    named = {"activity": activity, "given": given, "within": within, "groups": groups}
+    asked_for = {what: _named(values, what)[0] for what, values in named.items()} | {"window": int(window)}
+    about = {"asked": asked_for, **_about(own, question, classes)}
+    return _run(Task(own, question, _identity(own, question, name), about), path, size, overwrite, report)
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -223,13 +226,15 @@ def _sha256(arrays: Sequence[Any]) -> str:
 def _about(recording: Recording, question: Question, classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What the manifest says of the recording."""
     columns = max(layer.activity.shape[1] for layer in recording.layers)
+    idle = idle_lines([own.activity for own in recording.layers], question.messages, question.within, question.spec)
+    thin = thin_lines(question.messages, columns, classes)
     return {
         "trials": recording.trials,
         "layers": len(recording.layers),
         "nodes": list(recording.nodes) or list(recording.widths),
         "classes": {name: list(own) for name, own in classes.items() if own},
         "source": dict(recording.contents.source),
-        "notes": [*recording.notes, *thin_lines(question.messages, columns, classes)],
+        "notes": [*recording.notes, *idle, *few_permutations(question.permutations), *thin],
     }
 
 
