@@ -165,7 +165,7 @@ def test_a_damaged_chunk_is_computed_again(whole, tmp_path):
 
 def test_another_question_is_refused_until_overwritten(tmp_path):
     measured(tmp_path, ACTIVITY[:, :2])
-    with pytest.raises(InputError, match="holds a run with another messages; choose another --out"):
+    with pytest.raises(InputError, match="has a run that differs in messages; choose another --out"):
         measured(tmp_path, ACTIVITY[:, :2], {"context": CONTEXT})
     results = measured(tmp_path, ACTIVITY[:, :2], {"context": CONTEXT}, overwrite=True)
     assert set(results.table("node_flows")["message"]) == {"context"}
@@ -275,7 +275,8 @@ def test_an_estimator_without_honest_flows_leaves_them_empty(tmp_path):
 
 
 def test_several_messages_are_families_of_their_own(whole, tmp_path):
-    table = measured(tmp_path, messages={"stimulus": STIMULUS, "context": CONTEXT}).table("node_flows")
+    """Columns of a frame are messages too."""
+    table = measured(tmp_path, messages=pd.DataFrame({"stimulus": STIMULUS, "context": CONTEXT})).table("node_flows")
     own = table[table["message"] == "stimulus"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, whole[0].table("node_flows"))
     assert table["message"].tolist()[:2] == ["stimulus", "context"]
@@ -376,12 +377,18 @@ REFUSED = {
     "one trial": ({"recording": ACTIVITY[:1]}, "has 1 trial; flows are estimated over trials"),
     "unequal": ({"recording": [ACTIVITY[0], ACTIVITY[1, :3]]}, r"trials have different shapes, such as \(5, 3\) and"),
     "four axes": ({"recording": ACTIVITY[None]}, r"must be \[trial, time, unit\] or \[trial, unit\], not \[1, 60, 5"),
-    "nothing": ({"recording": {"stimulus": STIMULUS}}, "recording holds no activity"),
-    "texts": ({"recording": np.full((4, 3), "x")}, "must hold real numbers"),
+    "nothing": ({"recording": {"stimulus": STIMULUS}}, r"recording holds no activity: .*; it has stimulus \[60\]"),
+    "texts": ({"recording": np.full((4, 3), "x")}, "activity must hold real numbers, not <U1$"),
+    "named": ({"recording": {"activity": ACTIVITY[None], "small": ACTIVITY}}, r"\[trial, unit\], not \[1, 60, 5, 3\]"),
+    "complex": ({"recording": {"activity": ACTIVITY + 1j, "small": ACTIVITY}}, "must hold real numbers, not complex"),
+    "objects": ({"recording": {"activity": ACTIVITY.astype(object)}}, "not object; trials of different lengths must"),
+    "one axis": ({"recording": {"activity": STIMULUS}}, r"\[trial, time, unit\] or \[trial, unit\], not \[60\]"),
+    "an array": ({"messages": STIMULUS}, "messages must have names: give an array as a dictionary, such as"),
+    "a list": ({"messages": STIMULUS.tolist()}, "messages are names, or a dictionary of arrays by name, not "),
     "length": ({"messages": {"s": STIMULUS[1:]}}, r"must hold one value for each of the 60 trials, not \[59\]"),
     "axes": ({"recording": ACTIVITY.swapaxes(0, 1)}, "axis 0 of the activity .* must be the trials"),
-    "name": ({"recording": NAMED, "messages": "stimulos"}, "no message 'stimulos'; the nearest is 'stimulus'"),
-    "no names": ({"messages": "stimulus"}, "no message 'stimulus'; it holds nothing but the activity"),
+    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; the nearest is"),
+    "no names": ({"messages": "stimulus"}, "no array 'stimulus', named as message; it holds nothing but"),
     "no messages": ({"messages": []}, "at least one message"),
     "number": ({"messages": 3}, "messages must be a list"),
     "missing": ({"messages": {"s": np.where(STIMULUS, np.nan, 0.5)}}, "message s holds NaN or infinity in"),
@@ -392,7 +399,7 @@ REFUSED = {
     "ragged": ({"messages": {"s": [[1, 2], [3]] * 30}}, "message s must hold numbers or texts"),
     "bins": ({"messages": {"s": ACTIVITY[:, :, 0]}}, "has a value for every bin"),
     "integers": ({"messages": {"s": np.arange(N)}}, "60 different integers, which are classes: make them floating"),
-    "given": ({"given": "context"}, "no given 'context'"),
+    "given": ({"given": "context"}, "no array 'context', named as given"),
     "within": ({"within": ACTIVITY[:, 0, 0]}, "within within must be integers or texts"),
     "groups": ({"groups": [0, 1]}, r"groups must name the node of each of the 3 units, not \[2\]"),
     "window": ({"window": 6}, "window must be between 1 and 5"),
@@ -401,6 +408,7 @@ REFUSED = {
     "numbers": ({"estimator": "quadratic", "messages": {"s": ACTIVITY[:, 0, 0]}}, "classes"),
     "weights": ({"recording": NAMED | {"weights_0": np.eye(3)}}, "between which weights_0 to weights_3 would stand"),
     "matrix": ({"recording": NAMED | {"weights": np.eye(2)}}, r"weights must hold finite numbers \[3, 3\]"),
+    "edges": ({"recording": NAMED | {"weights": np.full((3, 3), np.nan)}}, "weights holds NaN or infinity in 9 of 9"),
     "time": ({"recording": NAMED | {"time": np.arange(4)}}, r"time must hold one value for each of the 5 bins"),
     "order": ({"recording": NAMED | {"time": [0, 1, 3, 2, 4]}}, "time must rise .* bin 3 is at 2 after 3;"),
     "same time": ({"recording": NAMED | {"time": np.zeros(5)}}, "must rise from bin to bin, but bin 1 is at 0 after"),
@@ -432,13 +440,22 @@ def test_files_that_are_no_recordings_are_refused_in_one_line(tmp_path):
     (tmp_path / "text.npz").write_text("trial,unit\n1,2\n")
     (tmp_path / "half.npz").write_bytes((tmp_path / "objects.npz").read_bytes()[:900])
     (tmp_path / "text.nc").write_text("no netCDF")
+    np.savez(tmp_path / "unequal.npz", activity=np.array([{}] * N), stimulus=STIMULUS, position=ACTIVITY[:, 0])
+    starts = {"empty.npz": b"", "text.txt": b"trial", "cells.mat": b"MATLAB", "hdf.npz": b"\x89HDF"}
+    for name, content in starts.items():
+        (tmp_path / name).write_bytes(content)
     for name, says in {
         "objects.npz": "stimulus in objects holds pickled Python objects, which are not loaded",
         "alone.npy": "holds one array without messages; save them together with numpy.savez",
         "pickle.npz": "is no readable .npz file .it holds pickled Python objects.; write it with numpy.savez",
-        "text.npz": "is no readable .npz file",
-        "half.npz": "is no readable .npz file",
-        "text.nc": "is no readable netCDF file|netCDF needs xarray",
+        "text.npz": "is no readable .npz file .it is no archive of arrays.; write it",
+        "text.txt": "it is no archive of arrays",
+        "empty.npz": "it is empty",
+        "cells.mat": "scipy.io.loadmat reads MATLAB's.; write it with numpy.savez",
+        "hdf.npz": "netCDF files end in .nc",
+        "unequal.npz": "activity in unequal holds pickled .*: save it as numbers, with trials cut to the same times",
+        "half.npz": "is no readable .npz file .File is not a zip file",
+        "text.nc": "is no readable netCDF file .it is neither netCDF nor HDF5.|netCDF needs xarray",
     }.items():
         with pytest.raises(InputError, match=says) as caught:
             measure(tmp_path / name, "stimulus", out=tmp_path / "out")

@@ -152,6 +152,10 @@ def _bins(contents: Contents) -> list[np.ndarray]:
             shapes = ", ".join(_listed(one.shape) for one in layers[:4])
             raise InputError(f"layers must be [trial, unit] of the same trials, not {shapes}")
         return layers
+    dtype = getattr(own, "dtype", None)
+    if getattr(dtype, "kind", "") in ("O", "S", "U"):
+        unequal = "; trials of different lengths must be cut to the same times" if dtype == np.dtype(object) else ""
+        raise InputError(f"the activity must hold real numbers, not {dtype}{unequal}")
     array = np.asarray(as_real_array("activity", own))
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(f"the activity must be [trial, time, unit] or [trial, unit], not {_listed(array.shape)}")
@@ -271,11 +275,13 @@ def _weights(
 def _finite_weights(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray:
     """A matrix source × target of finite numbers."""
     array = np.asarray(as_real_array(name, values), float)
-    if array.shape != shape or not np.isfinite(array).all():
+    if array.shape != shape:
         raise InputError(
             f"{name} must hold finite numbers [{shape[0]}, {shape[1]}], source to target, not {_listed(array.shape)};"
             " rename it if it is something else"
         )
+    if broken := int(np.sum(~np.isfinite(array))):
+        raise InputError(f"{name} holds NaN or infinity in {broken} of {array.size} places; 0 is no edge")
     return array
 
 

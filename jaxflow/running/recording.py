@@ -81,8 +81,8 @@ def measure(
             with dimensions trial, time and unit; MNE's epochs; an array ``[trial, time, unit]`` or ``[trial, unit]``;
             layers ``[trial, unit]`` of a network as a list, or as ``layer_0``, … in a file or dictionary.
             ``weights_0``, … between the layers, or ``weights`` for all, give edge flows.
-        messages: name of a variable of the recording, several names, or a dictionary of arrays: integers, booleans and
-            texts are classes, floats are numbers; ``[trial]`` or ``[trial, d]``.
+        messages: name of a variable of the recording, several names, or a dictionary or frame of arrays: integers,
+            booleans and texts are classes, floats are numbers; ``[trial]`` or ``[trial, d]``.
         activity: name of the array that holds the activity; ``activity`` or the largest if not given.
         given: what the flows are conditioned on, a name or an array. The message moves within its classes.
         within: a name or numbers ``[trial]``; trials change places only with those of the same, such as a session.
@@ -137,15 +137,7 @@ def _messages(
     recording: Recording, messages: Any, given: Any, spec: EstimatorSpec
 ) -> tuple[dict[str, Message], dict[str, tuple[str, ...]]]:
     """The messages by their names in tables, ``stimulus|context`` if something is given, and all classes' names."""
-    if isinstance(messages, Mapping):
-        asked = {str(name): values for name, values in messages.items()}
-    else:
-        names = [messages] if isinstance(messages, str) else several("messages", messages, MOST_MESSAGES)
-        if wrong := [name for name in names if not isinstance(name, str)]:
-            raise InputError(f"messages are names, or a dictionary of arrays by name, not {shown(wrong[0])}")
-        asked = dict.fromkeys(names)
-    if not asked:
-        raise InputError("name at least one message that the flows are about")
+    asked = _asked(messages)
     found, classes, strata = {}, {}, None
     condition, about = _named(given, "given")
     if condition is not None:
@@ -156,6 +148,22 @@ def _messages(
         spec.accepts(message, name)
         found[name if condition is None else f"{name}|{condition}"] = message
     return found, classes
+
+
+def _asked(messages: Any) -> dict[str, Any]:
+    """The names of messages with their values; None where these are a variable of the recording."""
+    if isinstance(messages, (Mapping, pd.DataFrame)):
+        asked = {str(name): values for name, values in messages.items()}
+    elif getattr(getattr(messages, "dtype", None), "kind", "O") not in ("O", "U"):
+        raise InputError("messages must have names: give an array as a dictionary, such as {'message': array}")
+    else:
+        names = [messages] if isinstance(messages, str) else several("messages", messages, MOST_MESSAGES)
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise InputError(f"messages are names, or a dictionary of arrays by name, not {shown(wrong[0])}")
+        asked = dict.fromkeys(names)
+    if not asked:
+        raise InputError("name at least one message that the flows are about")
+    return asked
 
 
 def _named(values: Any, what: str) -> tuple[str | None, Any]:
