@@ -216,7 +216,7 @@ def test_a_table_of_the_users_is_described_and_run(tmp_path, capfd):
     assert capfd.readouterr() == (printed, "")
     assert tables(tmp_path / "out") == before
     assert main([*again, "--notion", "odds"]) == 2
-    assert "another notion" in capfd.readouterr().err
+    assert "differs in notion" in capfd.readouterr().err
 
 
 def test_the_favourable_class_is_announced_and_many_classes_get_a_wider_layer(tmp_path, monkeypatch, capsys):

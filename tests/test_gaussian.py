@@ -235,6 +235,7 @@ def test_sixteen_nodes(message, rng):
         (np.array([0, 1, 0]), np.array([[0.0], [np.inf], [1.0]]), "NaN or infinity"),
         (np.array([0, 1]), np.zeros((3, 1)), "expected message"),
         (np.zeros(0), np.zeros((0, 1)), "no samples"),
+        (np.array([0, 1]), np.zeros((0, 2, 1)), "an axis before the samples is empty"),
         (np.array(["a", "b"]), np.zeros((2, 1)), "real numbers"),
         (np.array([0, 1]), np.array([["1"], ["2"]]), "real numbers"),
         (np.array([0, 1]), np.array([[1j], [2]]), "real numbers"),

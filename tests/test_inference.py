@@ -156,6 +156,8 @@ def test_numbers_groups_and_an_estimator_of_ones_own(rng, layer):
         ({"within": np.zeros(N), "permutations": np.zeros((3, N))}, "surrogates of your own are taken as they are"),
         ({"permutations": 0}, "permutations must be between 1 and"),
         ({"permutations": np.zeros((5, N - 1), int)}, "surrogates must be"),
+        ({"permutations": np.zeros((0, N), int)}, "surrogates must be"),
+        ({"activations": np.zeros((0, N, 3))}, "an axis before the samples is empty"),
         ({"permutations": np.full((5, N), 2)}, "surrogates of a message of 2 classes must hold 0 to 1"),
     ],
 )
@@ -398,6 +400,8 @@ def test_three_classes_numbers_groups_and_copula(rng):
         ({"estimator": lambda m, x: gaussian(m, x)}, "estimators gaussian, .*, quadratic, not with .*lambda"),
         ({"bound": "fano"}, "gaussian has no bound; it has no options"),
         ({"confidence": 1.0}, "confidence must be"),
+        ({"activations": np.zeros((0, N, 3))}, "an axis before the samples is empty"),
+        ({"message": [1], "activations": [[0.5, 1.0]]}, "too few rows: at least 2 are needed, got 1"),
     ],
 )
 def test_what_is_not_honest_is_refused_in_one_line(message, layer, options, says):

@@ -93,10 +93,16 @@ def test_tables_of_two_attributes_have_their_columns(finished):
     assert "few rows" not in text
 
 
-def test_a_summary_says_where_rows_were_few(finished, monkeypatch):
-    line = "few rows for 3 columns: sex has 3 in class x; at least 5 are needed"
-    monkeypatch.setattr(type(finished), "manifest", finished.manifest | {"thin": [line]})
-    assert line in summary(finished).splitlines()
+def test_a_summary_says_where_rows_or_permutations_were_few(finished, monkeypatch):
+    lines = [
+        "few rows for 3 columns: sex has 3 in class x; at least 5 are needed",
+        "no p-value of 9 permutations is below 0.1; p < 0.05 needs at least 20",
+    ]
+    assert not set(lines) & set(summary(finished).splitlines())
+    manifest, identity = finished.manifest, finished.manifest["identity"]
+    changed = manifest | {"thin": lines[:1], "identity": identity | {"permutations": 9}}
+    monkeypatch.setattr(type(finished), "manifest", changed)
+    assert set(lines) <= set(summary(finished).splitlines())
 
 
 def test_tables_equal_the_analysis_of_each_network(finished):

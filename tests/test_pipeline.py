@@ -383,12 +383,12 @@ def test_fewer_seeds_are_refused(finished):
      ({"training": Training(epochs=5)}, "training")],
 )  # fmt: skip
 def test_another_config_is_refused(finished, change, named):
-    with pytest.raises(InputError, match=f"another {named}; choose another --out, or --overwrite"):
+    with pytest.raises(InputError, match=f"differs in {named}; choose another --out, or --overwrite"):
         pipeline.run(changed(**change), own_dataset(), out=finished.path)
 
 
 def test_other_data_are_refused(finished):
-    with pytest.raises(InputError, match="another data"):
+    with pytest.raises(InputError, match="differs in data"):
         pipeline.run(CONFIG, own_dataset(seed=1), out=finished.path)
 
 

@@ -15,10 +15,14 @@ from jaxflow import InputError, as_message, edge_flows, gaussian, honest_flows, 
 from jaxflow.cli import main
 from jaxflow.datasets.recordings import message_of, read_recording
 from jaxflow.figures import draw_recording
+from jaxflow.figures.style import ALPHA
+from jaxflow.information import ESTIMATORS
 from jaxflow.running import recording as running
 from jaxflow.running.chunks import PERMUTED
+from jaxflow.running.notes import few_permutations, idle_lines
 
 N, T, U, B = 60, 5, 3, 19
+FEW = "no p-value of 19 permutations is below 0.05; p < 0.05 needs at least 20"
 RNG = np.random.default_rng(0)
 STIMULUS = RNG.integers(0, 2, N)
 CONTEXT = RNG.integers(0, 2, N)
@@ -161,7 +165,7 @@ def test_a_damaged_chunk_is_computed_again(whole, tmp_path):
 
 def test_another_question_is_refused_until_overwritten(tmp_path):
     measured(tmp_path, ACTIVITY[:, :2])
-    with pytest.raises(InputError, match="holds a run with another messages; choose another --out"):
+    with pytest.raises(InputError, match="has a run that differs in messages; choose another --out"):
         measured(tmp_path, ACTIVITY[:, :2], {"context": CONTEXT})
     results = measured(tmp_path, ACTIVITY[:, :2], {"context": CONTEXT}, overwrite=True)
     assert set(results.table("node_flows")["message"]) == {"context"}
@@ -176,6 +180,8 @@ def test_a_window_of_one_is_none_and_of_two_makes_groups(whole, tmp_path):
     assert files(one.path) == files(whole[0].path)
     two = measured(tmp_path / "two", {"activity": ACTIVITY, "time": np.arange(T) / 10}, window=2).table("node_flows")
     assert two.drop_duplicates("layer")["time"].tolist() == [0.05, 0.25, 0.4]
+    assert read_recording(ACTIVITY, window=2).notes == ("5 bins in windows of 2: the last layer holds 1 bin",)
+    assert read_recording(ACTIVITY[:, :4], window=2).notes == ()
     for layer in range(2):
         columns = np.concatenate([ACTIVITY[:, 2 * layer], ACTIVITY[:, 2 * layer + 1]], axis=1)
         expected = node_flows(gaussian(STIMULUS, columns, groups=[0, 1, 2] * 2))[0]
@@ -193,7 +199,7 @@ def test_groups_are_nodes_and_blocks_of_weights_count_by_their_norm(tmp_path):
     block = weights[np.ix_([0, 2], [0, 2])]
     assert edges["weight"][0] == pytest.approx(np.linalg.norm(block))
     noted = measured(tmp_path / "units", contents).manifest["recording"]["notes"]
-    assert noted == ["every unit is a node of its own; --groups region takes the units of one region as one"]
+    assert noted == ["every unit is a node of its own; --groups region takes the units of one region as one", FEW]
 
 
 def test_given_is_in_the_name_and_bounds_the_permutations(tmp_path):
@@ -202,14 +208,59 @@ def test_given_is_in_the_name_and_bounds_the_permutations(tmp_path):
     found = significance(KEY, STIMULUS, ACTIVITY[:, :2].swapaxes(0, 1), given=CONTEXT, permutations=B)
     assert set(table["message"]) == {"stimulus|context"}
     np.testing.assert_allclose(table["p_max"], found.p_max.ravel(), rtol=1e-8)
-    other = measured(tmp_path / "session", contents, ["stimulus"], within=STIMULUS).table("node_flows")
-    assert (other["p"] == 1).all()  # nothing can be exchanged
+    other = measured(tmp_path / "session", contents, ["stimulus"], within=STIMULUS)
+    assert (other.table("node_flows")["p"] == 1).all()  # nothing can be exchanged
+    about = other.manifest["recording"]
+    assert about["notes"] == ["within leaves nothing to exchange of stimulus: all its p-values are 1", FEW]
+    assert about["asked"] == {"activity": None, "given": None, "within": "within", "groups": None, "window": 1}
 
 
 def test_classes_of_few_trials_are_noted(tmp_path):
     rare = np.where(np.arange(N) < 3, "rare", "usual")
     notes = measured(tmp_path, ACTIVITY[:, 0], {"kind": rare}).manifest["recording"]["notes"]
-    assert notes == ["few rows for 3 columns: kind has 3 in class rare; at least 5 are needed"]
+    assert notes == [FEW, "few rows for 3 columns: kind has 3 in class rare; at least 5 are needed"]
+
+
+NUMBER = ACTIVITY[:, 0, 0]
+IDLE = {
+    "a class": ({"m": 0 * STIMULUS}, None, "m is the same in all trials: there is nothing to know of it"),
+    "a number": ({"m": 0 * NUMBER + 0.5}, None, "m is the same in all trials: there is nothing to know of it"),
+    "classes given": ({"m": STIMULUS}, STIMULUS, "m is known from what is given: there is nothing more to know of it"),
+    "other names": ({"m": STIMULUS}, STIMULUS + 2 * CONTEXT, "m is known from what is given: there is"),
+    "numbers given": ({"m": NUMBER}, 3 - 2 * NUMBER, "m is known from what is given: there is"),
+    "its part": ({"m": (NUMBER > 0).astype(int)}, np.stack([NUMBER > 0, NUMBER], 1) + 0.0, "m is known from what is"),
+    "one of two": ({"m": ACTIVITY[:, 0, :2]}, NUMBER, None),
+    "its size": ({"m": NUMBER}, (NUMBER > 0).astype(int), None),
+    "others": ({"m": STIMULUS}, CONTEXT, None),
+    "nothing": ({"m": STIMULUS}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", IDLE)
+def test_it_is_said_of_what_there_is_nothing_to_know(case):
+    messages, given, says = IDLE[case]
+    about = {name: as_message(values, given, samples=N) for name, values in messages.items()}
+    lines = idle_lines([NUMBER[:, None]], about, None, ESTIMATORS["gaussian"])
+    assert len(lines) == (says is not None)
+    assert all(says in line for line in lines)
+
+
+@pytest.mark.parametrize("estimator", ["gaussian", "quadratic"])
+def test_it_is_said_where_nothing_can_be_exchanged_or_nothing_varies(estimator):
+    own, layer = {"m": as_message(STIMULUS)}, ACTIVITY[:, 0]
+    for within, says in ((STIMULUS, 1), (np.arange(N), 1), (CONTEXT, 0), (np.arange(N) // 20, 0), (None, 0)):
+        lines = idle_lines([layer], own, within, ESTIMATORS[estimator])
+        assert lines == ["within leaves nothing to exchange of m: all its p-values are 1"] * says
+    dead = [np.ones((N, 2)), np.zeros((N, 2), bool)]
+    says = "no unit's activity differs between trials: there is nothing to know from it"
+    assert idle_lines(dead, own, None, ESTIMATORS[estimator]) == [says]
+    assert idle_lines([*dead, layer], own, None, ESTIMATORS[estimator]) == []
+
+
+def test_too_few_permutations_are_those_that_reach_no_p_below_alpha():
+    for count in range(1, 30):
+        assert bool(few_permutations(count)) == (1 / (count + 1) >= ALPHA), count
+    assert few_permutations(0) == []
 
 
 def test_an_estimator_without_honest_flows_leaves_them_empty(tmp_path):
@@ -224,7 +275,8 @@ def test_an_estimator_without_honest_flows_leaves_them_empty(tmp_path):
 
 
 def test_several_messages_are_families_of_their_own(whole, tmp_path):
-    table = measured(tmp_path, messages={"stimulus": STIMULUS, "context": CONTEXT}).table("node_flows")
+    """Columns of a frame are messages too."""
+    table = measured(tmp_path, messages=pd.DataFrame({"stimulus": STIMULUS, "context": CONTEXT})).table("node_flows")
     own = table[table["message"] == "stimulus"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, whole[0].table("node_flows"))
     assert table["message"].tolist()[:2] == ["stimulus", "context"]
@@ -325,12 +377,18 @@ REFUSED = {
     "one trial": ({"recording": ACTIVITY[:1]}, "has 1 trial; flows are estimated over trials"),
     "unequal": ({"recording": [ACTIVITY[0], ACTIVITY[1, :3]]}, r"trials have different shapes, such as \(5, 3\) and"),
     "four axes": ({"recording": ACTIVITY[None]}, r"must be \[trial, time, unit\] or \[trial, unit\], not \[1, 60, 5"),
-    "nothing": ({"recording": {"stimulus": STIMULUS}}, "recording holds no activity"),
-    "texts": ({"recording": np.full((4, 3), "x")}, "must hold real numbers"),
+    "nothing": ({"recording": {"stimulus": STIMULUS}}, r"recording holds no activity: .*; it has stimulus \[60\]"),
+    "texts": ({"recording": np.full((4, 3), "x")}, "activity must hold real numbers, not <U1$"),
+    "named": ({"recording": {"activity": ACTIVITY[None], "small": ACTIVITY}}, r"\[trial, unit\], not \[1, 60, 5, 3\]"),
+    "complex": ({"recording": {"activity": ACTIVITY + 1j, "small": ACTIVITY}}, "must hold real numbers, not complex"),
+    "objects": ({"recording": {"activity": ACTIVITY.astype(object)}}, "not object; trials of different lengths must"),
+    "one axis": ({"recording": {"activity": STIMULUS}}, r"\[trial, time, unit\] or \[trial, unit\], not \[60\]"),
+    "an array": ({"messages": STIMULUS}, "messages must have names: give an array as a dictionary, such as"),
+    "a list": ({"messages": STIMULUS.tolist()}, "messages are names, or a dictionary of arrays by name, not "),
     "length": ({"messages": {"s": STIMULUS[1:]}}, r"must hold one value for each of the 60 trials, not \[59\]"),
     "axes": ({"recording": ACTIVITY.swapaxes(0, 1)}, "axis 0 of the activity .* must be the trials"),
-    "name": ({"recording": NAMED, "messages": "stimulos"}, "no message 'stimulos'; the nearest is 'stimulus'"),
-    "no names": ({"messages": "stimulus"}, "no message 'stimulus'; it holds nothing but the activity"),
+    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; the nearest is"),
+    "no names": ({"messages": "stimulus"}, "no array 'stimulus', named as message; it holds nothing but"),
     "no messages": ({"messages": []}, "at least one message"),
     "number": ({"messages": 3}, "messages must be a list"),
     "missing": ({"messages": {"s": np.where(STIMULUS, np.nan, 0.5)}}, "message s holds NaN or infinity in"),
@@ -341,7 +399,7 @@ REFUSED = {
     "ragged": ({"messages": {"s": [[1, 2], [3]] * 30}}, "message s must hold numbers or texts"),
     "bins": ({"messages": {"s": ACTIVITY[:, :, 0]}}, "has a value for every bin"),
     "integers": ({"messages": {"s": np.arange(N)}}, "60 different integers, which are classes: make them floating"),
-    "given": ({"given": "context"}, "no given 'context'"),
+    "given": ({"given": "context"}, "no array 'context', named as given"),
     "within": ({"within": ACTIVITY[:, 0, 0]}, "within within must be integers or texts"),
     "groups": ({"groups": [0, 1]}, r"groups must name the node of each of the 3 units, not \[2\]"),
     "window": ({"window": 6}, "window must be between 1 and 5"),
@@ -350,7 +408,13 @@ REFUSED = {
     "numbers": ({"estimator": "quadratic", "messages": {"s": ACTIVITY[:, 0, 0]}}, "classes"),
     "weights": ({"recording": NAMED | {"weights_0": np.eye(3)}}, "between which weights_0 to weights_3 would stand"),
     "matrix": ({"recording": NAMED | {"weights": np.eye(2)}}, r"weights must hold finite numbers \[3, 3\]"),
+    "edges": ({"recording": NAMED | {"weights": np.full((3, 3), np.nan)}}, "weights holds NaN or infinity in 9 of 9"),
     "time": ({"recording": NAMED | {"time": np.arange(4)}}, r"time must hold one value for each of the 5 bins"),
+    "order": ({"recording": NAMED | {"time": [0, 1, 3, 2, 4]}}, "time must rise .* bin 3 is at 2 after 3;"),
+    "same time": ({"recording": NAMED | {"time": np.zeros(5)}}, "must rise from bin to bin, but bin 1 is at 0 after"),
+    "names": ({"recording": NAMED | {"unit": ["a", "b"]}}, r"one name for each of the 3 units, not \[2\]"),
+    "twice": ({"recording": NAMED | {"unit": list("aba")}}, "two units are named 'a'; rename one, or take"),
+    "gap": ({"recording": {"layer_0": BROKEN, "layer_2": BROKEN}}, "no layer_1, but layer_0, layer_2: number the"),
     "wide": ({"recording": np.zeros((9, 2, 40)), "messages": {"s": STIMULUS[:9]}}, "40 nodes have 2[*][*]40 subsets"),
     "memory": ({"permutations": 10**6, "recording": np.zeros((9, 9000, 2)), "messages": {"s": STIMULUS[:9]}}, "GB of"),
     "file": ({"recording": "/nowhere/cells.npz"}, "the recording /nowhere/cells.npz cannot be read"),
@@ -376,13 +440,22 @@ def test_files_that_are_no_recordings_are_refused_in_one_line(tmp_path):
     (tmp_path / "text.npz").write_text("trial,unit\n1,2\n")
     (tmp_path / "half.npz").write_bytes((tmp_path / "objects.npz").read_bytes()[:900])
     (tmp_path / "text.nc").write_text("no netCDF")
+    np.savez(tmp_path / "unequal.npz", activity=np.array([{}] * N), stimulus=STIMULUS, position=ACTIVITY[:, 0])
+    starts = {"empty.npz": b"", "text.txt": b"trial", "cells.mat": b"MATLAB", "hdf.npz": b"\x89HDF"}
+    for name, content in starts.items():
+        (tmp_path / name).write_bytes(content)
     for name, says in {
         "objects.npz": "stimulus in objects holds pickled Python objects, which are not loaded",
         "alone.npy": "holds one array without messages; save them together with numpy.savez",
         "pickle.npz": "is no readable .npz file .it holds pickled Python objects.; write it with numpy.savez",
-        "text.npz": "is no readable .npz file",
-        "half.npz": "is no readable .npz file",
-        "text.nc": "is no readable netCDF file|netCDF needs xarray",
+        "text.npz": "is no readable .npz file .it is no archive of arrays.; write it",
+        "text.txt": "it is no archive of arrays",
+        "empty.npz": "it is empty",
+        "cells.mat": "scipy.io.loadmat reads MATLAB's.; write it with numpy.savez",
+        "hdf.npz": "netCDF files end in .nc",
+        "unequal.npz": "activity in unequal holds pickled .*: save it as numbers, with trials cut to the same times",
+        "half.npz": "is no readable .npz file .File is not a zip file",
+        "text.nc": "is no readable netCDF file .it is neither netCDF nor HDF5.|netCDF needs xarray",
     }.items():
         with pytest.raises(InputError, match=says) as caught:
             measure(tmp_path / name, "stimulus", out=tmp_path / "out")
@@ -411,7 +484,8 @@ def test_the_command_prints_what_is_significant_and_nothing_else(tmp_path, capsy
     assert main([*command, "--message", "stimulus", "--no-cache"]) == 0
     printed, errors = capsys.readouterr()
     assert printed.splitlines()[0] == "cells: 60 trials, 5 layers (time bins), 3 nodes"
-    assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed or "of 1 node in" in printed
+    assert printed.splitlines()[1] == f"Note: {FEW}"
+    assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed
     assert printed.splitlines()[-1] == f"Results: {tmp_path / 'out'}"
     assert "cells: 5 of 5 layers, tables and figures" in errors
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())

@@ -21,6 +21,7 @@ from jaxflow.errors import InputError, cause, shown
 from jaxflow.values import folder
 
 NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
+NETCDF_STARTS = (b"CDF", b"\x89HDF")  # of version 3, and of version 4, which is HDF5
 DIMENSIONS = {
     "trial": ("trial", "trials", "epoch", "epochs", "sample", "samples"),
     "time": ("time", "times", "bin", "bins"),
@@ -89,13 +90,15 @@ def variable(contents: Contents, what: str, name: str) -> Any:
         InputError: there is none of this name, or it holds Python objects.
     """
     if name in contents.unreadable:
+        form = "numbers, with trials cut to the same times" if what == "activity" else "numbers or text"
         raise InputError(
             f"{name} in {contents.name} holds pickled Python objects, which are not loaded because they could run code:"
-            " save it as numbers or text"
+            f" save it as {form}"
         )
     if name not in contents.variables:
         hint = nearest(name, contents.variables) if contents.variables else "it holds nothing but the activity"
-        raise InputError(f"{contents.name} has no {what} {shown(name)}; {hint}".replace("columns are", "arrays are"))
+        hint = hint.replace("columns are", "arrays are")
+        raise InputError(f"{contents.name} has no array {shown(name)}, named as {what}; {hint}")
     return contents.variables[name]
 
 
@@ -111,10 +114,10 @@ def _from_file(path: Path, activity: str | None) -> Contents:
     except (OSError, ValueError) as error:
         raise InputError(f"the recording {path} cannot be read ({cause(error)}); name an .npz or .nc file") from None
     if path.suffix.lower() in NETCDF:
-        found = _from_netcdf(path, activity)
+        found = _from_netcdf(path, content, activity)
     else:
         arrays, unreadable = _npz_arrays(path, content)
-        found = _from_arrays(path.stem, arrays, activity)._replace(unreadable=unreadable)
+        found = _from_arrays(path.stem, arrays, activity, unreadable)
     return found._replace(source={"file": path.name, "sha256": hashlib.sha256(content).hexdigest()})
 
 
@@ -135,12 +138,21 @@ def _npz_arrays(path: Path, content: bytes) -> tuple[dict[str, np.ndarray], froz
     except InputError:
         raise
     except Exception as error:  # damaged archives raise errors of zipfile, zlib and NumPy
-        reason = "it holds pickled Python objects" if "pickle" in str(error) else cause(error)
+        reason = cause(error) if content.startswith((b"PK", b"\x93NUMPY")) else _not_npz(path, content)
         raise InputError(f"{path} is no readable .npz file ({reason}); write it with numpy.savez") from None
     return arrays, frozenset(unreadable)
 
 
-def _from_netcdf(path: Path, activity: str | None) -> Contents:
+def _not_npz(path: Path, content: bytes) -> str:
+    """What a file is that does not begin as NumPy's do."""
+    if path.suffix.lower() == ".mat":
+        return "scipy.io.loadmat reads MATLAB's"
+    kinds = {b"\x80": "it holds pickled Python objects", **dict.fromkeys(NETCDF_STARTS, "netCDF files end in .nc")}
+    found = [text for start, text in kinds.items() if content.startswith(start)]
+    return found[0] if found else "it is no archive of arrays" if content else "it is empty"
+
+
+def _from_netcdf(path: Path, content: bytes, activity: str | None) -> Contents:
     """A netCDF file, which xarray reads."""
     try:
         import xarray
@@ -154,26 +166,50 @@ def _from_netcdf(path: Path, activity: str | None) -> Contents:
     except InputError:
         raise
     except Exception as error:  # the readers' errors have no common base
-        raise InputError(f"{path} is no readable netCDF file ({cause(error)}); save it anew, or as .npz") from None
+        reason = cause(error) if content.startswith(NETCDF_STARTS) else "it is neither netCDF nor HDF5"
+        raise InputError(f"{path} is no readable netCDF file ({reason}); save it anew, or as .npz") from None
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _from_arrays(name: str, arrays: Mapping[str, Any], activity: str | None) -> Contents:
+def _from_arrays(
+    name: str, arrays: Mapping[str, Any], activity: str | None, unreadable: frozenset[str] = frozenset()
+) -> Contents:
     """Arrays by name. The activity is ``layer_0``, …; or ``activity``; or the largest of two or three axes."""
     layers = sorted((own for own in arrays if LAYER.fullmatch(own)), key=lambda own: int(own.removeprefix("layer_")))
     if activity is None and layers:
+        _check_numbers(name, layers)
         others = {own: values for own, values in arrays.items() if own not in layers}
-        return Contents(name, tuple(arrays[own] for own in layers), variables=others)
+        return Contents(name, tuple(arrays[own] for own in layers), variables=others, unreadable=unreadable)
     if activity is None:
-        activity = _largest(
-            name, {own: np.shape(values) for own, values in arrays.items() if _is_activity(own, values)}
-        )
-    chosen = variable(Contents(name, None, variables=arrays), "activity", activity)
+        activity = _likely_activity(name, arrays, unreadable)
+    chosen = variable(Contents(name, None, variables=arrays, unreadable=unreadable), "activity", activity)
     others = {own: values for own, values in arrays.items() if own != activity}
     times, units = (next((others[own] for own in names if own in others), None) for names in (TIME, UNIT))
-    return Contents(name, chosen, times, units, others)
+    return Contents(name, chosen, times, units, others, unreadable)
+
+
+def _likely_activity(name: str, arrays: Mapping[str, Any], unreadable: frozenset[str]) -> str:
+    """The name of what is meant by the activity, even if it is refused later: what has this name, or the largest."""
+    fit = {own: np.shape(values) for own, values in arrays.items() if _is_activity(own, values)}
+    named = _shape(arrays["activity"]) if "activity" in arrays else ()
+    if "activity" in unreadable or ("activity" in arrays and (not fit or len(named) > 1 or -1 in named)):
+        return "activity"
+    if not fit and arrays:
+        held = ", ".join(f"{own} {list(_shape(values))}" for own, values in list(arrays.items())[:4])
+        raise InputError(f"{name} holds no activity: numbers [trial, time, unit] or [trial, unit]; it has {held}")
+    return _largest(name, fit)
+
+
+def _check_numbers(name: str, layers: Sequence[str]) -> None:
+    """Refuse layers whose numbers leave a gap, or are written in two ways."""
+    expected = [f"layer_{number}" for number in range(len(layers))]
+    if missing := [own for own in expected if own not in layers]:
+        raise InputError(
+            f"{name} has no {missing[0]}, but {', '.join(layers[:4])}: number the layers layer_0, layer_1 and so on"
+            " without gaps, or name one as the activity"
+        )
 
 
 def _from_list(arrays: Sequence[Any]) -> Any:

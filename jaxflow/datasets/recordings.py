@@ -13,7 +13,7 @@ import pandas as pd
 
 from jaxflow.arrays import as_real_array
 from jaxflow.datasets.containers import WEIGHTS, Contents, opened, variable
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, counted, shown
 from jaxflow.messages import Message, as_message
 from jaxflow.values import whole
 
@@ -73,14 +73,14 @@ def read_recording(recording: Any, *, activity: str | None = None, groups: Any =
         activity: name of the array that holds the activity; the largest if not given.
         groups: for every unit the node that it belongs to, numbers or texts, or the name of such an array.
         window: time bins that are taken together as one layer: a unit's bins are then one node. A last window that the
-            bins do not fill is shorter.
+            bins do not fill is shorter, and a note says so.
 
     Returns:
         Its layers, in which every value is finite, with weights where ``weights_0``, …, or ``weights`` are there.
 
     Raises:
-        InputError: it cannot be read, has other axes, NaN, one trial, trials of different lengths, or groups, window
-            or weights that do not fit.
+        InputError: it cannot be read, has other axes, NaN, one trial, trials of different lengths, times that do not
+            rise, or names, groups, window or weights that do not fit.
 
     Example:
         >>> [layer.activity.shape for layer in read_recording(np.zeros((9, 5, 3)), window=2).layers]
@@ -96,6 +96,8 @@ def read_recording(recording: Any, *, activity: str | None = None, groups: Any =
         raise InputError("a window takes time bins together; layers of different widths are no bins")
     layers = tuple(_windows(bins, _times(contents, len(bins)), numbers, window))
     notes = () if groups is not None else _ungrouped(contents, units)
+    if last := len(bins) % window:
+        notes = (*notes, f"{len(bins)} bins in windows of {window}: the last layer holds {counted(last, 'bin')}")
     return Recording(contents.name, layers, nodes, _weights(contents, numbers, bins, len(layers)), contents, notes)
 
 
@@ -150,6 +152,10 @@ def _bins(contents: Contents) -> list[np.ndarray]:
             shapes = ", ".join(_listed(one.shape) for one in layers[:4])
             raise InputError(f"layers must be [trial, unit] of the same trials, not {shapes}")
         return layers
+    dtype = getattr(own, "dtype", None)
+    if getattr(dtype, "kind", "") in ("O", "S", "U"):
+        unequal = "; trials of different lengths must be cut to the same times" if dtype == np.dtype(object) else ""
+        raise InputError(f"the activity must hold real numbers, not {dtype}{unequal}")
     array = np.asarray(as_real_array("activity", own))
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(f"the activity must be [trial, time, unit] or [trial, unit], not {_listed(array.shape)}")
@@ -184,6 +190,12 @@ def _times(contents: Contents, bins: int) -> np.ndarray:
         array = array / np.timedelta64(1, "s")
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise InputError("time must hold finite numbers; leave it out to count the bins")
+    if (late := array[1:] <= array[:-1]).any():
+        place = int(late.argmax()) + 1
+        raise InputError(
+            f"time must rise from bin to bin, but bin {place} is at {array[place]:.6g} after {array[place - 1]:.6g};"
+            " sort the bins, or leave it out to count them"
+        )
     return array
 
 
@@ -205,16 +217,30 @@ def _nodes(contents: Contents, groups: Any, bins: Sequence[np.ndarray]) -> tuple
         if groups is not None:
             raise InputError("groups name the node of every unit; layers of different widths have no common units")
         return None, ()
+    names = _unit_names(contents, units)
     if groups is None:
-        called = range(units) if contents.units is None else contents.units
-        names = _plain_array("name", "of units", called).astype(str).ravel().tolist()
-        return None, tuple(names) if len(names) == units else tuple(map(str, range(units)))
+        if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise InputError(f"two units are named {shown(twice[0])}; rename one, or take them together with groups")
+        return None, names
     name = groups if isinstance(groups, str) else "groups"
     labels = _plain_array("groups", name, variable(contents, "groups", groups) if isinstance(groups, str) else groups)
     if labels.shape != (units,):
         raise InputError(f"{name} must name the node of each of the {units} units, not {_listed(labels.shape)}")
     order = list(dict.fromkeys(labels.tolist()))  # of first appearance, as a user lists them
     return [order.index(label) for label in labels.tolist()], tuple(map(str, order))
+
+
+def _unit_names(contents: Contents, units: int) -> tuple[str, ...]:
+    """What the units are called; their numbers where they have no names."""
+    if contents.units is None:
+        return tuple(map(str, range(units)))
+    names = _plain_array("name", "of units", contents.units).astype(str)
+    if names.shape != (units,):
+        raise InputError(
+            f"unit must hold one name for each of the {units} units, not {_listed(names.shape)}; rename it if it is"
+            " something else"
+        )
+    return tuple(names.tolist())
 
 
 def _ungrouped(contents: Contents, units: int) -> tuple[str, ...]:
@@ -249,11 +275,13 @@ def _weights(
 def _finite_weights(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray:
     """A matrix source × target of finite numbers."""
     array = np.asarray(as_real_array(name, values), float)
-    if array.shape != shape or not np.isfinite(array).all():
+    if array.shape != shape:
         raise InputError(
             f"{name} must hold finite numbers [{shape[0]}, {shape[1]}], source to target, not {_listed(array.shape)};"
             " rename it if it is something else"
         )
+    if broken := int(np.sum(~np.isfinite(array))):
+        raise InputError(f"{name} holds NaN or infinity in {broken} of {array.size} places; 0 is no edge")
     return array
 
 

@@ -100,7 +100,7 @@ def honest_flows(
     if not spec.honest:
         names = ", ".join(name for name, own in ESTIMATORS.items() if own.honest)
         raise InputError(f"honest flows come with the estimators {names}, not with {spec.name}")
-    inputs = checked(message, activations, given=given, groups=groups)
+    inputs = checked(message, activations, given=given, groups=groups, least=2)
     about, layers = one_message(inputs.message, "honest_flows"), inputs.activations
     halves = equal_halves(key, about)
     flat = layers.reshape(-1, *layers.shape[-2:])

@@ -86,6 +86,8 @@ def significance(
         within: numbers ``[N]``; rows change places only with those of the same number, such as a recording's session.
         groups: the node of every column, if nodes have several.
         permutations: B; or surrogate messages ``[B, N]`` of your own, such as shifted ones, instead of permutations.
+            The work is B times 2ⁿ subsets, and nothing is reported meanwhile: every further node doubles the time,
+            which docs/performance.md has for 20 nodes.
 
     Returns:
         flow, witness, p, p_max ``[..., n]`` and null95 ``[...]``.
@@ -101,10 +103,8 @@ def significance(
         >>> [bool(p < 0.05) for p in found.p_max], round(float(found.p.min()), 2)
         ([True, False], 0.01)
     """
-    flow, witness, drawn = permuted_flows(
-        key, message, activations, estimator=estimator, given=given, within=within, groups=groups,
-        permutations=permutations,
-    )  # fmt: skip
+    options: Any = {"estimator": estimator, "given": given, "within": within, "groups": groups}
+    flow, witness, drawn = permuted_flows(key, message, activations, permutations=permutations, **options)
     p_max = family_wise(flow.ravel(), drawn.reshape(len(drawn), -1)).reshape(flow.shape)
     return Significance(flow, witness, node_wise(flow, drawn), p_max, pooled95(drawn))
 
@@ -248,7 +248,7 @@ def _own_surrogates(message: Message, surrogates: Any) -> Array:
     """The user's surrogate messages in the form of the message."""
     values = as_real_array("surrogates", surrogates)
     values = values[..., None] if message.continuous and values.ndim == message.values.ndim else values
-    if values.shape[1:] != message.values.shape:
+    if values.shape[1:] != message.values.shape or not len(values):
         raise InputError(f"surrogates must be [B, *message's shape], got {values.shape} for {message.values.shape}")
     if message.classes and not np.isin(np.asarray(values), np.arange(message.classes)).all():
         raise InputError(f"surrogates of a message of {message.classes} classes must hold 0 to {message.classes - 1}")

@@ -40,6 +40,7 @@ def checked(
     groups: Any = None,
     classes: int | None = None,
     most: int | None = MOST_NODES,
+    least: int = 1,
 ) -> Checked:
     """Message and activations in the form that estimators compute with.
 
@@ -55,13 +56,15 @@ def checked(
         groups: for every column of the activations the number of its node, 0 … n − 1; None if each is its own.
         classes: K, if it is not to be counted; integers that are being traced need it, see ``as_message``.
         most: nodes of the widest layer; None for any number.
+        least: fewest samples of which anything can be told.
 
     Returns:
         The normal form; numbers are float32, or float64 where JAX has it enabled and the activations are wide.
 
     Raises:
-        InputError: shapes that do not fit or could be meant in two ways, groups that leave a node without columns, NaN,
-            infinity, masked values, anything that is not a real number; what ``check_counts`` refuses.
+        InputError: shapes that do not fit or could be meant in two ways, a stack without layers, too few samples,
+            groups that leave a node without columns, NaN, infinity, masked values, anything that is not a real number;
+            what ``check_counts`` refuses.
 
     Example:
         >>> checked([0, 2, 1], [[1.0, 2.0], [0.0, 1.0], [2.0, 5.0]]).message.classes
@@ -77,6 +80,8 @@ def checked(
         check_counts(message)
     shape = message.values.shape[:-1] if message.continuous else message.values.shape
     _check_shapes(shape, activations.shape)
+    if shape[-1] < least:
+        raise InputError(f"too few rows: at least {least} are needed, got {shape[-1]}")
     groups = _checked_groups(groups, activations.shape[-1])
     nodes = max(groups) + 1 if groups else activations.shape[-1]
     if most is not None and nodes > most:
@@ -194,6 +199,8 @@ def _check_shapes(message: tuple[int, ...], layer: tuple[int, ...]) -> None:
         raise InputError("message and activations hold no samples")
     if layer[-1] == 0:
         raise InputError("the layer has no nodes")
+    if 0 in (*message[:-1], *layer[:-2]):
+        raise InputError(f"an axis before the samples is empty, got message {message} and activations {layer}")
     if len(message) == 1 and 1 < message[0] == layer[-2] and message[0] in layer[:-2]:
         raise InputError(
             f"a message {message} fits two axes of the activations {layer}: give it as [1, {message[0]}] if axis -2 "

@@ -23,6 +23,7 @@ from jaxflow.running.bins import STAGES, Question, measure_bins, p_max_column
 from jaxflow.running.chunks import CHUNKS, PERMUTED, chunk_name, unfinished, write_chunk
 from jaxflow.running.config import function_identity
 from jaxflow.running.manifest import planned_chunks
+from jaxflow.running.notes import few_permutations, idle_lines
 from jaxflow.running.plan import versions
 from jaxflow.running.progress import Report, Stages, silent, timed
 from jaxflow.running.results import Results, locked, open_results, run_name
@@ -80,8 +81,8 @@ def measure(
             with dimensions trial, time and unit; MNE's epochs; an array ``[trial, time, unit]`` or ``[trial, unit]``;
             layers ``[trial, unit]`` of a network as a list, or as ``layer_0``, … in a file or dictionary.
             ``weights_0``, … between the layers, or ``weights`` for all, give edge flows.
-        messages: name of a variable of the recording, several names, or a dictionary of arrays: integers, booleans and
-            texts are classes, floats are numbers; ``[trial]`` or ``[trial, d]``.
+        messages: name of a variable of the recording, several names, or a dictionary or frame of arrays: integers,
+            booleans and texts are classes, floats are numbers; ``[trial]`` or ``[trial, d]``.
         activity: name of the array that holds the activity; ``activity`` or the largest if not given.
         given: what the flows are conditioned on, a name or an array. The message moves within its classes.
         within: a name or numbers ``[trial]``; trials change places only with those of the same, such as a session.
@@ -123,8 +124,10 @@ def measure(
     flag("overwrite", overwrite)
     size = _chunk_size(own, question) if chunk is None else whole("chunk", chunk, 1, MOST_NETWORKS)
     path = Path("results") / f"{name}-{spec.name}" if out is None else folder("out", out)
-    task = Task(own, question, _identity(own, question, name), _about(own, question, classes))
-    return _run(task, path, size, overwrite, report)
+    named = {"activity": activity, "given": given, "within": within, "groups": groups}
+    asked_for = {what: _named(values, what)[0] for what, values in named.items()} | {"window": int(window)}
+    about = {"asked": asked_for, **_about(own, question, classes)}
+    return _run(Task(own, question, _identity(own, question, name), about), path, size, overwrite, report)
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -134,15 +137,7 @@ def _messages(
     recording: Recording, messages: Any, given: Any, spec: EstimatorSpec
 ) -> tuple[dict[str, Message], dict[str, tuple[str, ...]]]:
     """The messages by their names in tables, ``stimulus|context`` if something is given, and all classes' names."""
-    if isinstance(messages, Mapping):
-        asked = {str(name): values for name, values in messages.items()}
-    else:
-        names = [messages] if isinstance(messages, str) else several("messages", messages, MOST_MESSAGES)
-        if wrong := [name for name in names if not isinstance(name, str)]:
-            raise InputError(f"messages are names, or a dictionary of arrays by name, not {shown(wrong[0])}")
-        asked = dict.fromkeys(names)
-    if not asked:
-        raise InputError("name at least one message that the flows are about")
+    asked = _asked(messages)
     found, classes, strata = {}, {}, None
     condition, about = _named(given, "given")
     if condition is not None:
@@ -153,6 +148,22 @@ def _messages(
         spec.accepts(message, name)
         found[name if condition is None else f"{name}|{condition}"] = message
     return found, classes
+
+
+def _asked(messages: Any) -> dict[str, Any]:
+    """The names of messages with their values; None where these are a variable of the recording."""
+    if isinstance(messages, (Mapping, pd.DataFrame)):
+        asked = {str(name): values for name, values in messages.items()}
+    elif getattr(getattr(messages, "dtype", None), "kind", "O") not in ("O", "U"):
+        raise InputError("messages must have names: give an array as a dictionary, such as {'message': array}")
+    else:
+        names = [messages] if isinstance(messages, str) else several("messages", messages, MOST_MESSAGES)
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise InputError(f"messages are names, or a dictionary of arrays by name, not {shown(wrong[0])}")
+        asked = dict.fromkeys(names)
+    if not asked:
+        raise InputError("name at least one message that the flows are about")
+    return asked
 
 
 def _named(values: Any, what: str) -> tuple[str | None, Any]:
@@ -223,13 +234,15 @@ def _sha256(arrays: Sequence[Any]) -> str:
 def _about(recording: Recording, question: Question, classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What the manifest says of the recording."""
     columns = max(layer.activity.shape[1] for layer in recording.layers)
+    idle = idle_lines([own.activity for own in recording.layers], question.messages, question.within, question.spec)
+    thin = thin_lines(question.messages, columns, classes)
     return {
         "trials": recording.trials,
         "layers": len(recording.layers),
         "nodes": list(recording.nodes) or list(recording.widths),
         "classes": {name: list(own) for name, own in classes.items() if own},
         "source": dict(recording.contents.source),
-        "notes": [*recording.notes, *thin_lines(question.messages, columns, classes)],
+        "notes": [*recording.notes, *idle, *few_permutations(question.permutations), *thin],
     }
 
 

@@ -191,7 +191,7 @@ def _refusal(results: Results, manifest: dict[str, Any], identity: Mapping[str, 
     if wrong := fault(manifest):
         return f"{results.path / NAME} is damaged: {wrong}; choose another --out, or --overwrite it"
     if changed := [key for key, value in identity.items() if manifest["identity"].get(key) != value]:
-        return f"{results.path} holds a run with another {', '.join(changed)}; choose another --out, or --overwrite it"
+        return f"{results.path} has a run that differs in {', '.join(changed)}; choose another --out, or --overwrite it"
     if seeds >= manifest["seeds"] or seeds == assembled(manifest):
         return ""
     run = manifest.get("run", run_name(identity))

@@ -9,6 +9,7 @@ from jaxflow.figures import counted, message_titles, middle_level
 from jaxflow.figures.style import ALPHA
 from jaxflow.interventions import METHODS
 from jaxflow.outputs import Roles, favourable_class
+from jaxflow.running.notes import few_permutations
 from jaxflow.running.results import Results
 
 
@@ -24,7 +25,7 @@ def summary(results: Results) -> str:
             "",
             "Pearson r of edge flow and effect of removal",
             _correlations(results.table("correlations"), roles),
-            *_carriers(results.table("node_flows"), roles),
+            *_carriers(results.table("node_flows"), roles, results.manifest["identity"].get("permutations") or 0),
             *_fits(results),
             *_searched(results),
             *_thin(results),
@@ -91,7 +92,7 @@ def notion_line(roles: Roles, values: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"bias is measured in the rows of {label} = {name}, its class {roles.favourable} (opportunity)"]
 
 
-def _carriers(node_flows: pd.DataFrame, roles: Roles) -> list[str]:
+def _carriers(node_flows: pd.DataFrame, roles: Roles, permutations: int) -> list[str]:
     """How many nodes and networks carry a flow that is significant; nothing where no p-values are known.
 
     p_max is family-wise over the nodes of a layer: of layers that know nothing, one in twenty has such a node.
@@ -105,7 +106,8 @@ def _carriers(node_flows: pd.DataFrame, roles: Roles) -> list[str]:
         of_networks = f"{strong['network'].nunique()} of {counted(rows['network'].nunique(), 'network')}"
         name = title.replace("\\$", "$")
         parts.append(f"{name} in {len(strong):,} of {counted(len(rows), 'node')}, {of_networks}")
-    return ["", f"Significant flow (p_max < {ALPHA:g}, corrected for a layer's nodes): {'; '.join(parts)}"]
+    line = f"Significant flow (p_max < {ALPHA:g}, corrected for a layer's nodes): {'; '.join(parts)}"
+    return ["", line, *few_permutations(permutations)]
 
 
 def _searched(results: Results) -> list[str]:
