@@ -180,7 +180,7 @@ def test_processes_with_another_command_are_refused(tmp_path, address):
     code, _, err = finish(second)
     assert code == 2
     assert err.startswith("jaxflow: ")
-    assert "another seed" in err
+    assert "differs in seed" in err
     code, _, err = finish(first)
     assert code == 1
     assert err.startswith("jaxflow: another process")

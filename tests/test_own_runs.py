@@ -214,7 +214,7 @@ def test_the_favourable_class_of_equal_opportunity_is_chosen_by_name_or_number(t
 
 
 def test_a_notion_is_part_of_a_run(finished):
-    with pytest.raises(InputError, match="another notion"):
+    with pytest.raises(InputError, match="differs in notion"):
         run(finished.path, notion="odds")
 
 
@@ -229,7 +229,7 @@ def test_analysing_trained_networks_gives_the_tables_of_their_run(finished, tmp_
     again = pipeline.analyse(network, finished.params(), people(), CONFIG, out=tmp_path / "out")
     assert again.manifest["run"] == analysed.manifest["run"]
     other = jax.tree.map(lambda leaf: leaf + 1, finished.params())
-    with pytest.raises(InputError, match="another params"):
+    with pytest.raises(InputError, match="differs in params"):
         pipeline.analyse(network, other, people(), CONFIG, out=tmp_path / "out")
 
 
@@ -368,7 +368,7 @@ def test_another_function_of_the_same_name_is_refused(tmp_path):
     how = {"strategies": strategy_grid(edges=(2,), metrics=(make(1),)), "seeds": 1}
     run(tmp_path / "metric", **how)
     run(tmp_path / "metric", **how)
-    with pytest.raises(InputError, match="another strategies"):
+    with pytest.raises(InputError, match="differs in strategies"):
         run(tmp_path / "metric", **how | {"strategies": strategy_grid(edges=(2,), metrics=(make(0),))})
 
 
@@ -383,7 +383,7 @@ def test_another_estimator_of_the_same_name_is_refused(tmp_path):
 
     by_counts_too.__qualname__ = first.__qualname__
     by_counts_too.__name__ = first.__name__
-    with pytest.raises(InputError, match="another estimator"):
+    with pytest.raises(InputError, match="differs in estimator"):
         run(tmp_path / "out", estimator=by_counts_too, seeds=1)
 
 
