@@ -280,7 +280,10 @@ def test_an_honest_flow_is_what_regressions_row_by_row_give(rng, kind):
         variance += (within + between) / (len(half) - 1) / len(half) / 4
     np.testing.assert_allclose(flow, expected, atol=2e-6)
     # on the scale of square roots one standard error reaches as far up as down
-    slope = np.minimum(variance / np.maximum(expected + bias, 1e-30), 4 * bias)
+    squares, steady = np.maximum(expected + bias, 0), (bias / 16) ** 2
+    slope = (variance * squares + 2 * bias * steady) / np.maximum(squares**2 + steady, 1e-30)
+    slope = np.minimum(slope, 4 * bias)
+    variance = np.maximum(variance, slope * squares)
     square = np.maximum(variance / np.maximum(slope, 1e-30) - bias / 2 + slope / 8, 0)
     zero = square - expected - slope / 4
     expected_low = np.maximum(np.sqrt(square) - np.sqrt(slope) / 2, 0) ** 2 - zero
@@ -296,8 +299,19 @@ def test_no_lower_end_is_above_zero_whatever_the_data(rng):
         error, slope = spread_of(jnp.asarray(flow), jnp.asarray(bias), jnp.asarray(times * flow**2))
         found = intervals(jnp.asarray(flow), error, slope)
         assert float(found.low.max()) <= 0
-        large = times * flow**2 > 10 * bias**2
+        large = times * flow**2 > 10 * bias**2  # a variance that is large by itself widens the interval
         assert np.all((found.high - flow)[large] > 1.9 * np.sqrt(times) * flow[large])
+
+
+@pytest.mark.parametrize("bias", [1e-3, 1e-7, 1e-25, 0.0])
+def test_an_interval_of_nothing_is_finite_and_does_not_follow_rounding(bias):
+    """Where the estimate, a square, is 0 but for a part in ten thousand of its bias, the upper end moves as little."""
+    squares = jnp.array([0.0, 1e-4]) * bias
+    variance = jnp.array([0.0, 1.0]) * 4 * bias * squares  # a quotient that may be anything
+    flow = squares - bias
+    found = intervals(flow, *spread_of(flow, jnp.full(2, bias), variance))
+    assert np.all(np.isfinite(np.asarray(found)))
+    assert float(found.high[1] - found.high[0]) <= 2e-3 * bias
 
 
 def test_a_node_that_scatters_where_the_message_is_undecided_knows_nothing(rng):

@@ -27,6 +27,7 @@ from jaxflow.programs import compiled
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
+STEADYING = 1 / 16  # of the bias, down to which the rows say how the variance rises with the information
 Prepare = Callable[[Message, Array], tuple[Message, Array]]
 
 
@@ -251,13 +252,15 @@ def spread_of(
     So v comes from the rows, as the variance does, and need not be that of Gaussian variables, 2 / (N ln 2). A sum of k
     squares has the bias k v/4, and v is at most four times the bias: whatever the rows say, the least value of the
     scale, (1 − k) v/8, is then not above 0. A variance beyond v (F + bias), which large flows may have and those of
-    unequal strata, widens the interval all the same.
+    unequal strata, widens the interval all the same. Only as F + bias, a sum of squares, goes to 0, where the quotient
+    is one of two roundings, does v go to that of two squares.
     """
     small = bias > 0  # not if classes are told as well as can be, or a node tells nothing whatever the rows
     squares = jnp.maximum(flow + bias, 0)
-    slope = jnp.where(variance < 4 * bias * squares, variance / jnp.where(squares > 0, squares, 1), 4 * bias)
-    slope = jnp.where(small, slope, 0)
-    return jnp.sqrt(jnp.maximum(variance - slope * (bias / 2 - slope / 8), 0)), slope
+    steady = jnp.where(small, STEADYING * bias, 1) ** 2
+    slope = (variance * squares + 2 * bias * steady) / jnp.maximum(squares**2 + steady, jnp.finfo(flow.dtype).tiny)
+    slope = jnp.where(small, jnp.minimum(slope, 4 * bias), 0)
+    return jnp.sqrt(jnp.maximum(jnp.maximum(variance, slope * squares) - slope * (bias / 2 - slope / 8), 0)), slope
 
 
 def strata_of(message: Message, x: Float[Array, "N c"]) -> Stratum:
