@@ -3,12 +3,18 @@
 from importlib import import_module
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
+from jaxflow import as_message, honest_flows
+from jaxflow.inference.honest import equal_halves
+
 ROOT = Path(__file__).parents[1]
 NODES, MASK = 6, 0b110110
+PARTS = ("null", "coverage", "choice", "beyond", "power")
 
 
 @pytest.fixture
@@ -43,9 +49,44 @@ def test_the_truth_is_what_regressions_on_very_many_rows_find(rng, study, share)
     assert bits[0, 2:5].max() > 0.01
 
 
+def test_the_truth_of_every_scene_is_what_regressions_on_very_many_rows_find(rng, study):
+    """I(M; X_V | X_T) of the last node given all others: half the logarithm of a ratio of residuals' determinants."""
+    rows = 100_000
+    for scene, (draw, _) in study("calibration_beyond").SCENES.items():
+        own = draw(rng, rows)
+        given = np.zeros(rows, int) if own.given is None else own.given
+        bits = 0.0
+        for members in (given == stratum for stratum in np.unique(given)):
+            message = own.message[members]
+            numbers = message.dtype.kind == "f"
+            targets = message[:, None] if numbers else np.eye(message.max() + 1)[message][:, 1:]
+            left = []
+            for nodes in (own.layers.shape[2] - 1, own.layers.shape[2]):
+                design = np.column_stack([np.ones(len(message)), own.layers[0, members, :nodes]])
+                residual = targets - design @ np.linalg.lstsq(design, targets)[0]
+                left.append(np.linalg.slogdet(residual.T @ residual)[1])
+            bits += members.mean() * (left[0] - left[1]) / (2 * np.log(2))
+        error = np.sqrt((1 - 2 ** (-2 * own.truth)) / rows) / np.log(2)
+        assert abs(bits - own.truth) < 4 * error + 2e-4, scene
+
+
+def test_the_value_of_the_subsets_that_the_halves_choose_is_the_honest_flow(rng, study):
+    """The study values subsets of its own choice; of the halves' choice that is what ``honest_flows`` does."""
+    coverage = study("calibration_coverage")
+    key, message = jax.random.key(0), rng.integers(0, 2, 200)
+    x = (rng.normal(size=(1, 200, 3)) + message[:, None] * [0.2, 0.5, 1.0]).astype(np.float32)
+    about = as_message(message)
+    halves = equal_halves(key, about)
+    masks = np.stack(coverage.witnesses(message, x, halves)[::-1])
+    members = masks[..., None] >> np.arange(3) & 1 == 1
+    found = coverage.valued(jnp.asarray(x), about, jnp.asarray(halves), jnp.asarray(members))
+    for own, expected in zip(found, honest_flows(key, message, x), strict=True):
+        np.testing.assert_allclose(own, expected, atol=1e-6)
+
+
 def test_the_page_says_what_the_tables_say(study):
     page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
-    tables = {part: pd.read_csv(ROOT / f"docs/calibration_{part}.csv") for part in ("null", "coverage", "power")}
+    tables = {part: pd.read_csv(ROOT / f"docs/calibration_{part}.csv") for part in PARTS}
     text, parts = study("calibration_page").filled(page, tables)
     assert text == page
     assert all(part in page for part in parts.values())

@@ -82,12 +82,15 @@ def plain_honest(losses, message, halves, given):
             gains = {t: other[t | 1 << node] - other[t] for t in range(subsets) if not t >> node & 1}
             best = max(gains, key=lambda t, gains=gains: gains[t])
             best = best if gains[best] > 0 else 0
+            of_strata = []
             for r in rows:
                 own, share, m = losses[:, r], len(r) / size / 2, message[r]
                 after, before = own[best | 1 << node], own[best]
                 slopes = [slope(known, mean, m, mistakes) for mean in (after.mean(), before.mean())]
                 told = known(before.mean(), m, mistakes) * (best > 0)
-                value[node] += share * (known(after.mean(), m, mistakes) - told)
+                gain = known(after.mean(), m, mistakes) - told
+                value[node] += share * gain
+                of_strata.append(np.full(len(r), gain))
                 if best == 0:  # what is not known is then the message itself
                     before, slopes[1] = -np.log2(np.bincount(m) / len(m))[m], -1
                 pairs = [(0.0, 1.0), (1.0, 0.0) if best else (1.0, before.mean())] if mistakes else []
@@ -96,6 +99,7 @@ def plain_honest(losses, message, halves, given):
                 shares = slopes[0] * np.append(after, [a for a, _ in pairs])
                 shares -= slopes[1] * np.append(before, [b for _, b in pairs])
                 variance[node] += share**2 * shares.var(ddof=1) / len(shares)
+            variance[node] += np.concatenate(of_strata).var() / size / 4  # every row has that of its stratum
     return value, np.sqrt(variance)
 
 

@@ -8,7 +8,7 @@ from scipy.special import digamma, erf
 
 from jaxflow import InputError, as_message, honest_flows, node_flows, significance
 from jaxflow.inference.evidence import evidence_of, honest_of_layer
-from jaxflow.inference.honest import equal_halves, intervals
+from jaxflow.inference.honest import equal_halves, intervals, spread_of
 from jaxflow.inference.permutations import step_down
 from jaxflow.information import copula, gaussian
 from jaxflow.information.specs import as_they_are
@@ -204,56 +204,132 @@ def conditional_information(covariance, node, mask):
     return 0.5 * np.log2(left(others) / left([*others, node]))
 
 
-def left_of(targets, x, rows):
-    """½ log₂ det of the sum of squares that a regression with an intercept leaves of the targets in some rows."""
+def regressed(targets, x, rows):
+    """The residuals of a regression with an intercept in some rows, their leverages, and the rank."""
     design = np.column_stack([np.ones(len(rows)), x[rows]])
     residual = targets[rows] - design @ np.linalg.lstsq(design, targets[rows], rcond=1e-6)[0]
+    directions, sizes, _ = np.linalg.svd(design, full_matrices=False)
+    directions = directions[:, sizes > 1e-6 * sizes[0]]
+    return residual, np.sum(directions**2, axis=1), directions.shape[1]
+
+
+def left_of(targets, x, rows):
+    """½ log₂ det of the sum of squares that a regression leaves of the targets in some rows."""
+    residual = regressed(targets, x, rows)[0]
     return np.linalg.slogdet(residual.T @ residual)[1] / (2 * np.log(2))
+
+
+def unevenness(targets, x, less, more, rows, whole):
+    """How many times that of residuals of equal size the mean of a projection is: Σ h u² / (1 − g), over its mean."""
+    (residual, before, rank), (_, after, larger) = (regressed(targets, x[:, nodes], rows) for nodes in (less, more))
+    squares = np.sum(residual @ np.linalg.inv(residual.T @ residual) * residual, axis=1)
+    times = np.sum((after - before) * squares / (1 - before)) * (len(rows) - rank)
+    times /= max((larger - rank) * targets.shape[1], 1)
+    gain, bias = whole
+    return 1 + (times - 1) * min(1, 4 * times * bias / gain) if gain > 0 else times
 
 
 def plain_honest(message, numbers, x, half, masks):
     """Values of all nodes in one half, their biases, and rows' shares, every row left out and everything fitted again.
 
-    The bias is the mean of the logarithm of a Wishart determinant, from SciPy.
+    The bias is the mean of the logarithm of a Wishart determinant, from SciPy, times how uneven residuals are.
     """
     targets = message if numbers else np.eye(message.max() + 1)[message][:, 1:]
     targets, count = targets.reshape(len(targets), -1).astype(float), len(half)
     values, biases, shares = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.zeros((x.shape[1], count))
+    alive = x.any(axis=0)
     for node, mask in enumerate(masks):
-        for sign, nodes in ((-1, mask), (1, mask | 1 << node)):
-            columns = x[:, [i for i in range(x.shape[1]) if nodes >> i & 1]].astype(float)
-            columns = columns[:, columns.any(axis=0)]
+        sets = [[i for i in np.flatnonzero(alive) if nodes >> i & 1] for nodes in (mask, mask | 1 << node)]
+        for sign, nodes in zip((-1, 1), sets, strict=True):
+            columns = x[:, nodes].astype(float)
             whole = left_of(targets, columns, half)
             freedom = count - 1 - columns.shape[1] - np.arange(targets.shape[1])
-            mean = digamma(freedom / 2).sum() / (2 * np.log(2))
-            values[node] += sign * (mean - whole)
-            biases[node] -= sign * mean
+            values[node] -= sign * whole
+            biases[node] -= sign * digamma(freedom / 2).sum() / (2 * np.log(2))
             without = [left_of(targets, columns, np.delete(half, row)) for row in range(count)]
             shares[node] += sign * (count - 1) * (np.array(without) - whole)
-    return values, biases, shares
+        biases[node] *= unevenness(targets, x.astype(float), *sets, half, (values[node], biases[node]))
+    return values - biases, biases, shares
 
 
-@pytest.mark.parametrize("kind", ["two", "three", "numbers"])
+@pytest.mark.parametrize("kind", ["two", "three", "numbers", "strata"])
 def test_an_honest_flow_is_what_regressions_row_by_row_give(rng, kind):
     rows = N
     classes = rng.integers(0, 3 if kind == "three" else 2, rows)
+    given = rng.integers(0, 2, rows) if kind == "strata" else np.zeros(rows, int)
     x = np.column_stack([classes + rng.normal(size=rows), rng.normal(size=rows), np.zeros(rows)]).astype(np.float32)
     x[:, 1] += 0.5 * x[:, 0]
+    x[:, 0] += given * classes  # in one stratum much more is known
     message = x @ [0.5, 1, 0] + rng.normal(size=rows) if kind == "numbers" else classes
-    flow, low, high = honest_flows(KEY, message, x, confidence=erf(1 / np.sqrt(2)))  # one standard error about
-    halves = np.asarray(equal_halves(KEY, as_message(message)))
-    masks = [np.asarray(node_flows(gaussian(message[half], x[half]))[1]) for half in halves]
-    found = [plain_honest(message, kind == "numbers", x, *pair) for pair in zip(halves, masks[::-1], strict=True)]
-    expected, bias = (np.mean([own[k] for own in found], axis=0) for k in range(2))
+    about = as_message(message, given=given) if kind == "strata" else as_message(message)
+    narrow = erf(1 / np.sqrt(2))  # one standard error about
+    flow, low, high = honest_flows(KEY, about, x, confidence=narrow)
+    halves = np.asarray(equal_halves(KEY, about))
+    means = [gaussian(message[half], x[half], given=given[half] if kind == "strata" else None) for half in halves]
+    expected, bias, variance = np.zeros((3, 3))
+    for half, bits in zip(halves, means[::-1], strict=True):
+        groups = [half[given[half] == g] for g in range(1 + given.max())]
+        parts = [plain_honest(message, kind == "numbers", x, own, np.asarray(node_flows(bits)[1])) for own in groups]
+        part = np.array([len(own) / len(half) for own in groups])[:, None]
+        values, biases = (np.array([own[k] for own in parts]) for k in range(2))
+        mean = np.sum(part * values, axis=0)
+        expected, bias = expected + mean / 2, bias + np.sum(part * biases, axis=0) / 2
+        # a row has the information of its stratum beside its share in the estimate of it
+        within = sum(len(own[2][0]) * own[2].var(axis=1) for own in parts)
+        between = len(half) * np.sum(part * (values - mean) ** 2, axis=0)
+        variance += (within + between) / (len(half) - 1) / len(half) / 4
     np.testing.assert_allclose(flow, expected, atol=2e-6)
     # on the scale of square roots one standard error reaches as far up as down
-    variance = sum(own[2].var(axis=1, ddof=1) / (rows // 2) for own in found) / 4
-    slope = (variance + bias / (4 * rows * np.log(2))) / np.maximum(expected + 9 / 8 * bias, 1e-30)
-    square, zero = np.maximum(expected + bias / 2 + slope / 8, 0), bias / 2 - slope / 8
+    squares, steady = np.maximum(expected + bias, 0), (bias / 16) ** 2
+    slope = (variance * squares + 2 * bias * steady) / np.maximum(squares**2 + steady, 1e-30)
+    slope = np.minimum(slope, 4 * bias)
+    variance = np.maximum(variance, slope * squares)
+    square = np.maximum(variance / np.maximum(slope, 1e-30) - bias / 2 + slope / 8, 0)
+    zero = square - expected - slope / 4
     expected_low = np.maximum(np.sqrt(square) - np.sqrt(slope) / 2, 0) ** 2 - zero
     expected_high = (np.sqrt(square + slope / 16) + np.sqrt(slope) / 2) ** 2 - zero
     np.testing.assert_allclose(low, np.minimum(expected_low, expected), atol=2e-6)
     np.testing.assert_allclose(high, np.maximum(expected_high, 0), atol=2e-6)
+
+
+def test_no_lower_end_is_above_zero_whatever_the_data(rng):
+    """Where the rows' standard error is as large as half the flow, be their variance a thousand times Gaussian."""
+    flow, bias = rng.exponential(size=1000), rng.exponential(size=1000)
+    for times in (4, 40, 4000):
+        error, slope = spread_of(jnp.asarray(flow), jnp.asarray(bias), jnp.asarray(times * flow**2))
+        found = intervals(jnp.asarray(flow), error, slope)
+        assert float(found.low.max()) <= 0
+        large = times * flow**2 > 10 * bias**2  # a variance that is large by itself widens the interval
+        assert np.all((found.high - flow)[large] > 1.9 * np.sqrt(times) * flow[large])
+
+
+@pytest.mark.parametrize("bias", [1e-3, 1e-7, 1e-25, 0.0])
+def test_an_interval_of_nothing_is_finite_and_does_not_follow_rounding(bias):
+    """Where the estimate, a square, is 0 but for a part in ten thousand of its bias, the upper end moves as little."""
+    squares = jnp.array([0.0, 1e-4]) * bias
+    variance = jnp.array([0.0, 1.0]) * 4 * bias * squares  # a quotient that may be anything
+    flow = squares - bias
+    found = intervals(flow, *spread_of(flow, jnp.full(2, bias), variance))
+    assert np.all(np.isfinite(np.asarray(found)))
+    assert float(found.high[1] - found.high[0]) <= 2e-3 * bias
+
+
+def test_a_node_that_scatters_where_the_message_is_undecided_knows_nothing(rng):
+    """Noise in the rows in which the first node leaves the message open: residuals are largest where it is at work.
+
+    Its information is 0, alone and given the first node. An estimate of it has three times the bias of Gaussian ones.
+    """
+    rows = 500
+    errors, flows = [], []
+    for number in range(10):
+        message = rng.integers(0, 2, rows)
+        first = 1.3 * (2 * message - 1) + rng.normal(size=(20, rows))
+        second = rng.normal(size=(20, rows)) * (np.abs(first) < 0.3)
+        found = honest_flows(jax.random.key(number), message, np.stack([first, second], axis=-1).astype(np.float32))
+        errors.append(found.low[:, 1] > 0)
+        flows.append(found.flow[:, 1])
+    assert np.mean(errors) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.mean(flows) < 4 * np.std(flows) / np.sqrt(200)
 
 
 @pytest.mark.parametrize("columns", [2, 4, 20])

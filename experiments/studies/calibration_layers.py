@@ -9,7 +9,13 @@ import numpy as np
 
 NULL_KINDS = ("Gaussian", "correlated", "ReLU")
 CERTAIN = 1e-12  # bits below which a conditional information is 0 but for rounding
+TOGETHER = 20  # layers about one message and its permutations
 COMMON = 0.75  # of a node's variance, the noise that the nodes of the layer "shared noise" have in common
+
+
+def generator(*names: object) -> np.random.Generator:
+    """Random numbers of one block, whatever else is computed."""
+    return np.random.default_rng(list("/".join(map(str, names)).encode()))
 
 
 class Population(NamedTuple):

@@ -171,6 +171,36 @@ def coverage_text(table: pd.DataFrame) -> str:
     return f"{table['layers'].iloc[0]:,} layers in every line.\n\n" + markdown(head, lines)
 
 
+def choice_text(table: pd.DataFrame) -> str:
+    """Coverage by the size of the truth, for subsets chosen on the other half or on other rows."""
+    lines = []
+    for chosen_on, own in table.groupby("chosen_on", sort=False):
+        by_name = {row.truth: told(row.coverage, row.error) for row in own.itertuples()}
+        lines.append((chosen_on, *(by_name[name] for name in CLASSES)))
+    summary = f"{table['layers'].iloc[0]:,} layers of twelve nodes and 1,000 rows in either line."
+    return summary + "\n\n" + markdown(("chosen on", *CLASSES), lines)
+
+
+def beyond_text(table: pd.DataFrame) -> str:
+    """Coverage scene by scene, and how often p_max finds a node that tells nothing beside one that does."""
+    rows = sorted(set(table["rows"]))
+    lines, found = [], []
+    for scene, own in table.groupby("scene", sort=False):
+        by_rows = own.set_index("rows")
+        cells = [told(by_rows.loc[count, "coverage"], by_rows.loc[count, "error"]) for count in rows]
+        lines.append((scene, f"{own['truth'].iloc[0]:.3g}", *cells))
+        if own["p_max"].notna().any():
+            cells = [told(by_rows.loc[count, "p_max"], by_rows.loc[count, "p_max_error"]) for count in rows]
+            found.append((scene, *cells))
+    names = [f"N = {count:,}" for count in rows]
+    return (
+        f"{table['layers'].iloc[0]:,} layers in every cell.\n\n"
+        + markdown(("scene", "truth (bits)", *names), lines)
+        + f"\n\nShare of the layers in which the last node, which tells nothing, has p_max ≤ {LEVEL}:\n\n"
+        + markdown(("scene", *names), found)
+    )
+
+
 def power_text(table: pd.DataFrame) -> str:
     """Share of layers in which the planted node is found; with no effect, in which any is."""
     methods = [method for method in METHODS if method in set(table["method"])]
@@ -185,7 +215,8 @@ def power_text(table: pd.DataFrame) -> str:
 
 def filled(page: str, tables: Mapping[str, pd.DataFrame]) -> tuple[str, dict[str, str]]:
     """The page with its parts ``<!-- from calibration_….csv -->`` made anew, and the parts themselves."""
-    texts = {"null": null_text, "coverage": coverage_text, "power": power_text}
+    texts = {"null": null_text, "coverage": coverage_text, "choice": choice_text}
+    texts |= {"beyond": beyond_text, "power": power_text}
     parts = {name: texts[name](table) for name, table in tables.items() if len(table)}
     for name, text in parts.items():
         begin = f"<!-- from calibration_{name}.csv -->"

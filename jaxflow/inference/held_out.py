@@ -83,15 +83,27 @@ def honest_of_losses(
         sum((share * _known(losses, message, rows) for share, rows in strata), np.zeros(losses.shape[:2]))
         for strata in parts
     ]
+    counted = np.sum(np.asarray(message.given)[halves] >= 0) if message.strata else halves.size
     flow = np.zeros((len(losses), losses.shape[1].bit_length() - 1))
     falls, rises = np.zeros((2, STEPS + 1, *flow.shape))
+    unequal = np.zeros_like(flow)
     for strata, bits in zip(parts, informed[::-1], strict=True):
-        subsets = witnesses(bits)
+        subsets, terms = witnesses(bits), []
         for share, rows in strata:
             term = _valued(losses, message, rows, subsets, reach)
-            flow += share / 2 * term.value
             falls, rises = _farthest(falls, share / 2 * term.falls), _farthest(rises, share / 2 * term.rises)
+            terms.append((share, term.value))
+        mean = sum((share * value for share, value in terms), np.zeros_like(flow))
+        flow += mean / 2
+        unequal += sum(share * value**2 for share, value in terms) - mean**2
+    moved = np.sqrt(np.maximum(unequal, 0) / counted / 2)[None] * _radii(reach)[:, None, None]
+    falls, rises = _farthest(falls, moved), _farthest(rises, moved)
     return flow, flow - falls[-1], np.maximum(flow + rises[-1], 0)
+
+
+def _radii(reach: float) -> Float[np.ndarray, " r"]:
+    """Standard errors from the mean within which the means of all terms together are looked for, the last ``reach``."""
+    return reach * np.sqrt(np.arange(STEPS + 1) / STEPS)
 
 
 def _farthest(first: Float[np.ndarray, "r *a"], second: Float[np.ndarray, "r *a"]) -> Float[np.ndarray, "r *a"]:
@@ -186,7 +198,7 @@ def _term(
     variance, common, own = _moments(before, after - before)
     slope = np.divide(common, variance, where=variance > 0, out=np.zeros_like(common))
     angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
-    radius = reach * np.sqrt(np.arange(STEPS + 1) / STEPS)[:, None]
+    radius = _radii(reach)[:, None]
     along = np.sqrt(variance) * (radius * np.cos(angle)[None]).reshape(1, -1)
     across = np.sqrt(np.maximum(own - slope * common, 0)) * (radius * np.sin(angle)[None]).reshape(1, -1)
     value = reading.gain(middle, middle + added, empty)

@@ -27,7 +27,7 @@ from jaxflow.programs import compiled
 from jaxflow.values import real
 
 CONFIDENCE = 0.95
-STEADYING = 0.125  # of the bias, that is added to a flow before its variance is divided by it
+STEADYING = 1 / 16  # of the bias, down to which the rows say how the variance rises with the information
 Prepare = Callable[[Message, Array], tuple[Message, Array]]
 
 
@@ -57,10 +57,12 @@ def honest_flows(
     are averaged. That is a lower bound of the flow in expectation, since the chosen T need not be the best. The
     interval is that of the average of the two conditional informations, and ends at 0 or above.
 
-    By ``gaussian`` and ``copula`` each half is regressed by itself. The bias that an estimate has for Gaussian
-    variables is subtracted, and the interval comes from the spread of the rows' shares (jackknife). It is right about
-    small informations too, whose estimates are spread like squares (see ``intervals``); docs/calibration.md shows how
-    often it holds the truth.
+    By ``gaussian`` and ``copula`` each half is regressed by itself. The bias of the estimate is subtracted, and the
+    interval comes from the spread of the rows' shares (jackknife). Neither takes the message's residuals as equally
+    large in all rows (``inference.residuals``). The interval is right about small informations too, whose estimates
+    are spread like squares (see ``intervals``). docs/calibration.md counts how often intervals hold the truth, of
+    which layers and messages, and from how many rows on; those of ``copula`` about a strongly related number do not
+    hold it as often as they say.
 
     By ``quadratic`` and the SVMs nothing is fitted anew: the estimator predicts every row once by every subset, with a
     model of the other outer folds, and the halves are halves of these predictions. The value is what the estimator
@@ -154,9 +156,10 @@ def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:
 def intervals(flow: Array, error: Array, slope: Array | float = 0.0, *, confidence: float = CONFIDENCE) -> Honest:
     """The intervals of honest flows from their standard errors, with equal tails for small flows too.
 
-    The estimate of a small information I from N rows is a square: (χ²_k(2N ln 2 · I) − k) / (2N ln 2), where k counts
-    columns and halves. Its variance v I + k v²/8 rises with the truth by the slope v = 2 / (N ln 2). An interval of z
-    standard errors about F misses an I of one standard error in one case of eight, because the error is smallest where
+    The estimate of a small information I from N rows of Gaussian variables is a square:
+    (χ²_k(2N ln 2 · I) − k) / (2N ln 2), where k counts columns and halves. Its variance v I + k v²/8 rises with the
+    truth by the slope v = 2 / (N ln 2). An interval of z standard errors about F misses an I of one standard error in
+    one case of eight, because the error is smallest where
     F is too low. On the scale √(I + (k − 1) v/8) the spread is √v / 2 whatever I, so that this lies within z √v / 2 of
     √(F + (k + 1) v/8). With e² = v (F + (k + 1) v/8), the variance at the estimate, the ends are
     F + (1 + z²) v/4 ± z e; the lower one stays at the least value of the scale once it is there. For the upper one e²
@@ -221,7 +224,7 @@ def honest_layer(
     nodes = layer.shape[1] if groups is None else max(groups) + 1
     witness = jax.vmap(chosen)(of_halves) if nodes <= LISTED_NODES else jax.lax.map(chosen, of_halves)
     values = jax.vmap(partial(valued_in, taken=taken, sizes=sizes))(of_halves, witness[::-1])
-    return of_both(*values, jnp.sum(of_halves.number))
+    return of_both(*values)
 
 
 def valued_in(
@@ -230,31 +233,34 @@ def valued_in(
     """I(M; X_V | X_T) in the rows of some strata, less its bias; the bias; and the variance. See ``conditional``."""
     values, biases, shares = jax.vmap(lambda stratum: conditional(stratum, witness, taken, sizes))(strata)
     weights = strata.number[:, None] / jnp.sum(strata.number)
-    return jnp.sum(weights * values, axis=0), jnp.sum(weights * biases, axis=0), _variance(shares, strata)
+    return jnp.sum(weights * values, axis=0), jnp.sum(weights * biases, axis=0), _variance(values, shares, strata)
 
 
 def of_both(
-    value: Float[Array, "2 *n"], bias: Float[Array, "2 *n"], variance: Float[Array, "2 *n"], rows: Float[Array, ""]
+    value: Float[Array, "2 *n"], bias: Float[Array, "2 *n"], variance: Float[Array, "2 *n"]
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"], Float[Array, "*n"]]:
-    """Flow, error and slope for ``intervals`` from what ``valued_in`` finds in the halves, of so many rows together."""
+    """Flow, error and slope for ``intervals`` from what ``valued_in`` finds in the halves."""
     flow = jnp.mean(value, axis=0)
-    return flow, *_spread(flow, jnp.mean(bias, axis=0), jnp.sum(variance, axis=0) / 4, rows)
+    return flow, *spread_of(flow, jnp.mean(bias, axis=0), jnp.sum(variance, axis=0) / 4)
 
 
-def _spread(
-    flow: Float[Array, "*n"], bias: Float[Array, "*n"], variance: Float[Array, "*n"], rows: Float[Array, ""]
+def spread_of(
+    flow: Float[Array, "*n"], bias: Float[Array, "*n"], variance: Float[Array, "*n"]
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """Error and slope of ``intervals`` from the jackknife's variance, which is v (F + bias) where F is small.
 
-    So v comes from the rows, as the variance does, and need not be that of Gaussian variables, 2 / (N ln 2). Only as
-    F + bias, a sum of squares, goes to 0, where their quotient says nothing, does v go to that.
+    So v comes from the rows, as the variance does, and need not be that of Gaussian variables, 2 / (N ln 2). A sum of k
+    squares has the bias k v/4, and v is at most four times the bias: whatever the rows say, the least value of the
+    scale, (1 − k) v/8, is then not above 0. A variance beyond v (F + bias), which large flows may have and those of
+    unequal strata, widens the interval all the same. Only as F + bias, a sum of squares, goes to 0, where the quotient
+    is one of two roundings, does v go to that of two squares.
     """
-    gaussian_slope, steady = 2 / (rows * jnp.log(2.0)), STEADYING * bias
     small = bias > 0  # not if classes are told as well as can be, or a node tells nothing whatever the rows
     squares = jnp.maximum(flow + bias, 0)
-    slope = (variance + gaussian_slope * steady) / jnp.where(small, squares + steady, 1)
-    error = jnp.sqrt(slope * jnp.maximum(squares - bias / 2 + slope / 8, 0))
-    return jnp.where(small, error, jnp.sqrt(variance)), jnp.where(small, slope, 0)
+    steady = jnp.where(small, STEADYING * bias, 1) ** 2
+    slope = (variance * squares + 2 * bias * steady) / jnp.maximum(squares**2 + steady, jnp.finfo(flow.dtype).tiny)
+    slope = jnp.where(small, jnp.minimum(slope, 4 * bias), 0)
+    return jnp.sqrt(jnp.maximum(jnp.maximum(variance, slope * squares) - slope * (bias / 2 - slope / 8), 0)), slope
 
 
 def strata_of(message: Message, x: Float[Array, "N c"]) -> Stratum:
@@ -265,10 +271,14 @@ def strata_of(message: Message, x: Float[Array, "N c"]) -> Stratum:
     return jax.lax.map(lambda number: stratum_of(message, x, message.given == number), strata)
 
 
-def _variance(shares: Float[Array, "G n N"], strata: Stratum) -> Float[Array, " n"]:
-    """Variance of the mean over the strata; rows of no stratum have no share and do not count."""
-    total = jnp.sum(strata.number)
-    of_rows = jnp.sum(shares, axis=0)
-    counts = jnp.any(strata.member, axis=0)
-    centred = jnp.where(counts[None], of_rows - jnp.sum(of_rows, axis=1, keepdims=True) / total, 0)
-    return jnp.sum(centred**2, axis=1) / (jnp.maximum(total, 2) - 1) / total
+def _variance(values: Float[Array, "G n"], shares: Float[Array, "G n N"], strata: Stratum) -> Float[Array, " n"]:
+    """Variance of the mean over the strata; rows of no stratum have no share and do not count.
+
+    Σ_g P(g) I_g is a mean over rows, each of which has its stratum's I_g beside its share in the estimate of it: that
+    strata have the sizes they have is chance, too.
+    """
+    total, number = jnp.sum(strata.number), strata.number[:, None]
+    mean = jnp.sum(number * values, axis=0, keepdims=True) / total
+    about = values - mean - jnp.sum(shares, axis=2) / jnp.maximum(number, 1)
+    of_rows = jnp.sum(jnp.where(strata.member[:, None], shares + about[..., None], 0), axis=0)
+    return jnp.sum(of_rows**2, axis=1) / (jnp.maximum(total, 2) - 1) / total

@@ -31,6 +31,7 @@ from jaxflow.messages import Message
 
 RESOLVED = 1e-6  # of the residual's determinant: what is left of it at least when a row is left out
 LOOPED = 8  # nodes of a layer whose subsets are all decided in one loop, which compiles faster and takes no time
+FADING = 4  # a gain of more times its bias is less corrected for residuals of unequal size
 SHIFT = 8  # by which the arguments of ψ are raised, for its asymptotic series
 
 
@@ -94,6 +95,26 @@ def stratum_bits(stratum: Stratum, message: Message, sizes: Sizes) -> Float[Arra
     return subset_bits(projected, stratum.layer, taken, sizes, 0 if nodes <= LOOPED else DOUBLED)
 
 
+class Fit(NamedTuple):
+    """A regression of the message on some columns and an intercept.
+
+    Attributes:
+        bits: that the columns tell, with the bias.
+        certain: whether that is all there is to know.
+        bias: of the bits for Gaussian variables.
+        freedom: rows less intercept and columns.
+        leverage: h of every row, the derivative of its fitted value by its value.
+        squares: rᵀS⁻¹r of every row's residual r, S being the sum of all rᵀr.
+    """
+
+    bits: Float[Array, "*a"]
+    certain: Bool[Array, "*a"]
+    bias: Float[Array, "*a"]
+    freedom: Float[Array, "*a"]
+    leverage: Float[Array, "*a N"]
+    squares: Float[Array, "*a N"]
+
+
 def conditional(
     stratum: Stratum, witness: Bool[Array, "n n"], taken: int, sizes: Sizes
 ) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, "n N"]]:
@@ -111,22 +132,55 @@ def conditional(
     """
     (basis, factor), columns, along, left, limit, _, number = stratum
     numbers = np.repeat(np.arange(len(witness)), sizes or (1,) * len(witness))
+    dimensions = _nonzero_rows(columns)
 
-    def told(span: Float[Array, "two_c c"]) -> tuple[Array, Array, Array]:
+    def fit(span: Float[Array, "two_c c"]) -> Fit:
         unexplained = along - _product(span.T, _product(span, along))
         residual, shape = residual_of(left + _product(unexplained.T, basis), columns)
-        bits = jnp.clip(-jnp.sum(jnp.log2(jnp.diagonal(shape))), 0, limit)
-        bias = jnp.where(bits >= limit, 0, bias_of(number, _nonzero_rows(span), _nonzero_rows(columns), len(columns)))
-        shares = (number - 1) * _shares(residual, _product(span, basis), number)
-        return bits - bias, bias, jnp.where(bits >= limit, 0, shares)
+        bits, rank = jnp.clip(-jnp.sum(jnp.log2(jnp.diagonal(shape))), 0, limit), _nonzero_rows(span)
+        bias = jnp.where(bits >= limit, 0, bias_of(number, rank, dimensions, len(columns)))
+        leverage = 1 / number + jnp.sum(_product(span, basis) ** 2, axis=0)
+        return Fit(bits, bits >= limit, bias, number - 1 - rank, leverage, jnp.sum(residual**2, axis=0))
 
     def of_node(node: Array, others: Array) -> tuple[Array, Array, Array]:
         before = jnp.pad(others[numbers], (taken, 0), constant_values=True)
         span = _span(factor, before, jnp.pad(jnp.asarray(numbers) == node, (taken, 0)))
-        both = jax.vmap(told)(jnp.stack([span.at[len(before) :].set(0), span]))
-        return jax.tree.map(lambda own: own[1] - own[0], both)
+        fits = jax.vmap(fit)(jnp.stack([span.at[len(before) :].set(0), span]))
+        less, more = (jax.tree.map(lambda own, which=which: own[which], fits) for which in (0, 1))
+        bias = (more.bias - less.bias) * _unevenness(less, more, dimensions)
+        shares = (number - 1) * jnp.where(fits.certain[:, None], 0, _shares(fits))
+        added = more.freedom < less.freedom  # else V is determined by T, and what is left of both fits is rounding
+        gain = jnp.where(added, more.bits - less.bits - bias, 0)
+        return gain, bias, jnp.where(added, shares[1] - shares[0], 0)
 
     return jax.vmap(of_node)(jnp.arange(len(witness)), witness)
+
+
+def _unevenness(less: Fit, more: Fit, dimensions: Float[Array, ""]) -> Float[Array, ""]:
+    """How many times the bias for Gaussian variables the bias is, where residuals are larger in some rows than others.
+
+    What V seems to tell given T is tr(S⁻¹ uᵀPu) / (2 ln 2), where u are the residuals of the message given T, S = uᵀu
+    and P projects on the k columns of V given T. Where V tells nothing, products of different rows' residuals are 0 on
+    average, and what remains is the sum over the diagonal h of P: Σ_i h_i u_iᵀS⁻¹u_i / (2 ln 2), whatever the size of
+    the residuals in the rows that V is about (White 1980, *Econometrica* 48). Over its value for residuals of equal
+    size, and with every residual corrected for its leverage g by T (MacKinnon and White 1985, "HC2"), that is
+
+        (ν / (k d)) Σ_i h_i u_iᵀS⁻¹u_i / (1 − g_i)
+
+    with ν degrees of freedom and d dimensions; its mean for Gaussian variables is 1. Where V tells much, u holds what V
+    tells, which is no noise: the correction fades out once the gain exceeds four times the bias.
+
+    Args:
+        less: the fit of T.
+        more: that of T and V.
+        dimensions: d.
+    """
+    parts = (more.leverage - less.leverage) * less.squares / jnp.maximum(1 - less.leverage, RESOLVED)
+    counted = jnp.maximum((less.freedom - more.freedom) * dimensions, 1)
+    times = jnp.maximum(less.freedom, 1) * jnp.sum(parts) / counted
+    reach, gain = FADING * times * (more.bias - less.bias), more.bits - less.bits
+    faded = 1 + (times - 1) * jnp.where(gain > reach, reach / jnp.where(gain > 0, gain, 1), 1)
+    return jnp.where(less.certain | more.certain, 1, faded)
 
 
 def _span(factor: Float[Array, "c c"], first: Array, then: Array) -> Float[Array, "two_c c"]:
@@ -135,18 +189,9 @@ def _span(factor: Float[Array, "c c"], first: Array, then: Array) -> Float[Array
     return orthonormalised(columns, DETERMINED**0.5)[0]
 
 
-def _shares(
-    residual: Float[Array, "d N"], directions: Float[Array, "k N"], number: Float[Array, ""]
-) -> Float[Array, " N"]:
-    """½ log₂ of what leaving out each row takes off the residual's determinant.
-
-    Args:
-        residual: of the message, orthonormal rows.
-        directions: orthonormal, of the columns that were fitted beside the intercept.
-        number: of the rows that were fitted.
-    """
-    leverage = 1 / number + jnp.sum(directions**2, axis=0)
-    part = jnp.sum(residual**2, axis=0) / jnp.maximum(1 - leverage, RESOLVED)
+def _shares(fit: Fit) -> Float[Array, "*a N"]:
+    """½ log₂ of what leaving out each row takes off the determinant of the residuals' sum of squares."""
+    part = fit.squares / jnp.maximum(1 - fit.leverage, RESOLVED)
     return jnp.log1p(-jnp.minimum(part, 1 - RESOLVED)) / (2 * jnp.log(2.0))
 
 

@@ -43,8 +43,7 @@ def honest_of_search(
         value = partial(_all_valued, message=own, groups=groups, slots=slots)
         found.append(on_all_cores(lambda items, value=value: value(*items), (jnp.asarray(layers[:, rows]), chosen)))
     value, bias, variance = (jnp.stack([jnp.asarray(half) for half in field]) for field in zip(*found, strict=True))
-    counted = halves.size if not message.strata else int(np.sum(np.asarray(message.given)[halves] >= 0))
-    return of_both(value, bias, variance, jnp.asarray(counted, value.dtype))
+    return of_both(value, bias, variance)
 
 
 def _of_rows(message: Message, rows: Int[np.ndarray, " H"]) -> Message:
