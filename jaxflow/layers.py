@@ -24,7 +24,7 @@ from jaxflow.inference.searched import honest_of_search
 from jaxflow.information import Advance, Estimates, EstimatorSpec, subset_members
 from jaxflow.information.exact import layers_together, widest_exact
 from jaxflow.information.search import search_flows
-from jaxflow.messages import Message, unpermuted
+from jaxflow.messages import Message, uncertainty, unpermuted
 from jaxflow.study import Messages, Study
 
 BLOCK_BYTES = 2**28  # of information values that are held at once
@@ -215,7 +215,7 @@ def _exactly(layers: Array, study: Study, layer: int, message: Message, halves: 
     flows = exact(layers, message=message, groups=groups)
     if prepare is not None and halves is not None:
         single = replace(message, values=message.values[0])
-        honest = intervals(*honest_layers(layers, single, halves, prepare, groups))
+        honest = intervals(*honest_layers(layers, single, halves, prepare, groups), most=uncertainty(single))
     return unlisted(flows.flow, flows.witness, flows.whole[:, 0], honest)
 
 
@@ -238,7 +238,7 @@ def _searched_layer_flows(
             parts.append(jax.tree.map(np.asarray, (search_flows(searched, own[:, None], groups=groups), honest)))
             advance(len(own) * SEARCH_STEPS)
         (flow, witness), honest = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-        told = None if honest is None else intervals(*map(jnp.asarray, honest))
+        told = None if honest is None else intervals(*map(jnp.asarray, honest), most=uncertainty(single))
         whole = np.full(len(flow), np.nan, flow.dtype)  # which the search does not estimate
         found[name] = with_evidence(unlisted(flow, witness[:, 0], whole, told))
     return found

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from jaxflow.inference.honest import Honest, Prepare, honest_layer, intervals
 from jaxflow.inference.permutations import family_wise, node_wise, pooled95
 from jaxflow.information.gaussian import Groups
-from jaxflow.messages import Message
+from jaxflow.messages import Message, uncertainty
 
 
 class Evidence(NamedTuple):
@@ -76,7 +76,8 @@ def honest_of_layer(
         alike = jax.tree.map(lambda *own: jnp.stack(own), *(messages[name] for name in names))
         parts = jnp.stack([halves[name] for name in names])
         every = intervals(
-            *jax.vmap(lambda about, half: honest_layer(layer, about, half, prepare, groups))(alike, parts)
+            *jax.vmap(lambda about, half: honest_layer(layer, about, half, prepare, groups))(alike, parts),
+            most=jax.vmap(uncertainty)(alike)[:, None],
         )
         found |= {name: Honest(*(field[k] for field in every)) for k, name in enumerate(names)}
     return found

@@ -19,10 +19,11 @@ from jaxflow.flows import LISTED_NODES, node_flows
 from jaxflow.inference.held_out import MOST_LOSSES, honest_of_losses, keeps_rows
 from jaxflow.inference.residuals import Stratum, conditional, stratum_bits, stratum_of, taken_of
 from jaxflow.information import ESTIMATORS, Estimate, EstimatorSpec, gaussian, spec_of, subset_members
+from jaxflow.information.cells import warn_of_thin_cells
 from jaxflow.information.checks import checked
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
 from jaxflow.information.recursion import Sizes
-from jaxflow.messages import Message, one_message, unpermuted
+from jaxflow.messages import Message, one_message, uncertainty, unpermuted
 from jaxflow.programs import compiled
 from jaxflow.values import real
 
@@ -84,8 +85,12 @@ def honest_flows(
     Returns:
         flow, low, high ``[..., n]`` in bits; a flow may come out slightly below 0.
 
+    Warns:
+        ThinCellsWarning: a class has fewer rows in a half than the layer has columns, and two: intervals may then lie
+            above 0 where nothing is told.
+
     Raises:
-        InputError: several messages at once, another estimator, too few rows, too many subsets to keep every row's
+        InputError: several messages at once, another estimator, a single row, too many subsets to keep every row's
             losses, shapes that do not fit.
 
     Example:
@@ -105,12 +110,13 @@ def honest_flows(
     inputs = checked(message, activations, given=given, groups=groups, least=2)
     about, layers = one_message(inputs.message, "honest_flows"), inputs.activations
     halves = equal_halves(key, about)
+    warn_of_thin_cells({"half of the message": rows_of(about, halves[0])}, layers.shape[-1])
     flat = layers.reshape(-1, *layers.shape[-2:])
     if spec.regressed is None:
         found = _of_held_out(flat, about, halves, estimate, inputs.groups, level)
     else:
         spread = honest_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
-        found = intervals(*spread, confidence=level)
+        found = intervals(*spread, most=uncertainty(about), confidence=level)
     return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in found))
 
 
@@ -153,30 +159,45 @@ def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:
     return np.sort(order.reshape(-1, 2).T, axis=1).astype(np.int32)
 
 
-def intervals(flow: Array, error: Array, slope: Array | float = 0.0, *, confidence: float = CONFIDENCE) -> Honest:
+def rows_of(message: Message, rows: Int[np.ndarray, " H"]) -> Message:
+    """The message of some rows."""
+    given = None if message.given is None else jnp.asarray(message.given)[rows]
+    return replace(message, values=jnp.asarray(message.values)[rows], given=given)
+
+
+def intervals(
+    flow: Array,
+    error: Array,
+    slope: Array | float = 0.0,
+    *,
+    most: Array | float = jnp.inf,
+    confidence: float = CONFIDENCE,
+) -> Honest:
     """The intervals of honest flows from their standard errors, with equal tails for small flows too.
 
     The estimate of a small information I from N rows of Gaussian variables is a square:
     (χ²_k(2N ln 2 · I) − k) / (2N ln 2), where k counts columns and halves. Its variance v I + k v²/8 rises with the
     truth by the slope v = 2 / (N ln 2). An interval of z standard errors about F misses an I of one standard error in
-    one case of eight, because the error is smallest where
-    F is too low. On the scale √(I + (k − 1) v/8) the spread is √v / 2 whatever I, so that this lies within z √v / 2 of
-    √(F + (k + 1) v/8). With e² = v (F + (k + 1) v/8), the variance at the estimate, the ends are
-    F + (1 + z²) v/4 ± z e; the lower one stays at the least value of the scale once it is there. For the upper one e²
-    is v²/16 larger and the end v/16 higher: then it misses at most 2.5 % of what two squares estimate, whatever I.
-    Without slope the ends are F ± z e.
+    one case of eight, because the error is smallest where F is too low. On the scale √(I + (k − 1) v/8) the
+    spread is √v / 2 whatever I, so that this lies within z √v / 2 of √(F + (k + 1) v/8). With e² = v (F + (k + 1) v/8),
+    the variance at the estimate, the ends are F + (1 + z²) v/4 ± z e; the lower one stays at the least value of the
+    scale once it is there. For the upper one e² is v²/16 larger and the end v/16 higher: then it misses at most 2.5 %
+    of what two squares estimate, whatever I. Without slope the ends are F ± z e. Nothing is above what there is to
+    know, which estimates and errors of few rows may be.
 
     Args:
         flow: F, in bits.
         error: e.
         slope: v, in bits.
+        most: bits that there are to know, ``uncertainty`` of the message.
         confidence: the probability behind z.
     """
     reach = float(ndtri((1 + confidence) / 2))
     down = jnp.minimum(reach, 2 * error / jnp.maximum(slope, jnp.finfo(error.dtype).tiny))
     low = flow + slope / 4 - down * (error - down * slope / 4)
     high = flow + (1.25 + reach**2) * slope / 4 + reach * jnp.hypot(error, slope / 4)
-    return Honest(flow, jnp.minimum(low, flow), jnp.maximum(high, 0))
+    flow = jnp.minimum(flow, most)
+    return Honest(flow, jnp.minimum(low, flow), jnp.clip(high, 0, most))
 
 
 @compiled("prepare", "groups")

@@ -1,6 +1,5 @@
 """Honest flows of layers too wide to list: T is searched on one half of the rows and valued on the other."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.batching import batched_map, on_all_cores
-from jaxflow.inference.honest import of_both, strata_of, valued_in
+from jaxflow.inference.honest import of_both, rows_of, strata_of, valued_in
 from jaxflow.inference.residuals import taken_of
 from jaxflow.information.gaussian import Groups, by_node, node_sizes
 from jaxflow.information.grouped_sets import NOWHERE, picked, table_of
@@ -34,7 +33,7 @@ def honest_of_search(
         halves: of the rows.
         groups: the node of every column.
     """
-    parts = [_of_rows(message, rows) for rows in halves]
+    parts = [rows_of(message, rows) for rows in halves]
     searched = (search_flows(own, layers[:, rows], groups=groups) for own, rows in zip(parts, halves, strict=True))
     sets = [np.asarray(witness) for _, witness in searched]
     found = []
@@ -44,12 +43,6 @@ def honest_of_search(
         found.append(on_all_cores(lambda items, value=value: value(*items), (jnp.asarray(layers[:, rows]), chosen)))
     value, bias, variance = (jnp.stack([jnp.asarray(half) for half in field]) for field in zip(*found, strict=True))
     return of_both(value, bias, variance)
-
-
-def _of_rows(message: Message, rows: Int[np.ndarray, " H"]) -> Message:
-    """The message of some rows."""
-    given = None if message.given is None else jnp.asarray(message.given)[rows]
-    return replace(message, values=jnp.asarray(message.values)[rows], given=given)
 
 
 @partial(jax.jit, static_argnames=("groups", "slots"), compiler_options=ALONE)

@@ -1,5 +1,6 @@
 """Some layers of a recording through everything: flows, permutations, honest flows, and their tables."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 
 from jaxflow import tables
 from jaxflow.datasets.recordings import Layer, Recording
+from jaxflow.errors import ThinCellsWarning
 from jaxflow.flows import edge_flows
 from jaxflow.inference import honest_flows
 from jaxflow.inference.permutations import family_wise, node_wise, permuted_flows, pooled95
@@ -131,7 +133,8 @@ def _honest(question: Question, message: Message, stack: Stack, found: Any) -> N
     own = partial(honest_flows, question.key(3), message, groups=stack.groups, confidence=question.confidence)
     for number, layer in zip(stack.numbers, stack.activations, strict=True):
         # one layer at a time: the numbers of a batch would depend, in their last digits, on the chunk
-        values = own(layer, estimator=question.spec.function) if question.honest else [np.full(1, np.nan)] * 3
+        with warnings.catch_warnings(action="ignore", category=ThinCellsWarning):  # the run has a note of its own
+            values = own(layer, estimator=question.spec.function) if question.honest else [np.full(1, np.nan)] * 3
         for column, field in zip(("honest", "low", "high"), values, strict=True):
             found.setdefault(column, {})[number] = np.asarray(field)
 
