@@ -10,7 +10,11 @@ from brief import no_honest_flows
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LONG = ("your_network.md", "your_recording.md")  # ten programs each; what they call has tests of its own
+LONG = (
+    "your_network.md",
+    "your_recording.md",
+    "your_table.md",
+)  # ten programs each; what they call has tests of its own
 RUN = [pytest.param(page, marks=pytest.mark.slow if page.name in LONG else ()) for page in PAGES]
 
 

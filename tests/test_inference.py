@@ -395,6 +395,7 @@ def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
         np.testing.assert_allclose(flow, exact, atol=0.1)
 
 
+@pytest.mark.slow
 def test_messages_of_all_shapes_have_honest_flows_side_by_side(rng, message, layer):
     """Numbers and vectors are not of one kind; each has what it has alone."""
     forms = {"y": message, "c": rng.normal(size=N), "v": rng.normal(size=(N, 2)) + layer[:, :1]}
@@ -439,6 +440,7 @@ def test_given_classes_and_given_numbers_take_away_what_they_explain(rng):
         assert float(found.low[1]) < float(expected) < float(found.high[1])
 
 
+@pytest.mark.slow
 def test_monotone_maps_of_numbers_change_no_honest_copula_flow(message, layer):
     """Of the message and of what is given; within strata, of each stratum's activations by itself."""
 

@@ -230,7 +230,11 @@ def for_accelerators(name: str) -> str:
         return lowered(name, "cuda", "tpu")
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+SEARCHES = ("information.search._compiled_search, of strata", "information.search._compiled_search, of groups")
+CASES = [pytest.param(name, marks=pytest.mark.slow if name in SEARCHES else ()) for name in ENTRIES]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_a_compiled_function_lowers_for_accelerators(name):
     text = for_accelerators(name)
     assert "callback" not in text
@@ -239,7 +243,7 @@ def test_a_compiled_function_lowers_for_accelerators(name):
     assert text.count("stablehlo.while") <= ENTRIES[name][0]
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", CASES)
 def test_no_kernel_on_a_cpu_takes_a_batch_of_matrices(name):
     """It would wait for XLA's threads, all of which may wait likewise: two programs side by side then never end.
 

@@ -298,6 +298,7 @@ def test_a_label_and_an_attribute_are_needed(rng, messages):
         one_by_one(rng.normal(size=(20, 2)), messages)
 
 
+@pytest.mark.slow
 def test_an_output_too_wide_to_list_is_read_from_the_whole(rng, monkeypatch):
     """A search gives no information in all logits; an estimate of one node does, in stacks as for one network."""
     logits, messages = three_classes(rng)

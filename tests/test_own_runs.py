@@ -158,6 +158,7 @@ def test_one_attribute_among_two_is_measured_as_alone(finished, tmp_path):
 # Notions
 
 
+@pytest.mark.slow
 def test_odds_is_information_given_the_label_also_of_three_classes(tmp_path):
     """A label of three classes has as many outputs and strata, and every table holds numbers."""
     results = run(tmp_path / "out", people(3), notion="odds")

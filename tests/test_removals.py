@@ -92,8 +92,8 @@ def rounding(network, params, x, messages):
 
 @pytest.mark.parametrize(
     "network",
-    [pytest.param(DEEP, marks=pytest.mark.slow), UNEVEN, ALONE, pytest.param(RUN, marks=pytest.mark.slow)],
-    ids=["deep", "uneven", "alone", "run"],
+    [ALONE, *(pytest.param(network, marks=pytest.mark.slow) for network in (DEEP, UNEVEN, RUN))],
+    ids=["alone", "deep", "uneven", "run"],
 )
 def test_removals_are_interventions_with_factor_0(network):
     stack, messages = case(network)
@@ -144,6 +144,7 @@ def test_removals_against_numpy():
             assert removed[measure][1, row] == pytest.approx(expected, abs=atol)
 
 
+@pytest.mark.slow
 def test_every_layer_of_a_deep_network_shares_one_trace(monkeypatch):
     """What is compiled multiplies as many matrices for 12 equal layers as for 6, where four are a run."""
     monkeypatch.setattr(perceptron, "REPEATED", 4)

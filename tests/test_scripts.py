@@ -19,9 +19,8 @@ def run_script(name: str, figure: Path, *more: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "name", ["synthetic", *(pytest.param(name, marks=pytest.mark.slow) for name in list(CURVES)[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CURVES)
 def test_a_script_prints_what_pruning_does_and_draws_it(name, tmp_path, request):
     """Factor 1 is no pruning, the same for all strategies, and removal shows; the figure is no empty page."""
     data = () if name == "synthetic" else ("--data-dir", str(request.getfixturevalue("data_dir")))

@@ -231,7 +231,7 @@ def test_bad_input_is_refused(message, layer, says):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         pytest.param({"groups": (0, 1, 1, 2)}, marks=pytest.mark.slow),
         pytest.param({"given": np.arange(400) % 3}, marks=pytest.mark.slow),
         pytest.param({"given": np.sin(np.arange(400.0))}, marks=pytest.mark.slow),

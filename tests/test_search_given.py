@@ -49,7 +49,7 @@ def assert_certified(message, x, flows, witnesses, options, gap=2e-6):
     np.testing.assert_allclose(flows, best, atol=gap)
 
 
-KINDS = ["strata", "both", pytest.param("groups", marks=pytest.mark.slow)]
+KINDS = ["strata", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("both", "groups"))]
 
 
 @pytest.mark.parametrize("kind", KINDS)

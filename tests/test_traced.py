@@ -50,6 +50,7 @@ def outputs(params, messages):
     return measure_outputs(NETWORK, params, X, messages, label="hired", given=messages["hired"])
 
 
+@pytest.mark.slow
 def test_three_classes_are_the_same_under_jit_and_outside_of_it(params):
     """As arguments in normal form, and closed over as plain arrays; a label that no name tells, conditioned on."""
     flows_of = jax.jit(network_flows, static_argnums=0)

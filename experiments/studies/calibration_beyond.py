@@ -44,6 +44,13 @@ def gated(rng: np.random.Generator, rows: int, gate: float) -> Drawn:
     return Drawn(message, np.stack([first, last], axis=-1), 0.0)
 
 
+def beside(rng: np.random.Generator, rows: int) -> Drawn:
+    """The first of two nodes tells the message, with means 1.5 standard deviations apart; the last is noise."""
+    message = rng.integers(0, 2, rows)
+    layers = rng.normal(size=(EACH, rows, 2))
+    return Drawn(message, layers + 1.5 * message[:, None] * np.array([1.0, 0.0]), 0.0)
+
+
 def wide_class(rng: np.random.Generator, rows: int) -> Drawn:
     """A class of one row in ten has three times the spread of the other, and the same mean."""
     message = (rng.random(rows) < 0.1).astype(int)
@@ -82,10 +89,12 @@ def numbers(rng: np.random.Generator, rows: int, r: float) -> Drawn:
     return Drawn(message, layers[..., None], -0.5 * np.log2(1 - r**2))
 
 
-GATED = "noise where the first node leaves the message open"
+GATED, BESIDE = "noise where the first node leaves the message open", "noise beside a node that tells the message"
 SCENES: dict[str, tuple[Callable[[np.random.Generator, int], Drawn], str]] = {  # how it is drawn, and the estimator
     f"{GATED} (gate 0.3)": (partial(gated, gate=0.3), "gaussian"),
     f"{GATED} (gate 0.6)": (partial(gated, gate=0.6), "gaussian"),
+    BESIDE: (beside, "gaussian"),
+    f"{BESIDE}, quadratic": (beside, "quadratic"),
     "one class in ten, with three times the spread": (wide_class, "gaussian"),
     "uncorrelated numbers of one scale": (common_scale, "gaussian"),
     "ReLU unit alive in one row of 44, a number": (rarely_alive, "gaussian"),
@@ -99,9 +108,11 @@ SCENES: dict[str, tuple[Callable[[np.random.Generator, int], Drawn], str]] = {  
 }
 
 
-def significant(own: Drawn, seed: int) -> np.ndarray:
+def significant(own: Drawn, seed: int, estimator: str) -> np.ndarray:
     """Whether the last node of every layer has p_max ≤ 0.05, each layer a family of its own ``[S]``."""
-    flow, _, others = permuted_flows(jax.random.key(seed), own.message, own.layers, permutations=PERMUTATIONS)
+    flow, _, others = permuted_flows(
+        jax.random.key(seed), own.message, own.layers, estimator=estimator, permutations=PERMUTATIONS
+    )
     p_max = np.stack([family_wise(flow[k], others[:, k]) for k in range(len(flow))])
     return p_max[:, -1] <= ALPHA + 1e-9
 
@@ -118,15 +129,16 @@ def beyond_cell(scene: str, rows: int, layers: int) -> pd.DataFrame:
     """
     draw, estimator = SCENES[scene]
     below, above, found, truth = [], [], [], 0.0
-    for block in range(layers // EACH):
+    fewer = 10 if estimator == "quadratic" else 1  # which fits every permutation by itself
+    for block in range(layers // EACH // fewer):
         own = draw(generator("beyond", scene, rows, block), rows)
         own, truth = own._replace(layers=own.layers.astype(np.float32)), own.truth
         key = jax.random.key(block)
         _, low, high = honest_flows(key, own.message, own.layers, estimator=estimator, given=own.given)
         below.append(truth < np.asarray(low)[:, -1])
         above.append(truth > np.asarray(high)[:, -1])
-        if scene.startswith(GATED):
-            found.append(significant(own, block))
+        if scene.startswith((GATED, BESIDE)):
+            found.append(significant(own, block, estimator))
     held = ~(np.array(below) | np.array(above))
     row: dict[str, Any] = {"truth": truth, "layers": held.size, "coverage": held.mean(), "error": clustered_error(held)}
     row |= {"truth_below": np.mean(below), "truth_above": np.mean(above)}
