@@ -242,6 +242,8 @@ def test_the_summary_counts_what_is_significant(finished):
     for message, title in (("y", "accuracy"), ("z", "bias")):
         rows, own = table[table["message"] == message], strong[strong["message"] == message]
         told = f"{title} in {len(own)} of {len(rows)} nodes, {own['network'].nunique()} of 5 networks"
+        told += f" ({(own['low'] > 0).sum()} with an honest interval above 0)"
+        assert 0 < (own["low"] > 0).sum() < len(rows)
         assert told in summary(finished)
 
 

@@ -194,7 +194,7 @@ def beyond_text(table: pd.DataFrame) -> str:
             found.append((scene, *cells))
     names = [f"N = {count:,}" for count in rows]
     return (
-        f"{table['layers'].iloc[0]:,} layers in every cell.\n\n"
+        f"{table['layers'].max():,} layers in every cell, {table['layers'].min():,} by quadratic.\n\n"
         + markdown(("scene", "truth (bits)", *names), lines)
         + f"\n\nShare of the layers in which the last node, which tells nothing, has p_max ≤ {LEVEL}:\n\n"
         + markdown(("scene", *names), found)

@@ -61,6 +61,7 @@ def _significant(message: object, rows: pd.DataFrame, names: list[object]) -> st
     where = f"{len(strong)} of {len(rows)} flows are significant (p_max < {ALPHA})"
     if len(strong):
         where += f", of {counted(strong['node'].nunique(), 'node')} in {counted(strong['layer'].nunique(), 'layer')}"
+        where += _above_zero(strong)
     top = f"the largest is {largest['flow']:.3g} bits (node {node}, time {largest['time']:.4g})"
     return printable(f"{message}: {where}; {top}")
 
@@ -92,6 +93,16 @@ def notion_line(roles: Roles, values: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"bias is measured in the rows of {label} = {name}, its class {roles.favourable} (opportunity)"]
 
 
+def _above_zero(strong: pd.DataFrame) -> str:
+    """How many of the significant flows have an honest interval above 0; nothing where none has an interval.
+
+    Beside nodes with flow p_max is too often small for one without, most of all by ``quadratic`` (docs/calibration.md).
+    """
+    if "low" not in strong or strong["low"].isna().all():
+        return ""
+    return f" ({(strong['low'] > 0).sum():,} with an honest interval above 0)"
+
+
 def _carriers(node_flows: pd.DataFrame, roles: Roles, permutations: int) -> list[str]:
     """How many nodes and networks carry a flow that is significant; nothing where no p-values are known.
 
@@ -105,7 +116,7 @@ def _carriers(node_flows: pd.DataFrame, roles: Roles, permutations: int) -> list
         strong = rows[rows["p_max"] < ALPHA]
         of_networks = f"{strong['network'].nunique()} of {counted(rows['network'].nunique(), 'network')}"
         name = title.replace("\\$", "$")
-        parts.append(f"{name} in {len(strong):,} of {counted(len(rows), 'node')}, {of_networks}")
+        parts.append(f"{name} in {len(strong):,} of {counted(len(rows), 'node')}, {of_networks}{_above_zero(strong)}")
     line = f"Significant flow (p_max < {ALPHA:g}, corrected for a layer's nodes): {'; '.join(parts)}"
     return ["", line, *few_permutations(permutations)]
 
