@@ -252,6 +252,10 @@ def test_permutations_are_many_where_a_layer_is_decomposed_once():
     assert Config("mine").permutations == 200
     assert Config("mine", estimator="quadratic").permutations == 20
     assert Config("mine", estimator="quadratic", permutations=7).as_json()["permutations"] == 7
+    assert pipeline.preset("synthetic").permutations == 20
+    assert pipeline.preset("synthetic", estimator="gaussian").permutations == 200
+    assert pipeline.preset("adult-small", estimator="quadratic").permutations == 20
+    assert pipeline.preset("adult-small", estimator="quadratic", permutations=3).permutations == 3
 
 
 def test_the_random_control_differs_between_networks(finished):

@@ -55,7 +55,8 @@ def preset(name: str, **changes: Any) -> Config:
         raise InputError(f"an experiment has no {min(unknown)}; Config lists what can be changed")
     if spec_of(changes.get("estimator", PRESETS[name].estimator)).searches:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
-    return dataclasses.replace(PRESETS[name], **changes)
+    # As many permutations as suit the estimator, which need not be the preset's
+    return dataclasses.replace(PRESETS[name], **{"permutations": None, **changes})
 
 
 def paper_preset(name: str, **changes: Any) -> Config:
