@@ -21,7 +21,7 @@ class Evidence(NamedTuple):
         null95: noise floor of the layer ``[...]``.
         p: of every node, ``[..., n]`` as all that follow.
         p_max: family-wise over the layer.
-        honest: flows that no choice flatters, bits.
+        honest: flows whose subsets were chosen on other rows, bits.
         low: lower end of their intervals.
         high: upper end.
     """

@@ -51,7 +51,7 @@ def honest_flows(
     confidence: float = CONFIDENCE,
     **options: Any,
 ) -> Honest:
-    """Node flows that no choice flatters, with confidence intervals.
+    """Node flows whose subsets are chosen on other rows than those that value them, with confidence intervals.
 
     A flow F(V) = max_T I(M; X_V | X_T) is a maximum over noisy estimates, and biased upward. Here T is chosen on one
     half of the rows and I(M; X_V | X_T) is estimated on the other; the halves then exchange roles, and the two values
