@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma, erf
 
-from jaxflow import InputError, as_message, honest_flows, node_flows, significance
+from jaxflow import InputError, ThinCellsWarning, as_message, honest_flows, node_flows, significance
 from jaxflow.inference.evidence import evidence_of, honest_of_layer
 from jaxflow.inference.honest import equal_halves, intervals, spread_of
 from jaxflow.inference.permutations import step_down
@@ -379,6 +379,14 @@ def test_of_a_message_that_nodes_do_not_know_the_honest_flow_is_zero_on_average(
     error = flows.mean(axis=1).std() / np.sqrt(len(flows))
     assert abs(flows.mean()) < 4 * error
     assert np.asarray(node_flows(gaussian(numbers, layers))[0]).mean() > 4 * error
+
+
+def test_few_rows_are_told_and_no_interval_is_above_what_there_is_to_know(rng):
+    """Twelve trials of three classes and six units, where a half has as many rows as columns."""
+    message, layer = np.arange(12) % 3, rng.normal(size=(12, 6)).astype(np.float32)
+    with pytest.warns(ThinCellsWarning, match="half of the message has 2 in class 0"):
+        flow, _, high = honest_flows(KEY, message, layer)
+    assert float(flow.max()) <= float(high.max()) <= np.log2(3) + 1e-6
 
 
 def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
