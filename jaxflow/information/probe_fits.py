@@ -1,0 +1,254 @@
+"""One probe for all subsets of a layer: how it is trained, when that ends, and what it loses on held-out rows.
+
+Training goes in cycles, in each of which the learning rate falls from its largest to 0 along a cosine; every cycle but
+the second is twice as long as the one before. After each the held-out rows of all folds are predicted under random
+masks. When that gained less than ``TOLERANCE``, training ends. Every fold then keeps the networks of the cycle that did
+best in the other four folds: its own rows have no part in the choice.
+"""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from jaxflow.batching import batched_map
+from jaxflow.information.choosing import chosen_losses, in_other_folds
+from jaxflow.information.probe_inputs import columns_shown, drawn_masks, inputs, node_columns, seen
+from jaxflow.information.probe_network import TOGETHER, WIDTH, Head, Weights, initial, outputs, surprise
+from jaxflow.information.ranks import Ranking, normal_scores
+from jaxflow.programs import REPEATED, compiled
+
+BATCH, LEARNING_RATE, DECAY = 256, 1e-2, 0.03
+FIRST = 250  # steps of the first two cycles
+TOLERANCE = 0.002  # bits a row
+MASKS = 4  # random masks under which every held-out row is judged
+UNTRAINED = 1e30  # bits lost by a cycle that was not trained
+
+
+class Task(NamedTuple):
+    """What is to be predicted, by which rows; shared by all layers.
+
+    Attributes:
+        message: class numbers ``[N]``, or numbers ``[N, d]``.
+        given: columns that are never masked ``[N, g]``.
+        prior: surprise of every fold's held-out rows by the classes of its training rows, in bits ``[F, B]``.
+        train: row numbers of every fold, −1 at the end ``[F, R]``.
+        test: held-out rows of every fold, −1 at the end ``[F, B]``.
+        among: ranking by the training rows of every fold, and last by all rows.
+        groups: the node of every column ``[c]``.
+        members: nodes of every subset to predict by ``[T, n]``.
+    """
+
+    message: Array
+    given: Array
+    prior: Array
+    train: Array
+    test: Array
+    among: Ranking
+    groups: Array
+    members: Array
+
+
+class Lost(NamedTuple):
+    """What a layer's probe loses on held-out rows, in bits.
+
+    Attributes:
+        by_row: by every subset, fold and held-out row of it ``[T, F, B]``, 0 where there are fewer.
+        nothing: on all rows together without any node.
+        gain: bits a row that the last cycle gained over the best before.
+        cycles: that were trained.
+    """
+
+    by_row: Array
+    nothing: Array
+    gain: Array
+    cycles: Array
+
+
+class Fold(NamedTuple):
+    """One fold's view of a task and a layer.
+
+    Attributes:
+        features: of the layer ``[N, c, 2]``.
+        given: ``[N, g]``.
+        message: ``[N]`` or ``[N, d]``.
+        train: row numbers, −1 at the end.
+        test: row numbers, −1 at the end.
+        key: of its networks and batches.
+    """
+
+    features: Array
+    given: Array
+    message: Array
+    train: Array
+    test: Array
+    key: Array
+
+
+def cycle_lengths(cycles: int) -> list[int]:
+    """Steps of every cycle.
+
+    Example:
+        >>> cycle_lengths(4)
+        [250, 250, 500, 1000]
+    """
+    return [FIRST * 2 ** max(0, cycle - 1) for cycle in range(cycles)]
+
+
+@compiled("head", "cycles", "every_subset", alone=True, on_cpu=REPEATED)
+def all_lost(
+    layers: Float[Array, "S N c"], task: Task, key: Array, head: Head, cycles: int, every_subset: bool
+) -> Lost:
+    """What the probe of every layer loses, fields ``[S, ...]``; all layers begin with the same networks.
+
+    Args:
+        layers: activations.
+        task: shared by them.
+        key: of the networks, masks and batches.
+        head: of the message.
+        cycles: most of them.
+        every_subset: whether the subsets are all 2ⁿ in the order of their bitmasks; then those that a smaller subset
+            predicts better take its predictions, see ``chosen_losses``.
+    """
+    run = partial(layer_lost, head=head, cycles=cycles, every_subset=every_subset)
+    return batched_map(run, layers, 4 * TOGETHER * WIDTH * 8 * task.test.size, task, key)
+
+
+def layer_lost(x: Float[Array, "N c"], task: Task, key: Array, head: Head, cycles: int, every_subset: bool) -> Lost:
+    """What the probe of one layer loses, see ``all_lost``."""
+    view = seen(x, task.among)
+    shows = node_columns(task.groups, view.shows, task.members.shape[1])
+    folds = _folds(view.features, task, jax.random.fold_in(key, 0), head)
+    inputs_that_vary = 2.0 * view.distinct + folds.given.shape[-1] / 2 + 1
+    begin = jax.vmap(lambda fold: initial(fold.key, x.shape[1], fold.given.shape[-1], inputs_that_vary, head))(folds)
+    networks, gain, trained = _trained(begin, folds, shows, jax.random.fold_in(key, 1), head, cycles)
+
+    def by(member: Array) -> Array:
+        mask = columns_shown(member, shows)
+        return _over_folds(partial(_held_out, masks=mask[None], head=head), (networks, folds))[:, 0]
+
+    by_row = batched_map(by, task.members, TOGETHER * WIDTH * 8 * task.test.size)
+    nothing = _without_nodes(by(jnp.zeros(task.members.shape[1], bool)), folds, task, head)
+    by_row = jnp.where(jnp.any(task.members, axis=1)[:, None, None], by_row, nothing)
+    if every_subset:
+        by_row = _best_of_smaller(by_row)
+    return Lost(by_row, jnp.sum(nothing), gain, trained)
+
+
+def _folds(features: Float[Array, "F N c 2"], task: Task, key: Array, head: Head) -> Fold:
+    """Every fold's view; numbers, and what is given, are ranked by its training rows."""
+    count = len(task.train)
+    given = seen(task.given, task.among).features if task.given.shape[1] else jnp.zeros((count, *task.given.shape, 2))
+    given = given.reshape(*given.shape[:2], -1)
+    message = jnp.broadcast_to(task.message, (count, *task.message.shape))
+    if not head.classes:
+        message = jax.vmap(partial(normal_scores, among=task.among), in_axes=1, out_axes=2)(task.message)[:count]
+    return Fold(features, given, message, task.train, task.test, jax.random.split(key, count))
+
+
+def _without_nodes(probed: Float[Array, "F B"], folds: Fold, task: Task, head: Head) -> Float[Array, "F B"]:
+    """The surprise of held-out rows where no node is known.
+
+    Of classes it is that by their frequencies. Of numbers, and where numbers are given, the better of the probe and of
+    what takes no training, so that a probe that knows too little without nodes does not flatter the nodes.
+    """
+    places = jnp.maximum(task.test, 0)
+    if head.classes:
+        simple = task.prior
+    else:
+        scores = jax.vmap(lambda message, rows: message[rows])(folds.message, places)
+        normal = jnp.sum(scores**2 + math.log(2 * math.pi), axis=-1) / math.log(4)
+        simple = jnp.where(task.test >= 0, normal, 0)
+    if not _learns_nothing(folds, head):
+        return simple
+    return jnp.where(jnp.sum(probed) < jnp.sum(simple), probed, simple)
+
+
+def _best_of_smaller(by_row: Float[Array, "T F B"]) -> Float[Array, "T F B"]:
+    """The losses of all subsets, where a fold takes the predictions by a smaller subset if the other folds say so."""
+    sums = jnp.sum(by_row, axis=2)[:, None, None]
+    every = jnp.ones(len(by_row), bool)
+    chosen = chosen_losses(sums, jnp.zeros_like(sums), every, "cross-entropy", True, by_row[:, None])[1]
+    return by_row if chosen is None else chosen
+
+
+def _over_folds(function: Any, items: Any) -> Any:
+    """The function of every fold: one after the other where a core's cache holds one batch, else side by side."""
+    return batched_map(function, items, 4 * TOGETHER * WIDTH * BATCH * 8)
+
+
+def _trained(
+    begin: Weights, folds: Fold, shows: Bool[Array, "n c"], key: Array, head: Head, cycles: int
+) -> tuple[Weights, Float[Array, ""], Int[Array, ""]]:
+    """The networks of every fold, the gain of the last cycle in bits a row, and how many cycles there were."""
+    lengths, count = jnp.asarray(cycle_lengths(cycles)), len(folds.train)
+    rows = jnp.sum(folds.test >= 0)
+    judge = drawn_masks(key, MASKS * folds.test.shape[1], shows, _learns_nothing(folds, head))
+    judge = judge.reshape(MASKS, folds.test.shape[1], -1)
+
+    def more(state: tuple) -> Array:
+        cycle, _, _, _, gain = state
+        return (cycle < cycles) & ((cycle < 2) | (gain > TOLERANCE))
+
+    def train(state: tuple) -> tuple:
+        cycle, networks, kept, lost, _ = state
+        turn = partial(_cycle, number=cycle, length=lengths[cycle], shows=shows, head=head)
+        networks = _over_folds(turn, (networks, folds))
+        judged = _over_folds(partial(_held_out, masks=judge, head=head), (networks, folds))
+        own = jnp.sum(judged, axis=(1, 2)) / MASKS
+        gain = (jnp.min(jnp.sum(lost, axis=1)) - jnp.sum(own)) / rows
+        kept = jax.tree.map(lambda every, one: every.at[cycle].set(one), kept, networks)
+        return cycle + 1, networks, kept, lost.at[cycle].set(own), gain
+
+    kept = jax.tree.map(lambda leaf: jnp.zeros((cycles, *leaf.shape), leaf.dtype), begin)
+    lost = jnp.full((cycles, count), UNTRAINED / count)
+    trained, _, kept, lost, gain = jax.lax.while_loop(more, train, (0, begin, kept, lost, jnp.asarray(jnp.inf)))
+    best = jnp.argmin(in_other_folds(lost), axis=0)
+    chosen = jax.tree.map(lambda every: every[best, jnp.arange(count)], kept)
+    return chosen, gain, trained
+
+
+def _learns_nothing(fold: Fold, head: Head) -> bool:
+    """Whether the networks must know what is known without any node: of numbers, and given something."""
+    return not head.classes or fold.given.shape[-1] > 0
+
+
+def _cycle(item: tuple[Weights, Fold], number: Any, length: Any, shows: Bool[Array, "n c"], head: Head) -> Weights:
+    """One fold's networks after a cycle of AdamW; every step draws rows and masks, the same for all networks."""
+    networks, fold = item
+    adam, available = optax.scale_by_adam(), jnp.sum(fold.train >= 0)
+    key = jax.random.fold_in(fold.key, number)
+
+    def loss(networks: Weights, x: Array, message: Array) -> Array:
+        every = head.log_likelihood(outputs(networks, x), jnp.broadcast_to(message, (TOGETHER, *message.shape)))
+        return -jnp.sum(jnp.mean(every, axis=1))
+
+    def step(number: Array, state: tuple[Weights, Any]) -> tuple[Weights, Any]:
+        networks, moments = state
+        which, masks = jax.random.split(jax.random.fold_in(key, number))
+        rows = fold.train[jax.random.randint(which, (BATCH,), 0, available)]
+        mask = drawn_masks(masks, BATCH, shows, _learns_nothing(fold, head))
+        x = inputs(fold.features[rows], mask, fold.given[rows])
+        gradient = jax.grad(loss)(networks, x, fold.message[rows])
+        update, moments = adam.update(gradient, moments)
+        rate = LEARNING_RATE * (1 + jnp.cos(math.pi * number / length)) / 2
+        moved = jax.tree.map(lambda own, by: own - rate * (by + DECAY * own), networks, update)
+        return moved, moments
+
+    return jax.lax.fori_loop(0, length, step, (networks, adam.init(networks)))[0]
+
+
+def _held_out(item: tuple[Weights, Fold], masks: Float[Array, "M ... c"], head: Head) -> Float[Array, "M B"]:
+    """The surprise in bits of one fold's held-out rows under every mask, 0 where there are fewer rows."""
+    networks, fold = item
+    rows = jnp.maximum(fold.test, 0)
+
+    def one(mask: Array) -> Array:
+        x = inputs(fold.features[rows], jnp.broadcast_to(mask, (len(rows), mask.shape[-1])), fold.given[rows])
+        return jnp.where(fold.test >= 0, surprise(networks, x, fold.message[rows], head), 0)
+
+    return jax.lax.map(one, masks)
