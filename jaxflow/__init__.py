@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxflow.errors import InputError, ThinCellsWarning
     from jaxflow.flows import Flows, edge_flows, node_flows
     from jaxflow.inference import honest_flows, noise_floor, significance
-    from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, quadratic
+    from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, probe, quadratic
     from jaxflow.information.search import search_flows
     from jaxflow.interventions import prune, rank, select
     from jaxflow.messages import Message, as_message
@@ -60,6 +60,7 @@ __all__ = [
     "node_flows",
     "noise_floor",
     "pipeline",
+    "probe",
     "prune",
     "quadratic",
     "rank",
@@ -79,6 +80,7 @@ _HOMES = {
     "ThinCellsWarning": "errors",
     "copula": "information",
     "gaussian": "information",
+    "probe": "information",
     "quadratic": "information",
     "linear_svm": "information",
     "kernel_svm": "information",

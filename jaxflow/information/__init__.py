@@ -12,6 +12,7 @@ from jaxflow.information.estimates import (
 )
 from jaxflow.information.exact import ExactFlows, gaussian_flows, memory_needed
 from jaxflow.information.gaussian import gaussian
+from jaxflow.information.probe import probe
 from jaxflow.information.quadratic import quadratic
 from jaxflow.information.ranks import rank_normalised
 from jaxflow.information.specs import ESTIMATORS, EstimatorSpec, spec_of
@@ -38,6 +39,7 @@ __all__ = [
     "kernel_svm",
     "linear_svm",
     "memory_needed",
+    "probe",
     "quadratic",
     "rank_normalised",
     "spec_of",

@@ -90,6 +90,22 @@ def outer_folds(message: np.ndarray) -> list[np.ndarray]:
     return [held_out for _, held_out in outer_splitter().split(message, message)]
 
 
+def unstratified_folds(samples: int) -> list[np.ndarray]:
+    """Held-out rows of five outer folds about numbers.
+
+    Raises:
+        InputError: fewer samples than there are folds.
+    """
+    from sklearn.model_selection import KFold
+
+    if samples < OUTER:
+        raise InputError(
+            f"cross-validation needs {OUTER} samples, got {samples}: record more, or use the gaussian estimator"
+        )
+    folds = KFold(OUTER, shuffle=True, random_state=OUTER_SEED)
+    return [held_out for _, held_out in folds.split(np.zeros(samples))]
+
+
 def nested_folds(message: np.ndarray) -> Folds:
     """Folds stratified on the classes of a message ``[N]`` (Venkatesh et al. 2021, App. A.1).
 
@@ -133,6 +149,17 @@ def check_folds(message: Message, name: str = "the message") -> None:
         >>> check_folds(Message(np.array([0, 1, 2, 0, 1, 2] * 5), classes=3))
     """
     check_discrete(message, name)
+    check_cells(message, name)
+
+
+def check_cells(message: Message, name: str = "the message") -> None:
+    """``check_folds`` for who takes numbers too, of which any rows will do, and may be given numbers.
+
+    Raises:
+        InputError: a class is too small.
+    """
+    if message.continuous:
+        return None
     values = np.asarray(message.values)
     values = values.reshape(-1, values.shape[-1])[0]
     if not message.strata:

@@ -1,5 +1,6 @@
 """What estimators share: one signature for stacks of layers, and how messages and layers of any shape come to it."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from jaxflow.batching import is_traced
 from jaxflow.errors import InputError
 from jaxflow.information.checks import checked, must_see_arrays
-from jaxflow.information.cross_validation import check_discrete, check_folds
+from jaxflow.information.cross_validation import check_cells, check_discrete, check_folds
 from jaxflow.messages import Message
 from jaxflow.values import wholes
 
@@ -273,38 +274,45 @@ def broadcast(
     *,
     given: ArrayLike | Message | None = None,
     groups: Any = None,
+    numbers: bool = False,
 ) -> tuple[Float[Array, "*batch T"], int, int]:
-    """Bits for classes ``[..., N]`` and activations ``[..., N, c]`` that broadcast, unconverged fits and all fits.
+    """Bits for messages ``[..., N]`` and activations ``[..., N, c]`` that broadcast, unconverged fits and all fits.
 
     Every distinct pair is estimated once; layers that are asked about the same messages go together. A message that
     is constant carries nothing.
 
     Args:
         estimate: of stacks.
-        message: classes.
+        message: classes, or numbers if the estimator takes them.
         activations: samples on axis −2.
         subsets: bitmasks to estimate; all 2ⁿ if None.
-        given: classes ``[N]`` to condition on.
+        given: what to condition on.
         groups: the node of every column, if nodes have several.
+        numbers: whether the estimator takes numbers.
 
     Raises:
-        InputError: shapes that do not fit, NaN or infinity, a continuous message or condition, a class too small.
+        InputError: shapes that do not fit, NaN or infinity, numbers where only classes are taken, a class too small.
     """
     inputs = checked(message, activations, given=given, groups=groups)
-    check_discrete(inputs.message)
+    if not numbers:
+        check_discrete(inputs.message)
     if is_traced((inputs.message, inputs.activations)):
         raise InputError(must_see_arrays("an estimator by cross-validation"))
     m, x = np.asarray(inputs.message.values), np.asarray(inputs.activations)
     members = subset_members(max(inputs.groups) + 1 if inputs.groups else x.shape[-1], subsets)
     layers = x.reshape(-1, *x.shape[-2:])
-    messages, number = np.unique(m.reshape(-1, m.shape[-1]), axis=0, return_inverse=True)
+    own = m.shape[-2:] if inputs.message.continuous else m.shape[-1:]
+    before = m.shape[: m.ndim - len(own)]
+    messages, number = np.unique(m.reshape(-1, math.prod(own)), axis=0, return_inverse=True)
     each = {
-        str(one): replace(inputs.message, values=values[None]) for one, values in enumerate(messages) if np.ptp(values)
+        str(one): replace(inputs.message, values=values.reshape(1, *own))
+        for one, values in enumerate(messages)
+        if np.ptp(values.reshape(own), axis=0).any()
     }
     for single in each.values():
-        check_folds(single)
-    batch = np.broadcast_shapes(m.shape[:-1], x.shape[:-2])
-    asked = np.broadcast_to(number.reshape(m.shape[:-1]), batch).ravel()
+        check_cells(single)
+    batch = np.broadcast_shapes(before, x.shape[:-2])
+    asked = np.broadcast_to(number.reshape(before), batch).ravel()
     layer = np.broadcast_to(np.arange(len(layers)).reshape(x.shape[:-2]), batch).ravel()
     bits = np.zeros((len(layers), len(messages), len(members)))
     unconverged = fits = 0

@@ -13,8 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import cores, on_all_cores
-from jaxflow.information.choosing import chosen_losses
-from jaxflow.information.cross_validation import OUTER, check_sizes, in_row_order, outer_folds, padded
+from jaxflow.information.cross_validation import OUTER, in_row_order, outer_folds, padded, unstratified_folds
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, ignore, subset_members
 from jaxflow.information.probe_fits import TOLERANCE, Lost, Task, all_lost
 from jaxflow.information.probe_network import Head
@@ -23,6 +22,7 @@ from jaxflow.information.svms import ConvergenceWarning
 from jaxflow.messages import Message, message_entropy
 from jaxflow.values import whole
 
+ROUNDING = 1e-6  # bits: of a mean of surprises in float32
 MOST_CYCLES = 8  # 32,000 steps
 LAYERS_TOGETHER = 4  # for every core, between two reports of progress
 
@@ -90,7 +90,7 @@ def probe(
         [0.0, 0.0, 0.0, 1.0]
     """
     run = partial(estimate, **ProbeOptions(cycles, seed).as_json())
-    bits, failed, fits = broadcast(run, message, activations, subsets, given=given, groups=groups)
+    bits, failed, fits = broadcast(run, message, activations, subsets, given=given, groups=groups, numbers=True)
     if failed:
         warnings.warn(
             f"{failed} of {fits} probes still improved when the last cycle ended: allow more cycles",
@@ -159,7 +159,7 @@ def estimate(
 def _question(message: Message, values: np.ndarray) -> Question:
     """A message with what is given and the folds of its rows, those without a stratum left out.
 
-    Folds are stratified on classes, within strata; of numbers on the strata alone.
+    Folds are stratified on classes, within strata; those of numbers are random.
     """
     rows = np.arange(len(values)) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
     own, stratum, columns = values[rows], np.zeros(len(rows), int), np.zeros((len(rows), 0), np.float32)
@@ -172,9 +172,8 @@ def _question(message: Message, values: np.ndarray) -> Question:
             columns = np.asarray(given, np.float32).reshape(len(rows), -1)
     numbers = message.given is not None and not message.strata
     if message.continuous:
-        return Question(Head(0, own.shape[-1]), own, columns, numbers, stratum, outer_folds(stratum))
+        return Question(Head(0, own.shape[-1]), own, columns, numbers, stratum, unstratified_folds(len(own)))
     _, cell = np.unique(stratum * message.classes + own, return_inverse=True)
-    check_sizes(cell)
     return Question(Head(message.classes), own, columns, numbers, stratum, outer_folds(cell))
 
 
@@ -245,9 +244,10 @@ def _read(question: Question, lost: Lost, members: Bool[np.ndarray, "T n"]) -> E
     known = (
         _uncertainty(question) if question.head.classes and not question.numbers else lost.nothing[:, None] / samples
     )
-    bits = np.clip(known - unknown, 0, None) * members.any(axis=1)
+    gained = known - unknown
+    bits = np.where(members.any(axis=1) & (gained > ROUNDING), gained, 0)
     short = OUTER * (lost.gain > TOLERANCE)[:, None] * members.any(axis=1)
-    return Estimates(bits, None, short, OUTER, in_row_order(lost.by_row, question.tests))
+    return Estimates(bits, None, short, OUTER, in_row_order(np.asarray(lost.by_row), question.tests))
 
 
 def _uncertainty(question: Question) -> float:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.batching import batched_map
 from jaxflow.information.choosing import chosen_losses, in_other_folds
@@ -123,17 +123,17 @@ def layer_lost(x: Float[Array, "N c"], task: Task, key: Array, head: Head, cycle
     view = seen(x, task.among)
     shows = node_columns(task.groups, view.shows, task.members.shape[1])
     folds = _folds(view.features, task, jax.random.fold_in(key, 0), head)
-    inputs_that_vary = 2.0 * view.distinct + folds.given.shape[-1] / 2 + 1
+    inputs_that_vary = 2 * view.distinct.astype(x.dtype) + folds.given.shape[-1] / 2 + 1
     begin = jax.vmap(lambda fold: initial(fold.key, x.shape[1], fold.given.shape[-1], inputs_that_vary, head))(folds)
     networks, gain, trained = _trained(begin, folds, shows, jax.random.fold_in(key, 1), head, cycles)
 
-    def by(member: Array) -> Array:
-        mask = columns_shown(member, shows)
+    def by(mask: Array) -> Array:
         return _over_folds(partial(_held_out, masks=mask[None], head=head), (networks, folds))[:, 0]
 
-    by_row = batched_map(by, task.members, TOGETHER * WIDTH * 8 * task.test.size)
-    nothing = _without_nodes(by(jnp.zeros(task.members.shape[1], bool)), folds, task, head)
-    by_row = jnp.where(jnp.any(task.members, axis=1)[:, None, None], by_row, nothing)
+    masks = columns_shown(task.members, shows)
+    by_row = batched_map(by, masks, TOGETHER * WIDTH * 8 * task.test.size)
+    nothing = _without_nodes(by(jnp.zeros_like(masks[0])), folds, task, head)
+    by_row = jnp.where(jnp.any(masks > 0, axis=1)[:, None, None], by_row, nothing[None])
     if every_subset:
         by_row = _best_of_smaller(by_row)
     return Lost(by_row, jnp.sum(nothing), gain, trained)
@@ -200,13 +200,15 @@ def _trained(
         networks = _over_folds(turn, (networks, folds))
         judged = _over_folds(partial(_held_out, masks=judge, head=head), (networks, folds))
         own = jnp.sum(judged, axis=(1, 2)) / MASKS
-        gain = (jnp.min(jnp.sum(lost, axis=1)) - jnp.sum(own)) / rows
+        gain = (jnp.min(jnp.sum(lost, axis=1)) - jnp.sum(own)) / rows.astype(own.dtype)
         kept = jax.tree.map(lambda every, one: every.at[cycle].set(one), kept, networks)
         return cycle + 1, networks, kept, lost.at[cycle].set(own), gain
 
     kept = jax.tree.map(lambda leaf: jnp.zeros((cycles, *leaf.shape), leaf.dtype), begin)
     lost = jnp.full((cycles, count), UNTRAINED / count)
-    trained, _, kept, lost, gain = jax.lax.while_loop(more, train, (0, begin, kept, lost, jnp.asarray(jnp.inf)))
+    trained, _, kept, lost, gain = jax.lax.while_loop(
+        more, train, (jnp.asarray(0), begin, kept, lost, jnp.asarray(jnp.inf))
+    )
     best = jnp.argmin(in_other_folds(lost), axis=0)
     chosen = jax.tree.map(lambda every: every[best, jnp.arange(count)], kept)
     return chosen, gain, trained
@@ -234,8 +236,10 @@ def _cycle(item: tuple[Weights, Fold], number: Any, length: Any, shows: Bool[Arr
         mask = drawn_masks(masks, BATCH, shows, _learns_nothing(fold, head))
         x = inputs(fold.features[rows], mask, fold.given[rows])
         gradient = jax.grad(loss)(networks, x, fold.message[rows])
-        update, moments = adam.update(gradient, moments)
-        rate = LEARNING_RATE * (1 + jnp.cos(math.pi * number / length)) / 2
+        with jax.numpy_dtype_promotion("standard"):  # Optax raises floats to the power of an integer
+            update, moments = adam.update(gradient, moments)
+        share = (number / length).astype(jnp.float32)
+        rate = LEARNING_RATE * (1 + jnp.cos(math.pi * share)) / 2
         moved = jax.tree.map(lambda own, by: own - rate * (by + DECAY * own), networks, update)
         return moved, moments
 

@@ -48,7 +48,8 @@ def seen(x: Float[Array, "N c"], among: Ranking) -> Seen:
     order = jnp.lexsort((by_value, by_rank, constant))
     ascending = by_rank[order]
     new = jnp.concatenate([jnp.ones(1, bool), ascending[1:] != ascending[:-1]]) & ~constant[order]
-    features = jnp.stack([values[:, :-1], scores[:, :-1]], axis=-1)[order] * new[:, None, None, None]
+    features = jnp.stack([values[:, :-1], scores[:, :-1]], axis=-1)[order]
+    features = jnp.where(new[:, None, None, None], features, 0)
     shows = (by_rank[:, None] == ascending[None]) & new[None]
     return Seen(jnp.moveaxis(features, 0, 2), shows, jnp.sum(new))
 
@@ -69,7 +70,7 @@ def _number(columns: Float[Array, "c N"], rows: int) -> UInt[Array, " c"]:
 
     Sums of floats depend on the order in which they are added; sums of integers modulo 2³² do not.
     """
-    weights = jax.random.bits(jax.random.key(0), (rows,), jnp.uint32) | 1
+    weights = jax.random.bits(jax.random.key(0), (rows,), jnp.uint32) | jnp.uint32(1)
     bits = jax.lax.bitcast_convert_type(columns.astype(jnp.float32), jnp.uint32)
     return jnp.sum(bits * weights[None], axis=1, dtype=jnp.uint32)
 
@@ -100,7 +101,7 @@ def drawn_masks(key: Array, count: int, shows: Bool[Array, "n c"], with_none: bo
 
 def columns_shown(inside: Bool[Array, "*batch n"], shows: Bool[Array, "n c"]) -> Float[Array, "*batch c"]:
     """1 for the columns that some node of a subset shows, else 0."""
-    return jnp.any(inside[..., None] & shows, axis=-2).astype(jnp.float32)
+    return (inside.astype(jnp.float32) @ shows.astype(jnp.float32) > 0).astype(jnp.float32)
 
 
 def inputs(

@@ -38,8 +38,8 @@ class Head(NamedTuple):
             message: class numbers ``[*batch]`` or normal scores ``[*batch, d]``.
         """
         if self.classes:
-            own = message[..., None] == jnp.arange(self.classes)
-            return jnp.sum(jnp.where(own, jax.nn.log_softmax(outputs), 0), axis=-1)
+            own = jax.nn.one_hot(message, self.classes, dtype=outputs.dtype)
+            return jnp.sum(own * jax.nn.log_softmax(outputs), axis=-1)
         weights, rest = outputs[..., :MIXED], outputs[..., MIXED:]
         means, widths = jnp.moveaxis(rest.reshape(*rest.shape[:-1], 2, MIXED, self.dimensions), -3, 0)
         log_width = jnp.maximum(widths, math.log(NARROWEST))
@@ -87,8 +87,8 @@ def outputs(networks: Weights, x: Float[Array, "B d"]) -> Float[Array, "E B o"]:
     def one(own: Weights) -> Array:
         hidden = x
         for weight, bias in zip(own.weights[:-1], own.biases[:-1], strict=True):
-            hidden = jax.nn.gelu(hidden @ weight + bias)
-        return hidden @ own.weights[-1] + own.biases[-1]
+            hidden = jax.nn.gelu(hidden @ weight + bias[None])
+        return hidden @ own.weights[-1] + own.biases[-1][None]
 
     return jax.vmap(one)(networks)
 

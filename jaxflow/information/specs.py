@@ -13,12 +13,14 @@ from jaxflow.information.copula import copula, scored
 from jaxflow.information.copula import estimate as estimate_copula
 from jaxflow.information.copula import layer_bits as copula_layer_bits
 from jaxflow.information.copula import stack_flows as copula_stack_flows
-from jaxflow.information.cross_validation import check_folds, outer_fold_numbers
+from jaxflow.information.cross_validation import check_cells, check_folds, outer_fold_numbers
 from jaxflow.information.custom import check_taken, estimate_one_by_one, keywords_of, try_out
 from jaxflow.information.estimates import Estimate, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian, layer_bits
+from jaxflow.information.probe import ProbeOptions, probe
+from jaxflow.information.probe import estimate as estimate_probe
 from jaxflow.information.quadratic import QuadraticOptions, quadratic
 from jaxflow.information.quadratic import estimate as estimate_quadratic
 from jaxflow.information.svms import (
@@ -230,6 +232,16 @@ ESTIMATORS = {
         searches=True,
         check=check_folds,
         options=KernelOptions,
+    ),
+    "probe": EstimatorSpec(
+        probe,
+        estimate_probe,
+        "probe",
+        exchangeable=None,
+        held_out=partial(estimate_probe, by_row=True),
+        most=12,
+        check=check_cells,
+        options=ProbeOptions,
     ),
     "quadratic": EstimatorSpec(
         quadratic,

@@ -1,0 +1,123 @@
+"""The learned probe: known truths, and what must not matter: places, copies, constants, scales and company."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxflow import InputError, as_message
+from jaxflow.information import probe, subset_members
+from jaxflow.information.probe import ConvergenceWarning, estimate
+from jaxflow.information.probe_fits import TOLERANCE, cycle_lengths
+from jaxflow.messages import unpermuted
+
+N = 400
+SHORT = pytest.mark.filterwarnings("ignore::jaxflow.information.svms.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def signs():
+    return np.random.default_rng(0).integers(0, 2, (N, 2))
+
+
+@pytest.fixture(scope="module")
+def layer(signs):
+    """Two noisy signs and a ReLU unit that tells a little."""
+    rng = np.random.default_rng(1)
+    unit = np.maximum(rng.normal(size=N) + signs[:, 0], 0)
+    return np.column_stack([2 * signs - 1 + 0.3 * rng.normal(size=(N, 2)), unit]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def told(signs, layer):
+    return np.asarray(probe(signs[:, 0] ^ signs[:, 1], layer, cycles=2))
+
+
+def test_exclusive_or_is_seen_in_both_nodes_and_in_neither(told):
+    assert told[0] == 0
+    assert (told[[1, 2, 4, 5]] < 0.02).all()
+    assert (told[[3, 7]] > 0.9).all()
+    assert (told <= 1).all()
+
+
+def test_the_order_of_nodes_copies_and_constants_play_no_part(signs, layer, told):
+    """Columns of equal ranks are one column, whatever their values; places are the columns' own."""
+    message = signs[:, 0] ^ signs[:, 1]
+    shuffled = np.column_stack([layer[:, 2], layer[:, 0], layer[:, 1]])
+    moved = [sum(1 << place for place, node in enumerate((2, 0, 1)) if mask >> node & 1) for mask in range(8)]
+    np.testing.assert_array_equal(np.asarray(probe(message, shuffled, cycles=2))[moved], told)
+    copied = np.column_stack([layer[:, 0], np.exp(layer[:, 0]), layer[:, 1], np.full(N, 7, np.float32)])
+    bits = np.asarray(probe(message, copied, cycles=2))
+    assert (bits[[1, 4, 8, 5]] == bits[[2, 12, 0, 6]]).all()
+    assert (bits[[3, 9, 10]] == bits[1]).all()
+    assert bits[5] > 0.9
+
+
+@SHORT
+def test_messages_and_layers_are_estimated_as_alone(signs, layer):
+    """Side by side in two threads, and as columns of one call."""
+    messages = {"x": as_message(signs[:, 0]), "y": as_message(signs[:, 1])}
+    layers = jnp.stack([layer, layer[::-1], layer + 1])
+    both = estimate(layers, unpermuted(messages), subset_members(3), cycles=1)
+    for name, message in messages.items():
+        alone = estimate(layers[1:2], unpermuted({name: message}), subset_members(3), cycles=1)
+        np.testing.assert_allclose(both[name].bits[:, 1:2], alone[name].bits, atol=2e-3)
+
+
+@SHORT
+def test_bits_are_what_the_losses_of_rows_say(signs, layer):
+    messages = unpermuted({"m": as_message(signs[:, 0], signs[:, 1])})
+    found = estimate(jnp.asarray(layer)[None], messages, subset_members(3), cycles=1, by_row=True)["m"]
+    strata = [signs[signs[:, 1] == g, 0].mean() for g in (0, 1)]
+    shares = [np.mean(signs[:, 1] == g) for g in (0, 1)]
+    known = -sum(w * (p * np.log2(p) + (1 - p) * np.log2(1 - p)) for w, p in zip(shares, strata, strict=True))
+    expected = np.maximum(known - found.losses[0].mean(axis=1), 0)
+    np.testing.assert_allclose(found.bits[0, 0, 1:], expected[1:], atol=1e-5)
+    assert found.losses.shape == (1, 8, N)
+
+
+def test_what_is_given_is_taken_away():
+    """Noise that hides a number; a number that says all; classes within strata."""
+    rng = np.random.default_rng(2)
+    u, v = rng.normal(size=(2, N))
+    message = u + v
+    alone, given = (float(probe(message, u[:, None], given=g, cycles=3)[1]) for g in (None, v))
+    assert 0.3 < alone < 0.5 + 0.1
+    assert given > alone + 0.5
+    assert float(probe((u > 0).astype(int), u[:, None], given=u, cycles=2)[1]) < 0.03
+
+
+@pytest.mark.slow
+def test_numbers_of_gaussian_pairs_are_near_the_truth_and_vectors_the_sum():
+    """−½ log₂(1 − ρ²) of every independent pair, under monotone maps of either side."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2000, 2))
+    message = 0.8 * x + 0.6 * rng.normal(size=(2000, 2))
+    truth = -np.log2(0.6)
+    one = float(probe(message[:, 0] ** 3, np.exp(x[:, :1]))[1])
+    assert one == pytest.approx(truth, abs=0.05)
+    both = np.asarray(probe(message, x))
+    assert both[3] == pytest.approx(2 * truth, abs=0.12)
+    assert both[1:3] == pytest.approx([truth] * 2, abs=0.1)
+
+
+def test_training_that_ends_too_early_is_told(signs, layer):
+    with pytest.warns(ConvergenceWarning, match="still improved when the last cycle ended"):
+        probe(signs[:, 0] ^ signs[:, 1], layer, cycles=1)
+    assert cycle_lengths(5) == [250, 250, 500, 1000, 2000]
+    assert TOLERANCE < 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"cycles": 0}, "cycles"), ({"cycles": 20}, "cycles"), ({"seed": -1}, "seed"), ({"seed": 0.5}, "seed")],
+)
+def test_options_out_of_range_are_refused(signs, layer, options, says):
+    with pytest.raises(InputError, match=says):
+        probe(signs[:, 0], layer, **options)
+
+
+def test_few_rows_are_refused():
+    with pytest.raises(InputError, match="class 1 of the message has 3 samples"):
+        probe([0] * 20 + [1] * 3, np.arange(23.0)[:, None])
+    with pytest.raises(InputError, match="cross-validation needs 5 samples"):
+        probe([0.1, 0.2, 0.3], np.arange(3.0)[:, None])
