@@ -216,20 +216,6 @@ def test_estimators_say_how_wide_they_go(monkeypatch, estimator, most):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("plain_figures", "no_honest_flows")
-def test_a_layer_that_memory_cannot_hold_is_searched_and_the_run_says_so(monkeypatch, tmp_path, dataset):
-    monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(11))
-    told = []
-    results = run(config(hidden=(12,)), dataset, out=tmp_path / "out", report=lambda stage, *_: told.append(stage))
-    assert "flows of layers above 11 nodes are searched" in told
-    assert results.manifest["searched"] == [1]
-    assert set(results.table("information").layer) == {0, 2}
-    flows = results.table("node_flows").query("layer == 1")
-    assert len(flows) == 2 * 2 * 12
-    assert flows["null95"].notna().all()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""
     for module in (tables, layers_module, measurements, plan):
