@@ -19,6 +19,8 @@ from jaxflow.information.estimates import Estimate, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian, layer_bits
+from jaxflow.information.knn import KnnOptions, check_condition, knn
+from jaxflow.information.knn import estimate as estimate_knn
 from jaxflow.information.quadratic import QuadraticOptions, quadratic
 from jaxflow.information.quadratic import estimate as estimate_quadratic
 from jaxflow.information.svms import (
@@ -240,6 +242,14 @@ ESTIMATORS = {
         most=18,
         check=check_folds,
         options=QuadraticOptions,
+    ),
+    "knn": EstimatorSpec(
+        knn,
+        estimate_knn,
+        "knn",
+        most=12,
+        check=check_condition,
+        options=KnnOptions,
     ),
 }
 
