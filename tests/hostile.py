@@ -464,7 +464,7 @@ def functions():  # noqa: C901 - tables, one after the other
     import numpy as np
 
     import jaxflow
-    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, linear_svm, quadratic
+    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, knn, linear_svm, quadratic
 
     x, m = arrays()["float64"], messages()["int"]
 
@@ -483,6 +483,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "quadratic": quadratic,
         "linear_svm": linear_svm,
         "kernel_svm": kernel_svm,
+        "knn": knn,
         "gaussian_flows": gaussian_flows,
         "search_flows": jaxflow.search_flows,
     }
@@ -520,6 +521,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "quadratic": ("bound", "subsets"),
         "linear_svm": ("backend", "subsets"),
         "kernel_svm": ("backend", "published_alpha", "subsets"),
+        "knn": ("neighbours", "subsets"),
         "search_flows": ("beam", "restarts", "depth"),
     }
     computed = {"None", "False", "np.False_"} | {

@@ -334,42 +334,68 @@ TRUTHS: dict[str, Callable[[Generator, int], Drawn]] = {
 # --- what trips estimators up ----------------------------------------------------------------------------------------
 
 
-def told_by_one(rng: Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two normal classes DISTANCE apart, and the column that tells them."""
+def told_by_one(rng: Generator, rows: int, numbers: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Two normal classes DISTANCE apart, or a number correlated by ¾; the column that tells them, and what it tells."""
+    noise = rng.normal(size=rows)
+    if numbers:
+        x = rng.normal(size=rows)
+        return 0.75 * x + np.sqrt(1 - 0.75**2) * noise, x[:, None], pair_bits(0.75)
     message = rng.integers(0, 2, rows)
-    return message, (rng.normal(size=rows) + DISTANCE * message)[:, None]
+    return message, (noise + DISTANCE * message)[:, None], equal_bits()
 
 
-def beside(rng: Generator, rows: int, change: Callable[[np.ndarray], np.ndarray]) -> Drawn:
+def changed(rng: Generator, rows: int, numbers: bool, change: Callable[[np.ndarray], np.ndarray]) -> Drawn:
     """A column that tells the message, changed or with another beside it that tells nothing more."""
-    message, x = told_by_one(rng, rows)
-    return whole(message, change(x), equal_bits())
+    message, x, bits = told_by_one(rng, rows, numbers)
+    return whole(message, change(x), bits)
 
 
-def dead_relu(rng: Generator, rows: int) -> Drawn:
-    """A ReLU unit that is 0 in two of five rows, about whether it is, wrong in 11 %: H_b(0.6 ∗ 0.11) − H_b(0.11)."""
-    unit = np.maximum(rng.normal(size=rows) + ndtri(0.6), 0)
-    message = ((unit > 0) ^ (rng.random(rows) < 0.11)).astype(int)
-    return whole(message, unit[:, None], float(binary_entropy(0.6 * 0.89 + 0.4 * 0.11) - binary_entropy(0.11)))
+ALIVE_SHIFT = float(ndtri(0.6))  # of a normal number that is above 0 in three of five rows
 
 
-def sorted_by_label(rng: Generator, rows: int) -> Drawn:
+@cache
+def rectified_bits() -> float:
+    """I of B + N(0, 1) and max(B, 0), B normal about ALIVE_SHIFT: h(M) less what is left of it, by integration."""
+    m, b = np.linspace(-12, 12, 2401), np.linspace(-9, 0, 1501)
+    below = np.trapezoid(normal(b, ALIVE_SHIFT)[:, None] * normal(m - b[:, None]), b, axis=0)
+    share = np.trapezoid(below, m)
+    silent = -np.trapezoid(below / share * np.log2(np.maximum(below / share, 1e-300)), m)
+    known = 0.5 * np.log2(2 * np.pi * np.e)  # h of the noise
+    return float(known + 0.5 - share * silent - (1 - share) * known)
+
+
+def dead_relu(rng: Generator, rows: int, numbers: bool) -> Drawn:
+    """A ReLU unit that is 0 in two of five rows, about whether it is, wrong in 11 %; or about its input with noise."""
+    before = rng.normal(size=rows) + ALIVE_SHIFT
+    unit = np.maximum(before, 0)[:, None]
+    if numbers:
+        return whole(before + rng.normal(size=rows), unit, rectified_bits())
+    message = ((before > 0) ^ (rng.random(rows) < 0.11)).astype(int)
+    return whole(message, unit, float(binary_entropy(0.6 * 0.89 + 0.4 * 0.11) - binary_entropy(0.11)))
+
+
+def in_order(rng: Generator, rows: int, numbers: bool) -> Drawn:
     """A ReLU unit that is 0 in four of five rows and knows nothing of the message, in the order of which rows are."""
-    message = np.sort(rng.integers(0, 2, rows))
+    message = np.sort(told_by_one(rng, rows, numbers)[0])
     return whole(message, np.maximum(rng.normal(size=(rows, 1)) - ndtri(0.8), 0), 0.0)
 
 
-def constant(rng: Generator, rows: int) -> Drawn:
+def constant(rng: Generator, rows: int, numbers: bool) -> Drawn:
     """A column that is 3.3 in all rows."""
-    return whole(rng.integers(0, 2, rows), np.full((rows, 1), 3.3), 0.0)
+    return whole(told_by_one(rng, rows, numbers)[0], np.full((rows, 1), 3.3), 0.0)
 
 
-PITFALLS: dict[str, Callable[[Generator, int], Drawn]] = {
-    "one column": partial(beside, change=lambda x: x),
-    "a constant beside it": partial(beside, change=lambda x: np.column_stack([x, np.full(len(x), 3.3)])),
-    "its copy beside it": partial(beside, change=lambda x: np.column_stack([x, 2 * x])),
-    "10⁶ off centre": partial(beside, change=lambda x: x + 1e6),
+TRIPS: dict[str, Callable[..., Drawn]] = {
+    "one column": partial(changed, change=lambda x: x),
+    "a constant beside it": partial(changed, change=lambda x: np.column_stack([x, np.full(len(x), 3.3)])),
+    "its copy beside it": partial(changed, change=lambda x: np.column_stack([x, 2 * x])),
+    "10⁶ off centre": partial(changed, change=lambda x: x + 1e6),
     "a dead ReLU unit": dead_relu,
     "a constant alone": constant,
-    "noise of a dead unit, rows sorted by label": sorted_by_label,
+    "a dead unit's noise, rows in the message's order": in_order,
+}
+PITFALLS: dict[str, Callable[[Generator, int], Drawn]] = {
+    f"{kind}: {name}": partial(scene, numbers=kind == "number")
+    for kind in ("classes", "number")
+    for name, scene in TRIPS.items()
 }

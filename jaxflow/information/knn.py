@@ -65,7 +65,7 @@ def knn(
     left out as scikit-learn does. Nothing is drawn at random.
 
     **It is no bound, and not recommended for flows.** It is there to be compared with. Values lie above the truth by
-    chance as often as below it where columns are few, and far below it where they are many.
+    chance as often as below it where columns are few, and far below it where they are many: docs/truth.md says how far.
 
     Args:
         message: classes ``[..., N]``; or numbers ``[..., N]`` or ``[..., N, d]``.
