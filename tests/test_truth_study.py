@@ -105,7 +105,7 @@ def test_an_estimate_above_the_truth_is_counted_and_a_failure_named(study):
             **{"spread": [0.01, 0.01, np.nan, np.nan], "seconds": 0.5, "covered": np.nan, "too_high": np.nan},
         }
     )
-    assert "| mine | 250 | 2 | 0.020 | 0.020 |  | 1 of 3 | 0.5 |" in page.summary_text(table)
+    assert "| mine | 250 | 0.020 (at most 0.020; 1 scenes) |  |  | 1 of 3 | 0.5 |" in page.summary_text(table)
     assert "| XOR | 1.000 | fails |" in page.bias_text(table)
     assert "| ring | 1.000 | −0.020 ± 0.010 |" in page.bias_text(table)
     assert "Cauchy" not in page.bias_text(table)

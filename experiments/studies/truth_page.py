@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from measuring import markdown
+from truths import NUMBERS
 
 SURE = 3.0  # standard errors by which a mean must be above the truth to count as above it
 
@@ -43,6 +44,12 @@ def bias_text(table: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def mean_of(layers: pd.DataFrame) -> str:
+    """The mean distance, the largest, and of how many scenes."""
+    far = layers["far"].dropna()
+    return f"{far.mean():.3f} (at most {far.max():.3f}; {len(far)} scenes)" if len(far) else ""
+
+
 def summary_text(table: pd.DataFrame) -> str:
     """For every estimator and number of rows: distances, how many means are above the truth, seconds, coverage."""
     own, lines = answered(table).copy(), []
@@ -57,9 +64,7 @@ def summary_text(table: pd.DataFrame) -> str:
             (
                 name,
                 f"{rows:,}",
-                len(layers),
-                f"{layers['far'].mean():.3f}",
-                f"{layers['far'].max():.3f}",
+                *(mean_of(layers[layers["scene"].isin(NUMBERS) == numbers]) for numbers in (False, True)),
                 f"{synthetic['far'].mean():.4f}" if len(synthetic) else "",
                 f"{some['above'].sum()} of {len(some)}",
                 f"{layers['seconds'].median():.2g}",
@@ -67,7 +72,7 @@ def summary_text(table: pd.DataFrame) -> str:
                 f"{intervals['too_high'].mean():.2f}" if len(intervals) else "",
             )
         )
-    names = ("estimator", "N", "scenes", "mean distance", "largest", "synthetic subsets", "means above the truth")
+    names = ("estimator", "N", "classes", "numbers", "synthetic subsets", "means above the truth")
     return markdown((*names, "seconds of a core", "intervals that hold the truth", "intervals above it"), lines)
 
 

@@ -310,7 +310,7 @@ def two_pairs(rng: Generator, rows: int, r: float = 0.8, d: int = 3) -> Drawn:
     return whole(m, x, 2 * pair_bits(r))
 
 
-TRUTHS: dict[str, Callable[[Generator, int], Drawn]] = {
+CLASSES: dict[str, Callable[[Generator, int], Drawn]] = {
     "synthetic, Y": partial(synthetic, name="y"),
     "synthetic, Z": partial(synthetic, name="z"),
     **{f"overlapping uniforms, m = {m}": partial(uniforms, classes=m) for m in (2, 3, 4, 5)},
@@ -323,12 +323,15 @@ TRUTHS: dict[str, Callable[[Generator, int], Drawn]] = {
     "equal covariances": equal_covariances,
     "scale × 3": scales,
     "Cauchy": cauchy,
+}
+NUMBERS: dict[str, Callable[[Generator, int], Drawn]] = {
     **{f"normal pair, {image}": partial(normal_pair, image=image) for image in IMAGES},
     **{f"additive uniform, ε = {e:g}": partial(additive, e=e) for e in (0.1, 0.75)},
     "Student, ν = 1": partial(student, freedom=1),
     **{f"dense normal, d = {d}": partial(dense, d=d) for d in (2, 3, 5, 25)},
     "two pairs, ρ = 0.8": two_pairs,
 }
+TRUTHS = CLASSES | NUMBERS
 
 
 # --- what trips estimators up ----------------------------------------------------------------------------------------
