@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import decimal
 import fractions
+import functools
 import io
 import itertools
 import json
@@ -705,6 +706,8 @@ def command():  # noqa: C901 - tables, one after the other
         return [(action.option_strings[0], action.nargs) for action in sub._actions if action.option_strings]
 
     with contextlib.ExitStack() as patches:
+        # its hundred options are made once: they are most of what a refused command costs
+        patches.enter_context(mock.patch.object(cli, "parser", functools.cache(cli.parser)))
         patches.enter_context(mock.patch.object(pipeline, "run", run))
         patches.enter_context(mock.patch.object(summary, "summary", lambda results: f"Results: {results.path}"))
         patches.enter_context(mock.patch.object(reproduce, "load_dataset", _nothing))
