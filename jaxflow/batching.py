@@ -147,7 +147,7 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     host = jax.tree.map(_on_host, items)
     split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
-        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.tree.map(jnp.asarray, part))), split))
+        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.device_put(part))), split))
     return jax.tree.map(lambda *leaves: _joined(leaves)[:count], *results)
 
 
