@@ -60,9 +60,10 @@ solved = jax.jit(solve, static_argnames="loss")
 
 
 def test_landmarks_are_nystroems(rng):
+    """The first inner fold of every outer one."""
     _, message = ring(rng)
     folds = nested_folds(message)
-    for rows, landmarks in zip(folds.inner_train, folds.inner_landmarks, strict=True):
+    for rows, landmarks in zip(folds.inner_train[::INNER], folds.inner_landmarks[::INNER], strict=True):
         real = rows[rows >= 0]
         theirs = Nystroem(n_components=LANDMARKS, random_state=LANDMARK_SEED).fit(real[:, None].astype(float))
         np.testing.assert_array_equal(landmarks, real[theirs.component_indices_])
