@@ -158,7 +158,7 @@ def test_copies_of_copies_spoil_nothing(rng):
         np.testing.assert_allclose(gaussian(message, layer), gaussian_bits(message, layer), atol=2e-6)
 
 
-@pytest.mark.parametrize(("samples", "nodes"), [(3, 5), (6, 8), (8, 10)])
+@pytest.mark.parametrize(("samples", "nodes"), [(3, 5), (6, 8)])
 def test_fewer_samples_than_nodes(rng, samples, nodes):
     for _ in range(5):
         message = rng.integers(0, 2, samples)
