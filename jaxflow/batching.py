@@ -269,7 +269,7 @@ def map_networks(function: Callable[..., Out], *stacked: Any) -> Out:
         raise InputError("map_networks needs stacked arguments: arrays with a leading axis of one length, the networks")
     if is_traced(stacked):
         return _in_fitting_batches(stacked, function)
-    return jax.tree.map(jnp.asarray, on_all_cores(partial(_compiled_map, function=function), stacked))
+    return jax.device_put(on_all_cores(partial(_compiled_map, function=function), stacked))
 
 
 def is_traced(values: Any) -> bool:

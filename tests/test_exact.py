@@ -128,10 +128,10 @@ def test_dead_and_duplicate_nodes_show_nothing_of_their_own(rng, message):
     layer[:, 3], layer[:, 8] = 0, 0.1
     layer[:, 10], layer[:, 11] = 5 - 2 * layer[:, 1], layer[:, 1]
     exact = gaussian_flows(message, layer)
-    np.testing.assert_array_equal(exact.flow[jnp.array([3, 8])], 0)
-    np.testing.assert_array_equal(exact.witness[jnp.array([3, 8])], 0)
+    np.testing.assert_array_equal(np.asarray(exact.flow)[[3, 8]], 0)
+    np.testing.assert_array_equal(np.asarray(exact.witness)[[3, 8]], 0)
     assert not any(int(witness) & (1 << 3 | 1 << 8) for witness in exact.witness)
-    np.testing.assert_allclose(exact.flow[jnp.array([10, 11])], exact.flow[1], atol=1e-6)
+    np.testing.assert_allclose(np.asarray(exact.flow)[[10, 11]], exact.flow[1], atol=1e-6)
     kept = [i for i in range(12) if i not in (3, 8, 10, 11)]
     smaller = gaussian_flows(message, layer[:, [1, *kept]])
     np.testing.assert_allclose(exact.whole, smaller.whole, atol=1e-6)

@@ -98,6 +98,7 @@ def test_a_pair_that_helps_only_together(message, rng):
     np.testing.assert_allclose(flows, exact(message, layer), atol=1e-4)
 
 
+@pytest.mark.usefixtures("no_types_are_checked")
 def test_keys_old_and_new_are_the_same(message, layer):
     """``test_first_checks`` has this of the other functions."""
     old, new = (search_flows(message, layer, key=make(1), **SMALL) for make in (jax.random.PRNGKey, jax.random.key))
