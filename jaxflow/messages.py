@@ -227,14 +227,11 @@ def joint_frequencies(message: Message) -> Float[Array | np.ndarray, "*batch G K
 
 
 def uncertainty(message: Message) -> Any:
-    """H(M), or H(M | G) where a discrete G is given, in bits from the data; infinite for a continuous message.
-
-    One for every message of a batch. Of NumPy's arrays by NumPy: JAX would compile two dozen programs.
-    """
+    """H(M), or H(M | G) where a discrete G is given, in bits from the data; infinite for a continuous message."""
+    host = isinstance(message.values, np.ndarray)  # JAX would compile two dozen programs for NumPy's arrays
     if message.continuous:
-        xp = np if isinstance(message.values, np.ndarray) else jnp
-        return xp.full(message.values.shape[:-2], np.inf)
-    if not message.strata and message.classes == 2 and not isinstance(message.values, np.ndarray):
+        return (np if host else jnp).full(message.values.shape[:-2], np.inf)
+    if not message.strata and message.classes == 2 and not host:
         return binary_entropy(jnp.mean(message.values, axis=-1, dtype=jnp.float32))
     joint = joint_frequencies(message)
     return entropy(joint.reshape(*joint.shape[:-2], -1)) - entropy(joint.sum(axis=-1))
