@@ -89,17 +89,18 @@ def test_batched_solver_gives_the_authors_accuracies(reference, activations, lay
 @pytest.mark.parametrize(
     ("pipeline", "names", "rows", "seed"),
     [
-        (linear_pipeline, C, 401, 1),
+        (linear_pipeline, C, 101, 1),
         pytest.param(kernel_pipeline, KERNEL.hyperparameters, 180, 0, marks=pytest.mark.slow),
     ],
 )
 def test_the_plain_loop_is_scikit_learns_search_to_the_bit(pipeline, names, rows, seed):
-    """Accuracies and draws of the first and the last outer fold; few rows and noise make ties among the draws."""
+    """Accuracies and draws of two outer folds; few rows and noise make ties, so that the first of equal draws counts."""
     rng = np.random.default_rng(seed)
     message = rng.integers(0, 2, rows)
     x = rng.normal(size=(rows, 2)) + np.outer(message, [0.6, 0])
     accuracy, chosen, *_ = search_task(Task(pipeline, names, x, message))
-    for k, (train, held_out) in list(enumerate(outer_splitter().split(x, message)))[::4]:
+    assert pipeline is kernel_pipeline or len(set(chosen[:2])) == 2  # or all might be the first draw
+    for k, (train, held_out) in list(enumerate(outer_splitter().split(x, message)))[:2]:
         search = random_search(pipeline(), names).fit(x[train], message[train])
         assert (accuracy[k], chosen[k]) == (search.score(x[held_out], message[held_out]), search.best_index_)
 
