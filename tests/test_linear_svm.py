@@ -94,7 +94,7 @@ def test_batched_solver_gives_the_authors_accuracies(reference, activations, lay
     ],
 )
 def test_the_plain_loop_is_scikit_learns_search_to_the_bit(pipeline, names, rows, seed):
-    """Accuracies and draws of two outer folds; few rows and noise make ties, so that the first of equal draws counts."""
+    """Accuracies and draws of two outer folds; few rows and noise make ties, of which the first draw is taken."""
     rng = np.random.default_rng(seed)
     message = rng.integers(0, 2, rows)
     x = rng.normal(size=(rows, 2)) + np.outer(message, [0.6, 0])
