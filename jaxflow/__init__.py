@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxflow.errors import InputError, ThinCellsWarning
     from jaxflow.flows import Flows, edge_flows, node_flows
     from jaxflow.inference import honest_flows, noise_floor, significance
-    from jaxflow.information import copula, gaussian, kernel_svm, linear_svm, probe, quadratic
+    from jaxflow.information import copula, gaussian, kernel_svm, knn, linear_svm, probe, quadratic
     from jaxflow.information.search import search_flows
     from jaxflow.interventions import prune, rank, select
     from jaxflow.messages import Message, as_message
@@ -48,6 +48,7 @@ __all__ = [
     "honest_flows",
     "information",
     "kernel_svm",
+    "knn",
     "linear_svm",
     "load_dataset",
     "map_networks",
@@ -82,6 +83,7 @@ _HOMES = {
     "gaussian": "information",
     "probe": "information",
     "quadratic": "information",
+    "knn": "information",
     "linear_svm": "information",
     "kernel_svm": "information",
     "map_networks": "batching",

@@ -64,10 +64,24 @@ def as_finite_array(name: str, values: Any) -> Array:
         if not fits:
             raise InputError(f"the {name} must be finite, but hold NaN, infinity or more than {float(largest):.2g}")
     if not jnp.issubdtype(array.dtype, jnp.floating):
-        return jnp.asarray(array).astype(jnp.float32)
+        array = array.astype(np.float32)
     if array.dtype == np.longdouble:
         array = array.astype(float)  # JAX does not know it
-    return jnp.asarray(array)
+    return as_jax(array)
+
+
+def as_jax(values: Any) -> Any:
+    """JAX's arrays as they are, NumPy's on the device: ``jnp.asarray`` without a program for every shape.
+
+    Since JAX 0.10 ``jnp.asarray`` compiles the identity for every new shape and type of a NumPy array.
+
+    Args:
+        values: an array, traced perhaps.
+
+    Returns:
+        It in JAX's types, as ``jnp.asarray`` would make it.
+    """
+    return jax.device_put(values) if isinstance(values, np.ndarray) else values
 
 
 def as_key(key: Any) -> Array:

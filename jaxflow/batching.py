@@ -147,7 +147,7 @@ def on_all_cores(function: Callable[[Any], Any], items: Any) -> Any:
     host = jax.tree.map(_on_host, items)
     split = [jax.tree.map(partial(_host_part, start=part * width, width=width), host) for part in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
-        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.tree.map(jnp.asarray, part))), split))
+        results = list(pool.map(lambda part: jax.block_until_ready(function(jax.device_put(part))), split))
     return jax.tree.map(lambda *leaves: _joined(leaves)[:count], *results)
 
 
@@ -269,7 +269,7 @@ def map_networks(function: Callable[..., Out], *stacked: Any) -> Out:
         raise InputError("map_networks needs stacked arguments: arrays with a leading axis of one length, the networks")
     if is_traced(stacked):
         return _in_fitting_batches(stacked, function)
-    return jax.tree.map(jnp.asarray, on_all_cores(partial(_compiled_map, function=function), stacked))
+    return jax.device_put(on_all_cores(partial(_compiled_map, function=function), stacked))
 
 
 def is_traced(values: Any) -> bool:

@@ -183,8 +183,10 @@ def _counted_classes(name: str, array: Any, classes: int | None) -> tuple[Any, i
     return array if plain else whole.astype(np.int32), classes or max(2, int(largest) + 1)
 
 
-def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Float[Array, "*batch count"]:
-    """Relative frequency of every class."""
+def frequencies(numbers: Int[Array | np.ndarray, "*batch N"], count: int) -> Float[Array | np.ndarray, "*batch count"]:
+    """Relative frequency of every class; of NumPy's numbers in double precision."""
+    if isinstance(numbers, np.ndarray):
+        return np.mean(numbers[..., None] == np.arange(count), axis=-2)
     return jnp.mean(jax.nn.one_hot(numbers, count, dtype=jnp.float32), axis=-2)
 
 
@@ -213,22 +215,23 @@ def message_entropy(message: Int[np.ndarray, " N"]) -> float:
     return abs(float(entropy(np.bincount(message) / len(message))))
 
 
-def joint_frequencies(message: Message) -> Float[Array, "*batch G K"]:
+def joint_frequencies(message: Message) -> Float[Array | np.ndarray, "*batch G K"]:
     """P(G = g, M = m) of a discrete message, one stratum if nothing discrete is given."""
     if not message.strata:
         return frequencies(message.values, message.classes)[..., None, :]
     cell = message.given * message.classes + message.values
-    cell = jnp.where(message.given < 0, -1, cell)
+    cell = (np if isinstance(cell, np.ndarray) else jnp).where(message.given < 0, -1, cell)
     joint = frequencies(cell, message.strata * message.classes)
-    joint = joint / jnp.sum(joint, axis=-1, keepdims=True)
+    joint = joint / joint.sum(axis=-1, keepdims=True)
     return joint.reshape(*joint.shape[:-1], message.strata, message.classes)
 
 
-def uncertainty(message: Message) -> Float[Array, "*batch"]:
+def uncertainty(message: Message) -> Any:
     """H(M), or H(M | G) where a discrete G is given, in bits from the data; infinite for a continuous message."""
+    host = isinstance(message.values, np.ndarray)  # JAX would compile two dozen programs for NumPy's arrays
     if message.continuous:
-        return jnp.full(message.values.shape[:-2], jnp.inf)
-    if not message.strata and message.classes == 2:
+        return (np if host else jnp).full(message.values.shape[:-2], np.inf)
+    if not message.strata and message.classes == 2 and not host:
         return binary_entropy(jnp.mean(message.values, axis=-1, dtype=jnp.float32))
     joint = joint_frequencies(message)
     return entropy(joint.reshape(*joint.shape[:-2], -1)) - entropy(joint.sum(axis=-1))

@@ -204,7 +204,7 @@ def train_many(
     numbers = jnp.arange(whole("the number of networks", count, 1, MOST_NETWORKS))
     if is_traced((key, x, y)):
         return run(numbers)
-    return jax.tree.map(jnp.asarray, on_all_cores(run, numbers))
+    return jax.device_put(on_all_cores(run, numbers))
 
 
 def _checked_rows(key: Array, network: Network, x: Any, y: Any) -> tuple[Array, Array]:

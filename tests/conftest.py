@@ -63,8 +63,8 @@ def pytest_unconfigure() -> None:
 # Files of few and long tests go first: xdist would begin with those of the most tests, which end soon, and leave one
 # worker alone with a long file (pyproject.toml switches that off).
 LONGEST = (
-    *("own_runs", "inference", "lowering", "any_message", "classes", "cli", "recordings", "pipeline", "docs", "exact"),
-    *("kernel_svm", "held_out", "devices", "own_networks", "api", "atoms"),
+    *("inference", "any_message", "classes", "outputs", "lowering", "kernel_svm", "pipeline", "own_runs", "cli", "api"),
+    *("docs", "search", "training", "held_out", "recordings", "atoms", "own_networks", "devices", "exact", "refusals"),
 )
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import decimal
 import fractions
+import functools
 import io
 import itertools
 import json
@@ -464,7 +465,7 @@ def functions():  # noqa: C901 - tables, one after the other
     import numpy as np
 
     import jaxflow
-    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, linear_svm, quadratic
+    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, knn, linear_svm, quadratic
 
     x, m = arrays()["float64"], messages()["int"]
 
@@ -483,6 +484,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "quadratic": quadratic,
         "linear_svm": linear_svm,
         "kernel_svm": kernel_svm,
+        "knn": knn,
         "gaussian_flows": gaussian_flows,
         "search_flows": jaxflow.search_flows,
     }
@@ -520,6 +522,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "quadratic": ("bound", "subsets"),
         "linear_svm": ("backend", "subsets"),
         "kernel_svm": ("backend", "published_alpha", "subsets"),
+        "knn": ("neighbours", "subsets"),
         "search_flows": ("beam", "restarts", "depth"),
     }
     computed = {"None", "False", "np.False_"} | {
@@ -703,6 +706,8 @@ def command():  # noqa: C901 - tables, one after the other
         return [(action.option_strings[0], action.nargs) for action in sub._actions if action.option_strings]
 
     with contextlib.ExitStack() as patches:
+        # its hundred options are made once: they are most of what a refused command costs
+        patches.enter_context(mock.patch.object(cli, "parser", functools.cache(cli.parser)))
         patches.enter_context(mock.patch.object(pipeline, "run", run))
         patches.enter_context(mock.patch.object(summary, "summary", lambda results: f"Results: {results.path}"))
         patches.enter_context(mock.patch.object(reproduce, "load_dataset", _nothing))

@@ -127,7 +127,7 @@ def test_copula_flows_of_a_wide_layer_are_the_copulas():
     """Beyond 16 nodes, where the bits are not kept: no monotone map changes them, as it does the Gaussian ones."""
     network = mlp(hidden=())
     x = np.random.default_rng(0).normal(size=(120, 17)).astype(np.float32)
-    params = network.init(jax.random.key(0), jnp.asarray(x))
+    params = jax.jit(network.init)(jax.random.key(0), x)
     message = {"y": (x[:, 0] + x[:, 1] > 0).astype(int)}
 
     def flow(x, estimator):

@@ -132,7 +132,7 @@ def test_the_plain_fit_is_scikit_learns_quadratic_discriminant(rng, message):
 def test_linear_machines_are_scikit_learns(message, layer):
     """With the draws that ours chose, every outer fold is told as by ``LinearSVC``, within one sample."""
     c = hyperparameter_draws("C")[:4]
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     signs = jnp.asarray(one_against_the_rest(message), jnp.float32)
     search = search_layers(jnp.asarray(layer.T)[None], signs, folds, jnp.asarray(c, jnp.float32))
     assert int(search.unconverged[0]) == 0

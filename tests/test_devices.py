@@ -6,36 +6,46 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from brief import no_honest_flows
 
-from jaxflow import InputError, pipeline
+from jaxflow import InputError, figures, pipeline
 from jaxflow.batching import batched_map, local_mesh
 from jaxflow.running.hosts import Hosts, parse_hosts
 from jaxflow.running.results import Results
+from jaxflow.training import Training
 
 TABLES = (
     *("networks", "training", "information", "node_flows", "edge_flows", "tradeoff", "dependence"),
     *("correlations", "predictors"),
 )
 DEVICES = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count="
-SMALL = """
+SMALL = pipeline.Config(
+    "synthetic", training=Training(learning_rate=0.03, epochs=2), first_layer=1, chunk=2, factors=(1.0, 0.5, 0.0),
+    strategies=pipeline.strategy_grid(nodes=(1,)), estimator="gaussian", seeds=8,
+)  # fmt: skip
+COMMAND = f"""
 import sys
+sys.path.append({str(Path(__file__).parent)!r})
+from brief import no_honest_flows
 from jaxflow import cli
 cli._explain_loss()  # as the command does, before JAX is loaded
 from jaxflow import pipeline
 from jaxflow.running import experiment, hosts
+from jaxflow.running.config import Config
+from jaxflow.interventions import Strategy
 from jaxflow.training import Training
 hosts.HEARTBEAT = 5
 experiment.figures.draw_all = lambda *_: ()
-pipeline.PRESETS["synthetic"] = pipeline.Config(
-    "synthetic", training=Training(learning_rate=0.03, epochs=2), first_layer=1, chunk=2, factors=(1.0, 0.5, 0.0),
-    strategies=pipeline.strategy_grid(nodes=(1,)))
-sys.exit(cli.main(["run", "synthetic", "--estimator", "gaussian", "--seeds", "8", *sys.argv[1:]]))
+pipeline.PRESETS["synthetic"] = {SMALL!r}
+with no_honest_flows():
+    sys.exit(cli.main(["run", "synthetic", "--estimator", "gaussian", "--seeds", "8", *sys.argv[1:]]))
 """
 
 
@@ -49,7 +59,7 @@ def jax_speaks():
 def start(*options, devices=1, environment=os.environ):
     """The command on small networks without figures, in a process of its own."""
     environment = {**environment, "XLA_FLAGS": f"{DEVICES}{devices}"}
-    command = [sys.executable, "-c", SMALL, "--quiet", *map(str, options)]
+    command = [sys.executable, "-c", COMMAND, "--quiet", *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -70,12 +80,18 @@ def tables(folder):
     return {name: (folder / f"{name}.csv").read_bytes() for name in TABLES}
 
 
+def run_here(folder):
+    """The same run in this process, on one device."""
+    with no_honest_flows(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(figures, "draw_all", lambda *_: ())
+        pipeline.run(SMALL, out=folder)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one process computes on one device."""
     folder = tmp_path_factory.mktemp("alone") / "out"
-    code, _, err = finish(start("--out", folder))
-    assert (code, err) == (0, "")
+    run_here(folder)
     return folder
 
 
@@ -166,8 +182,7 @@ def test_the_loss_of_a_process_is_one_line_and_made_good(alone, tmp_path, addres
     )
     assert not (folder / "tradeoff.csv").exists()
     before = own.stat().st_mtime_ns
-    code, _, err = finish(start("--out", folder))
-    assert (code, err) == (0, "")
+    run_here(folder)
     assert own.stat().st_mtime_ns == before
     assert tables(folder) == tables(alone)
 
@@ -200,11 +215,13 @@ def test_hosts_are_read():
 
 
 @pytest.mark.slow
-def test_estimators_that_choose_folds_are_shared_out_too():
+def test_estimators_that_choose_folds_and_honest_flows_are_shared_out_too():
     """Four layers on three devices: the bits of one device."""
     code = """
+import jax
 import numpy as np
 from searches import three_draws
+from jaxflow import honest_flows
 from jaxflow.batching import local_mesh, spread_over
 from jaxflow.information import ESTIMATORS
 from jaxflow.messages import as_message, unpermuted
@@ -218,5 +235,11 @@ for estimator in ("quadratic", "linear-svm"):
             found.append(ESTIMATORS[estimator].estimate(layers, messages, np.ones((1, 2), bool))["y"].bits)
     np.testing.assert_allclose(*found, atol=1e-6, err_msg=estimator)
     assert found[0].max() > 0.1
+found = []
+for devices in (1, 3):
+    with spread_over(local_mesh(devices)):
+        found.append(np.stack(honest_flows(jax.random.key(0), messages["y"].values[0], layers)))
+np.testing.assert_allclose(*found, atol=1e-6)
+assert found[0][0].max() > 0.1
 """
     run_alone(code, devices=3)

@@ -128,10 +128,10 @@ def test_dead_and_duplicate_nodes_show_nothing_of_their_own(rng, message):
     layer[:, 3], layer[:, 8] = 0, 0.1
     layer[:, 10], layer[:, 11] = 5 - 2 * layer[:, 1], layer[:, 1]
     exact = gaussian_flows(message, layer)
-    np.testing.assert_array_equal(exact.flow[jnp.array([3, 8])], 0)
-    np.testing.assert_array_equal(exact.witness[jnp.array([3, 8])], 0)
+    np.testing.assert_array_equal(np.asarray(exact.flow)[[3, 8]], 0)
+    np.testing.assert_array_equal(np.asarray(exact.witness)[[3, 8]], 0)
     assert not any(int(witness) & (1 << 3 | 1 << 8) for witness in exact.witness)
-    np.testing.assert_allclose(exact.flow[jnp.array([10, 11])], exact.flow[1], atol=1e-6)
+    np.testing.assert_allclose(np.asarray(exact.flow)[[10, 11]], exact.flow[1], atol=1e-6)
     kept = [i for i in range(12) if i not in (3, 8, 10, 11)]
     smaller = gaussian_flows(message, layer[:, [1, *kept]])
     np.testing.assert_allclose(exact.whole, smaller.whole, atol=1e-6)
@@ -216,20 +216,6 @@ def test_estimators_say_how_wide_they_go(monkeypatch, estimator, most):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("plain_figures", "no_honest_flows")
-def test_a_layer_that_memory_cannot_hold_is_searched_and_the_run_says_so(monkeypatch, tmp_path, dataset):
-    monkeypatch.setattr(exact_module, "free_bytes", lambda: memory_needed(11))
-    told = []
-    results = run(config(hidden=(12,)), dataset, out=tmp_path / "out", report=lambda stage, *_: told.append(stage))
-    assert "flows of layers above 11 nodes are searched" in told
-    assert results.manifest["searched"] == [1]
-    assert set(results.table("information").layer) == {0, 2}
-    flows = results.table("node_flows").query("layer == 1")
-    assert len(flows) == 2 * 2 * 12
-    assert flows["null95"].notna().all()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("plain_figures")
 def test_pipeline_with_a_wide_layer(monkeypatch, tmp_path, dataset):
     """Four nodes are wide where three are the most that is listed."""
     for module in (tables, layers_module, measurements, plan):

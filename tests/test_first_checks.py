@@ -19,7 +19,6 @@ from jaxflow import (
     network_flows,
     noise_floor,
     rank,
-    search_flows,
     select,
     significance,
     train_many,
@@ -115,7 +114,6 @@ KEYED = {
     "significance": lambda key: significance(key, Y, X, permutations=3).p,
     "noise_floor": lambda key: noise_floor(Y, X, key=key, permutations=3),
     "train_many": lambda key: train_many(key, 2, NETWORK, X, Y, ONCE).loss,
-    "search_flows": lambda key: search_flows(Y, X, key=key, beam=1, restarts=1)[0],
     "init": lambda key: NETWORK.init(key, X)["layer_0"]["kernel"],
     "own init": lambda key: network(LINEAR.activations, LINEAR.weights, jax.random.normal).init(key, (2, 2)),
 }

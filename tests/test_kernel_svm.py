@@ -60,9 +60,10 @@ solved = jax.jit(solve, static_argnames="loss")
 
 
 def test_landmarks_are_nystroems(rng):
+    """The first inner fold of every outer one."""
     _, message = ring(rng)
     folds = nested_folds(message)
-    for rows, landmarks in zip(folds.inner_train, folds.inner_landmarks, strict=True):
+    for rows, landmarks in zip(folds.inner_train[::INNER], folds.inner_landmarks[::INNER], strict=True):
         real = rows[rows >= 0]
         theirs = Nystroem(n_components=LANDMARKS, random_state=LANDMARK_SEED).fit(real[:, None].astype(float))
         np.testing.assert_array_equal(landmarks, real[theirs.component_indices_])
@@ -76,7 +77,7 @@ def test_a_fold_is_told_as_by_an_exact_solver_in_scikit_learns_map(rng, name):
     """
     x, message = awkward_layers(rng)[name]
     message = np.asarray(message).astype(int)
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     rows = folds.inner_train[0], folds.inner_test[0], folds.inner_landmarks[0]
     ours, failed = of_a_fold(jnp.asarray(x.T), signs, *rows, jnp.asarray(EXTREMES, jnp.float32))
@@ -148,7 +149,7 @@ def test_whitening_survives_equal_landmarks():
 def test_nested_accuracy_lies_within_the_spread_of_stochastic_gradients(rng):
     """Mean outer accuracy beside scikit-learn's under two SGD seeds, on 200 rows: two standard errors of a fold."""
     x, message = ring(rng, 200)
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
     ours = search_layers(jnp.asarray(x.T)[None], jnp.asarray(2 * message[None] - 1, jnp.float32), folds, draws)
     theirs = [search_task(Task(partial(kernel_pipeline, s), NAMES, x.astype(float), message))[0] for s in range(2)]
@@ -185,7 +186,7 @@ def test_laws_of_order_scale_batch_and_repetition(rng):
 @pytest.mark.usefixtures("few_draws")
 def test_kept_draws_give_the_same_accuracies_without_a_search(rng):
     x, message = ring(rng, 200)
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     draws = jnp.asarray(hyperparameter_draws(*NAMES), jnp.float32)
     signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     searched = search_layers(jnp.asarray(x.T)[None], signs, folds, draws)
@@ -212,7 +213,7 @@ def test_separable_unbalanced_and_noise(rng):
     p = message.mean()
     bits = kernel_svm(message, np.column_stack([message, np.zeros(200)]))
     assert float(bits[1]) == pytest.approx(-p * np.log2(p) - (1 - p) * np.log2(1 - p), abs=1e-6)
-    np.testing.assert_array_equal(bits[jnp.array([0, 2])], 0)
+    np.testing.assert_array_equal(np.asarray(bits)[[0, 2]], 0)
 
 
 def test_folds_cover_the_inner_loop():

@@ -89,17 +89,18 @@ def test_batched_solver_gives_the_authors_accuracies(reference, activations, lay
 @pytest.mark.parametrize(
     ("pipeline", "names", "rows", "seed"),
     [
-        (linear_pipeline, C, 401, 1),
+        (linear_pipeline, C, 101, 1),
         pytest.param(kernel_pipeline, KERNEL.hyperparameters, 180, 0, marks=pytest.mark.slow),
     ],
 )
 def test_the_plain_loop_is_scikit_learns_search_to_the_bit(pipeline, names, rows, seed):
-    """Accuracies and draws of every outer fold; few rows and noise make ties among the draws."""
+    """Accuracies and draws of two outer folds; few rows and noise make ties, of which the first draw is taken."""
     rng = np.random.default_rng(seed)
     message = rng.integers(0, 2, rows)
     x = rng.normal(size=(rows, 2)) + np.outer(message, [0.6, 0])
     accuracy, chosen, *_ = search_task(Task(pipeline, names, x, message))
-    for k, (train, held_out) in enumerate(outer_splitter().split(x, message)):
+    assert pipeline is kernel_pipeline or len(set(chosen[:2])) == 2  # or all might be the first draw
+    for k, (train, held_out) in list(enumerate(outer_splitter().split(x, message)))[:2]:
         search = random_search(pipeline(), names).fit(x[train], message[train])
         assert (accuracy[k], chosen[k]) == (search.score(x[held_out], message[held_out]), search.best_index_)
 
@@ -120,7 +121,7 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
 
 @pytest.mark.usefixtures("few_draws")
 def test_many_fits_at_once_equal_one_by_one(layer, message):
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     c = jnp.asarray(hyperparameter_draws(*C), jnp.float32)
     layers = jnp.stack([jnp.asarray(x.T) for x in (layer, layer[:, ::-1], layer * [1, 0, 1])])
     signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
@@ -133,12 +134,13 @@ def test_many_fits_at_once_equal_one_by_one(layer, message):
         np.testing.assert_allclose(kept.accuracy[b], alone.accuracy[0], atol=1e-6)
 
 
-def test_backends_choose_the_same_c_and_agree_in_every_fold(layer, message):
+def test_backends_choose_the_same_c_and_agree_in_a_fold(layer, message):
+    """The first and the last."""
     c = hyperparameter_draws(*C)
-    folds = jax.tree.map(jnp.asarray, nested_folds(message))
+    folds = jax.device_put(nested_folds(message))
     signs = jnp.asarray(2 * message[None] - 1, jnp.float32)
     search = search_layers(jnp.asarray(layer.T)[None], signs, folds, jnp.asarray(c, jnp.float32))
-    for k, (rows, held_out) in enumerate(outer_splitter().split(layer, message)):
+    for k, (rows, held_out) in list(enumerate(outer_splitter().split(layer, message)))[::4]:
         theirs = random_search(linear_pipeline(), C).fit(layer[rows], message[rows])
         scores = theirs.cv_results_["mean_test_score"]
         ours = int(search.chosen[0, k])
@@ -169,7 +171,7 @@ def test_scale_shift_and_order_change_nothing(layer, message):
     np.testing.assert_allclose(linear_svm(message, -5 * layer + 3), bits, atol=5e-3)
     permuted = linear_svm(message, layer[:, ::-1])
     order = [int(f"{mask:03b}"[::-1], 2) for mask in range(8)]
-    np.testing.assert_allclose(permuted[jnp.array(order)], bits, atol=5e-3)
+    np.testing.assert_allclose(np.asarray(permuted)[order], bits, atol=5e-3)
 
 
 @pytest.mark.usefixtures("few_draws")
@@ -178,7 +180,7 @@ def test_separable_is_the_entropy_and_noise_is_nothing(rng, message):
     entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     bits = linear_svm(message, np.column_stack([message, np.ones(400), 0.01 * rng.normal(size=400)]))
     assert float(bits[0b001]) == pytest.approx(entropy, abs=1e-6)
-    np.testing.assert_array_equal(bits[jnp.array([0b000, 0b010])], 0)
+    np.testing.assert_array_equal(np.asarray(bits)[[0b000, 0b010]], 0)
     assert float(bits[0b100]) < 0.02
     assert np.isfinite(bits).all()
 
@@ -195,7 +197,7 @@ def test_fano_is_finite_and_clipped_at_both_ends(message):
 @pytest.mark.usefixtures("few_draws")
 def test_chosen_subsets_equal_those_of_all(layer, message):
     np.testing.assert_array_equal(
-        linear_svm(message, layer, subsets=(7, 2)), linear_svm(message, layer)[jnp.array([7, 2])]
+        linear_svm(message, layer, subsets=(7, 2)), np.asarray(linear_svm(message, layer))[[7, 2]]
     )
 
 

@@ -157,6 +157,7 @@ ENTRIES = {
     "inference.honest.honest_layers": Entry(
         40, lambda: (LAYERS, Message(integers(SAMPLES)), integers(2, SAMPLES // 2)), {"prepare": as_they_are}
     ),
+    "inference.honest._ends": Entry(0, lambda: (floats(NETWORKS, NODES),) * 4 + (floats(),)),
     "inference.searched._all_valued": Entry(
         40,
         lambda: (

@@ -24,6 +24,8 @@ from jaxflow.outputs import (
 )
 from jaxflow.study import Study
 
+read = jax.jit(read_out)  # step by step it would be dozens of programs
+
 
 def threshold_fractions(score, *messages):
     """Of every message the fraction told by the best held-out threshold on the difference of two logits."""
@@ -132,7 +134,7 @@ def test_measures_of_three_logits_and_two_attributes(rng):
     assert set(measured) == set(measure_names(roles))
     for measure, name in (("accuracy", "y"), ("bias_group", "group"), ("bias_other", "other")):
         bits = gaussian(messages[name], logits)[-1]
-        assert measured[measure] == pytest.approx(100 * float(read_out(bits, as_message(messages[name]))), abs=1e-3)
+        assert measured[measure] == pytest.approx(100 * float(read(bits, as_message(messages[name]))), abs=1e-3)
     decided = logits.argmax(axis=1)
     assert measured["argmax_accuracy"] == pytest.approx(100 * np.mean(decided == messages["y"]), abs=1e-3)
     for name in roles.attributes:
@@ -148,7 +150,7 @@ def test_many_logits_are_one_node(rng, estimator):
     logits = (rng.normal(size=(500, 40)) + 2 * np.eye(40)[y + z]).astype(np.float32)
     measured = one_by_one(logits, {"y": y, "z": z}, estimator=estimator)
     bits = ESTIMATORS[estimator].function(z, logits, groups=(0,) * 40)[-1]
-    assert measured["bias"] == pytest.approx(100 * float(read_out(bits, as_message(z))), abs=1e-3)
+    assert measured["bias"] == pytest.approx(100 * float(read(bits, as_message(z))), abs=1e-3)
     assert measured["bias"] > 55
 
 
@@ -199,7 +201,7 @@ def test_a_group_without_rows_of_a_label_adds_no_gap(rng):
     logits, messages = three_classes(rng)
     y, group = messages["y"], messages["group"].copy()
     group[(y == 0) & (group == 2)] = 0
-    measured = outputs_of_logits(logits, {"y": y, "z": group})
+    measured = outputs_of_logits(logits, {"y": y, "group": group})  # the program of another test
     largest = max(rate_gaps(logits.argmax(axis=1), group, y == own) for own in range(3))
     assert measured["odds_gap"] == pytest.approx(100 * largest, abs=1e-3)
 
@@ -251,7 +253,7 @@ def test_given_the_label_bias_is_the_information_within_its_classes(rng):
     logits = logits[:, :2] + np.outer(z * y, [0, 1]).astype(np.float32)
     plain, odds = (one_by_one(logits, {"y": y, "z": z}, given=given) for given in (None, y))
     bits = sum(np.mean(y == k) * oracles.gaussian_bits(z[y == k], logits[y == k])[-1] for k in (0, 1))
-    expected = 100 * float(read_out(jnp.float32(bits), as_message(z, y)))
+    expected = 100 * float(read(jnp.float32(bits), as_message(z, y)))
     assert odds["bias"] == pytest.approx(expected, abs=1e-2)
     assert {name for name in plain if plain[name] != odds[name]} == {"bias"}
     assert list(plain) == list(measure_names(PAPER))

@@ -283,8 +283,16 @@ def removed_flow(shown):
     return Scores(edge=[jnp.abs(w) * f[:, None] for w, f in zip(shown.weights, shown.remove, strict=True)])
 
 
-def test_an_estimator_of_the_users_makes_every_table(tmp_path):
-    results = run(tmp_path / "out", estimator=by_counts, seeds=1)
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """A run by the user's estimator."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jaxflow.figures, "draw_all", lambda *_: ())
+        return run(tmp_path_factory.mktemp("counted") / "out", estimator=by_counts, seeds=1)
+
+
+def test_an_estimator_of_the_users_makes_every_table(counted):
+    results = counted
     network, half, own = CONFIG.network(people()), people().test, network_of(results, 0)
     table = results.table("information").set_index(["layer", "message"])["bits"]
     for layer, activations in enumerate(network.activations(own, jnp.asarray(half.x))):
@@ -366,18 +374,19 @@ def test_another_function_of_the_same_name_is_refused(tmp_path):
 
         return mine
 
-    how = {"strategies": strategy_grid(edges=(2,), metrics=(make(1),)), "seeds": 1}
-    run(tmp_path / "metric", **how)
-    run(tmp_path / "metric", **how)
+    def strategies(slope):  # as many as ``finished`` has, and so by its programs
+        return strategy_grid(edges=(2,), metrics=(make(slope), "bias/acc", "random"))
+
+    run(tmp_path / "metric", strategies=strategies(1))
+    run(tmp_path / "metric", strategies=strategies(1))
     with pytest.raises(InputError, match="differs in strategies"):
-        run(tmp_path / "metric", **how | {"strategies": strategy_grid(edges=(2,), metrics=(make(0),))})
+        run(tmp_path / "metric", strategies=strategies(0))
 
 
-def test_another_estimator_of_the_same_name_is_refused(tmp_path):
-    results = run(tmp_path / "out", estimator=by_counts, seeds=1)
+def test_another_estimator_of_the_same_name_is_refused(counted):
     first = by_counts
-    again = run(tmp_path / "out", estimator=first, seeds=1)
-    assert again.manifest["run"] == results.manifest["run"]
+    again = run(counted.path, estimator=first, seeds=1)
+    assert again.manifest["run"] == counted.manifest["run"]
 
     def by_counts_too(message, activations, *, given=None, groups=None):
         return first(message, activations, given=given, groups=groups)
@@ -385,7 +394,7 @@ def test_another_estimator_of_the_same_name_is_refused(tmp_path):
     by_counts_too.__qualname__ = first.__qualname__
     by_counts_too.__name__ = first.__name__
     with pytest.raises(InputError, match="differs in estimator"):
-        run(tmp_path / "out", estimator=by_counts_too, seeds=1)
+        run(counted.path, estimator=by_counts_too, seeds=1)
 
 
 def test_a_preset_takes_a_function():

@@ -98,6 +98,15 @@ def test_a_pair_that_helps_only_together(message, rng):
     np.testing.assert_allclose(flows, exact(message, layer), atol=1e-4)
 
 
+@pytest.mark.usefixtures("no_types_are_checked")
+def test_keys_old_and_new_are_the_same(message, layer):
+    """``test_first_checks`` has this of the other functions."""
+    old, new = (search_flows(message, layer, key=make(1), **SMALL) for make in (jax.random.PRNGKey, jax.random.key))
+    jax.tree.map(np.testing.assert_array_equal, old, new)
+    with pytest.raises(InputError, match=r"key must be one random key such as jax\.random\.key\(0\), not 0"):
+        search_flows(message, layer, key=0, **SMALL)
+
+
 def test_independent_of_everything_is_noise(message, rng):
     flows, _ = search_flows(message, rng.normal(size=(N, NODES)).astype(np.float32), **SMALL)
     assert 0 < float(flows.max()) < 20 / (2 * N * np.log(2))

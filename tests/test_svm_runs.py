@@ -11,7 +11,7 @@ import pytest
 from searches import FITS, three_draws
 from splits import half as split_of
 
-from jaxflow import Dataset, InputError, honest_flows, pipeline
+from jaxflow import Dataset, InputError, figures, honest_flows, pipeline
 from jaxflow.cli import main
 from jaxflow.information import linear_svm, svms
 from jaxflow.messages import as_message, unpermuted
@@ -34,8 +34,10 @@ SKLEARN = changed(backend="sklearn", tune="once", seeds=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_draws_in_all_runs():
-    with three_draws():
+def few_draws_and_no_figures_in_all_runs():
+    """Drawing takes longer than these runs; ``test_figures`` has tables without a noise floor."""
+    with three_draws(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(figures, "draw_all", lambda *_: ())
         yield
 
 
@@ -85,7 +87,6 @@ def test_backends_agree_through_the_pipeline(finished, by_sklearn):
     np.testing.assert_allclose(ours, theirs, atol=100 * 2.1 / 120)
 
 
-@pytest.mark.usefixtures("plain_figures")
 def test_tuned_once_keeps_the_unpruned_outputs_draws(data, finished, tmp_path):
     """Flows and unpruned outputs as when tuned each time; a pruned output takes five fits, with the whole's draws."""
     once = pipeline.run(changed(tune="once"), data, out=tmp_path / "out")
@@ -128,7 +129,6 @@ def test_fits_are_counted_and_unconverged_ones_reported(data, finished, monkeypa
         linear_svm(message, x)
 
 
-@pytest.mark.usefixtures("plain_figures")
 def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     """Killed in the second network's tradeoff: the first is not computed again, and the tables come out the same."""
     stages = []
@@ -148,7 +148,6 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, finished, tmp_path):
     assert tables(resumed) == tables(finished)
 
 
-@pytest.mark.usefixtures("plain_figures")
 def test_progress_moves_within_a_network(data, tmp_path):
     """Every report is at least as far as the one before it, most of them fractions, and the last is the whole."""
     heard = []

@@ -12,6 +12,7 @@ from jaxflow.networks.layouts import WIDE
 from jaxflow.training import Training, shuffled, train_many
 
 NETWORK = MLP((3, 2))
+SHORT = Training(learning_rate=0.1, epochs=6)  # of most tests, so that they compile their two networks once
 train = jax.jit(training.train, static_argnums=(3, 4))  # operation by operation a network compiles a hundred programs
 initial_params = jax.jit(lambda key, network, x: network.init(key, x), static_argnums=1)
 
@@ -57,9 +58,8 @@ def numpy_training(key, x, y, config, network=NETWORK):
 
 def test_training_equals_a_numpy_loop(data):
     """57 rows in batches of 10: the last 7 of every shuffle sit out."""
-    config = Training(learning_rate=0.1, epochs=6)
-    trained = train(jax.random.key(5), *data, NETWORK, config)
-    params, losses, rates = numpy_training(jax.random.key(5), *data, config)
+    trained = train(jax.random.key(5), *data, NETWORK, SHORT)
+    params, losses, rates = numpy_training(jax.random.key(5), *data, SHORT)
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-4), trained.params, params)
     np.testing.assert_allclose(trained.loss, losses, atol=1e-4)
     np.testing.assert_allclose(trained.learning_rate, rates, rtol=1e-6)
@@ -130,19 +130,17 @@ def test_loss_falls_and_is_kept_for_every_epoch(data):
 
 @pytest.mark.parametrize("count", [2, 37])  # in one batch, and in more
 def test_network_k_is_the_same_alone_and_among_many(data, count):
-    config = Training(learning_rate=0.05, epochs=5)
     key = jax.random.key(11)
-    many = train_many(key, jnp.arange(count), NETWORK, *data, config)
+    many = train_many(key, jnp.arange(count), NETWORK, *data, SHORT)
     for k in (0, count - 1):
-        alone = train(jax.random.fold_in(key, k), *data, NETWORK, config)
+        alone = train(jax.random.fold_in(key, k), *data, NETWORK, SHORT)
         jax.tree.map(lambda m, a, k=k: np.testing.assert_allclose(m[k], a, atol=1e-5), many, alone)
 
 
 def test_network_numbers_not_positions_decide(data):
-    config = Training(epochs=2)
     key = jax.random.key(4)
-    first = train_many(key, jnp.array([7, 3]), NETWORK, *data, config)
-    second = train_many(key, jnp.array([3, 9]), NETWORK, *data, config)
+    first = train_many(key, jnp.array([7, 3]), NETWORK, *data, SHORT)
+    second = train_many(key, jnp.array([3, 9]), NETWORK, *data, SHORT)
     np.testing.assert_allclose(first.loss[1], second.loss[0], rtol=1e-6)
     assert not np.allclose(first.loss[0], first.loss[1])
 
@@ -156,11 +154,11 @@ def test_one_trace_for_many_calls(data):
 
 
 def test_a_count_stands_for_the_numbers_from_0_on(data):
-    config, key = Training(learning_rate=0.05, epochs=2), jax.random.key(11)
-    counted = train_many(key, 5, NETWORK, *map(np.asarray, data), config)
-    numbered = train_many(key, jnp.arange(5), NETWORK, *data, config)
+    key = jax.random.key(11)
+    counted = train_many(key, 2, NETWORK, *map(np.asarray, data), SHORT)
+    numbered = train_many(key, jnp.arange(2), NETWORK, *data, SHORT)
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-6), counted, numbered)
-    inside = jax.jit(lambda key, x, y: train_many(key, 5, NETWORK, x, y, config))(key, *data)
+    inside = jax.jit(lambda key, x, y: train_many(key, 2, NETWORK, x, y, SHORT))(key, *data)
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-6), inside, numbered)
 
 
@@ -182,9 +180,8 @@ def test_a_network_of_ones_own_trains_as_the_built_in(data):
         kernels=lambda params: NETWORK.weights(params["mlp"]),
         init=lambda key, x: {"mlp": NETWORK.init(key, x), "steps": jnp.arange(3)},
     )
-    config = Training(learning_rate=0.1, epochs=4)
-    ours, theirs = (train_many(jax.random.key(2), jnp.arange(3), net, *data, config) for net in (own, NETWORK))
-    np.testing.assert_array_equal(ours.params["steps"], [[0, 1, 2]] * 3)
+    ours, theirs = (train_many(jax.random.key(2), jnp.arange(2), net, *data, SHORT) for net in (own, NETWORK))
+    np.testing.assert_array_equal(ours.params["steps"], [[0, 1, 2]] * 2)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours.params["mlp"], theirs.params)
     np.testing.assert_allclose(ours.loss, theirs.loss, atol=1e-5)
 

@@ -115,8 +115,9 @@ def honest_flows(
     if spec.regressed is None:
         found = _of_held_out(flat, about, halves, estimate, inputs.groups, level)
     else:
-        spread = honest_layers(flat, about, jnp.asarray(halves), spec.regressed, inputs.groups)
-        found = intervals(*spread, most=uncertainty(about), confidence=level)
+        spread = honest_layers(flat, about, halves, spec.regressed, inputs.groups)
+        most = np.asarray(uncertainty(about), layers.dtype)
+        found = intervals(*spread, most=most, confidence=level)
     return Honest(*(field.reshape(*layers.shape[:-2], -1) for field in found))
 
 
@@ -161,8 +162,8 @@ def equal_halves(key: Array, message: Message) -> Int[np.ndarray, "2 H"]:
 
 def rows_of(message: Message, rows: Int[np.ndarray, " H"]) -> Message:
     """The message of some rows."""
-    given = None if message.given is None else jnp.asarray(message.given)[rows]
-    return replace(message, values=jnp.asarray(message.values)[rows], given=given)
+    given = None if message.given is None else np.asarray(message.given)[rows]
+    return replace(message, values=np.asarray(message.values)[rows], given=given)
 
 
 def intervals(
@@ -170,7 +171,7 @@ def intervals(
     error: Array,
     slope: Array | float = 0.0,
     *,
-    most: Array | float = jnp.inf,
+    most: Array | np.ndarray | float = jnp.inf,
     confidence: float = CONFIDENCE,
 ) -> Honest:
     """The intervals of honest flows from their standard errors, with equal tails for small flows too.
@@ -193,6 +194,12 @@ def intervals(
         confidence: the probability behind z.
     """
     reach = float(ndtri((1 + confidence) / 2))
+    return _ends(flow, error, slope, most, reach)
+
+
+@compiled()
+def _ends(flow: Array, error: Array, slope: Any, most: Any, reach: Any) -> Honest:
+    """``intervals`` that reach so many standard errors from the middle."""
     down = jnp.minimum(reach, 2 * error / jnp.maximum(slope, jnp.finfo(error.dtype).tiny))
     low = flow + slope / 4 - down * (error - down * slope / 4)
     high = flow + (1.25 + reach**2) * slope / 4 + reach * jnp.hypot(error, slope / 4)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxflow.arrays import as_key, as_real_array
+from jaxflow.arrays import as_jax, as_key, as_real_array
 from jaxflow.batching import batched_map, cores
 from jaxflow.errors import InputError
 from jaxflow.flows import LISTED_NODES, node_flows
@@ -297,9 +297,9 @@ def _flows_of(
     The bits of an estimator that compiles do not leave the program.
     """
     if spec.layer_bits is None:
-        about = {"m": replace(message, values=jnp.asarray(message.values))}
+        about = {"m": replace(message, values=as_jax(message.values))}
         found = spec.estimate(layers, about, subset_members(nodes), groups=groups)
-        flow, witness = node_flows(jnp.asarray(found["m"].bits, layers.dtype))
+        flow, witness = node_flows(np.asarray(found["m"].bits, layers.dtype))
         return np.asarray(flow), np.asarray(witness[0])
     if _unlisted(spec, nodes):
         flows = partial(_exact_flows, exact=spec.flows, groups=groups)
@@ -319,10 +319,10 @@ def _on_all_cores(flows: Callable[..., tuple[Array, Array]], layers: Array, mess
     parts = -(-cores() // len(layers))
     width = -(-len(message.values) // parts)
     rows = [np.minimum(np.arange(part * width, (part + 1) * width), len(message.values) - 1) for part in range(parts)]
-    some = [jax.tree.map(jnp.asarray, replace(message, values=message.values[own])) for own in rows]
+    some = [jax.device_put(replace(message, values=message.values[own])) for own in rows]
 
     def one(pair: tuple[np.ndarray, Message]) -> tuple[np.ndarray, np.ndarray]:
-        flow, witness = flows(jnp.asarray(pair[0])[None], pair[1])
+        flow, witness = flows(jax.device_put(np.asarray(pair[0])[None]), pair[1])
         return np.asarray(flow[0]), np.asarray(witness[0])
 
     with ThreadPoolExecutor(layers_together(layers.shape[-1], max(1, message.strata))) as pool:

@@ -12,6 +12,7 @@ from jaxflow.information.estimates import (
 )
 from jaxflow.information.exact import ExactFlows, gaussian_flows, memory_needed
 from jaxflow.information.gaussian import gaussian
+from jaxflow.information.knn import knn
 from jaxflow.information.probe import probe
 from jaxflow.information.quadratic import quadratic
 from jaxflow.information.ranks import rank_normalised
@@ -37,6 +38,7 @@ __all__ = [
     "gaussian_flows",
     "information_to_accuracy",
     "kernel_svm",
+    "knn",
     "linear_svm",
     "memory_needed",
     "probe",

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from jaxflow.arrays import as_real_array
+from jaxflow.arrays import as_jax, as_real_array
 from jaxflow.errors import InputError
 from jaxflow.messages import Message, as_message, conditioned
 from jaxflow.values import wholes
@@ -92,7 +92,7 @@ def checked(
     x = _as_floats("activations", activations)
     batch = max(len(shape) - 1, x.ndim - 2)
     message = _with_axes(message, batch + 1 - len(shape), x.dtype)
-    return Checked(message, x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape), groups)
+    return Checked(message, as_jax(x.reshape(*(batch + 2 - x.ndim) * (1,), *x.shape)), groups)
 
 
 def check_counts(message: Message, name: str = "the message") -> None:
@@ -132,11 +132,12 @@ def must_see_arrays(estimator: str) -> str:
 
 def _with_axes(message: Message, ones: int, dtype: Any) -> Message:
     """With as many more batch axes in front; its numbers in the type of the activations."""
-    values, given = jnp.asarray(message.values), message.given
-    values = values.reshape(*ones * (1,), *values.shape)
+    values, given = message.values, message.given
+    values = values.reshape(*ones * (1,), *values.shape) if ones else values
+    values = values.astype(dtype) if message.continuous else values
     if given is not None:
-        given = jnp.asarray(given) if message.strata else jnp.asarray(given).astype(dtype)
-    return Message(values.astype(dtype) if message.continuous else values, given, message.classes, message.strata)
+        given = as_jax(given if message.strata else given.astype(dtype))
+    return Message(as_jax(values), given, message.classes, message.strata)
 
 
 def _normal_form(message: Any, activations: Any, given: Any, classes: int | None) -> Message:
@@ -169,12 +170,12 @@ def _numbers(values: Any) -> bool:
     return floating and (isinstance(values, Tracer) or not np.isin(np.asarray(values), (0, 1)).all())
 
 
-def _as_floats(name: str, values: Any) -> Array:
-    """Checked, narrowed to what JAX's floating type can hold of every column ``[..., N, n]``."""
+def _as_floats(name: str, values: Any) -> Any:
+    """Checked, narrowed to what JAX's floating type can hold of every column ``[..., N, n]``; NumPy's stay NumPy's."""
     if not isinstance(values, Tracer):
         values = _narrowed(values, name)
     wide = jax.dtypes.canonicalize_dtype(values.dtype) == np.float64
-    return jnp.asarray(values).astype(jnp.float64 if wide else jnp.float32)
+    return values.astype(np.float64 if wide else np.float32)
 
 
 def _checked_groups(groups: Any, columns: int) -> tuple[int, ...] | None:

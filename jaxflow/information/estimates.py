@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from jaxflow.arrays import as_jax
 from jaxflow.batching import is_traced
 from jaxflow.errors import InputError
 from jaxflow.information.checks import checked, must_see_arrays
@@ -178,12 +178,13 @@ def by_strata(
     estimates = {}
     for names in _equally_conditioned(messages):
         strata = _rows_of_strata(messages[names[0]])
+        host = np.asarray(layers) if len(strata) > 1 else layers  # JAX's arrays would compile a program for every size
         step = _in_parts(advance, len(strata))
         parts = []
         for stratum, rows in enumerate(strata):
             values = {name: np.asarray(messages[name].values)[:, rows] for name in names}
             kept = None if draws is None else {name: np.asarray(draws[name])[:, stratum] for name in names}
-            x = layers if len(rows) == layers.shape[1] else layers[:, rows]
+            x = layers if len(rows) == layers.shape[1] else as_jax(host[:, rows])
             parts.append(_in_stratum(estimate, x, values, columns, kept, step))
         samples = layers.shape[1]
         estimates |= {name: _averaged([part[name] for part in parts], strata, samples) for name in names}
@@ -317,14 +318,12 @@ def broadcast(
     bits = np.zeros((len(layers), len(messages), len(members)))
     unconverged = fits = 0
     for group, about in _layers_about(layer, asked, each):
-        estimates = estimate(
-            jnp.asarray(layers[group]), {name: each[name] for name in about}, members, groups=inputs.groups
-        )
+        estimates = estimate(as_jax(layers[group]), {name: each[name] for name in about}, members, groups=inputs.groups)
         for name, about_one in estimates.items():
             bits[group, int(name)] = about_one.bits[0]
             unconverged += int(np.sum(about_one.unconverged))
             fits += about_one.fits * len(group) * int(members.any(axis=1).sum())
-    return jnp.asarray(bits[layer, asked].reshape(*batch, len(members)), x.dtype), unconverged, fits
+    return as_jax(bits[layer, asked].reshape(*batch, len(members)).astype(x.dtype)), unconverged, fits
 
 
 def _layers_about(

@@ -317,10 +317,10 @@ def _rows_estimate(
     for left_out, own in zip(counted, every, strict=True):
         left_out[own] = False
     about = tuple(
-        jnp.asarray(np.repeat([messages[name] for name in names], OUTER, axis=0), jnp.int32) for names in alike.values()
+        np.repeat([messages[name] for name in names], OUTER, axis=0).astype(np.int32) for names in alike.values()
     )
-    among, rows = ranking(counted, layers.dtype), jnp.asarray(padded(every))
-    shared = {"messages": about, "among": among, "rows": rows, "members": jnp.asarray(members)}
+    among, rows = ranking(counted, layers.dtype), padded(every)
+    shared = jax.device_put({"messages": about, "among": among, "rows": rows, "members": members})
     static = {"bound": bound, "every_subset": every_subset, "by_row": by_row}
     run = partial(all_held_out, **shared, classes=tuple(classes for classes, _ in alike), **static)
     nodes, found = np.any(members, axis=1, keepdims=True), {}

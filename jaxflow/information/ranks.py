@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from jaxflow.arrays import as_jax
 from jaxflow.batching import batched_map
 from jaxflow.sums import BLOCK, sums_before
 
@@ -34,7 +35,10 @@ class Ranking(NamedTuple):
 
 
 def ranking(counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = np.float32) -> Ranking:
-    """What all columns share: quantiles by SciPy, or by JAX for rows that are only known when the program runs."""
+    """What all columns share: quantiles by SciPy, or by JAX for rows that are only known when the program runs.
+
+    NumPy's rows give NumPy's arrays.
+    """
     xp, quantile = (jnp, jax.scipy.special.ndtri) if isinstance(counted, jax.Array) else (np, ndtri)
     rows = xp.maximum(counted.sum(axis=1, keepdims=True), 1)
     doubled = xp.clip(xp.arange(2 * counted.shape[1] + 1)[None], 1, 2 * rows - 1)
@@ -43,7 +47,7 @@ def ranking(counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = 
     shifts = xp.arange(32, dtype=np.uint32)[None, :, None]
     words = xp.sum(bits.astype(np.uint32) << shifts, axis=1, dtype=np.uint32)
     share = doubled.astype(float if xp is np else dtype) / (2 * rows).astype(float if xp is np else dtype)
-    return Ranking(jnp.asarray(filled, dtype), jnp.asarray(words), jnp.asarray(quantile(share), dtype))
+    return Ranking(filled.astype(dtype), words, quantile(share).astype(dtype))
 
 
 def _filling(rows: int) -> int:
@@ -116,7 +120,7 @@ def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
     Returns:
         Scores ``[..., N, n]`` of the normal distribution, in the floating type of the activations.
     """
-    x = jnp.asarray(activations)
+    x = as_jax(activations if isinstance(activations, jax.Array) else np.asarray(activations))
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return _all_columns(x, _among_all(x.shape[-2], x.dtype))
 

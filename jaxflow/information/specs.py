@@ -19,6 +19,8 @@ from jaxflow.information.estimates import Estimate, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian, layer_bits
+from jaxflow.information.knn import KnnOptions, check_condition, knn
+from jaxflow.information.knn import estimate as estimate_knn
 from jaxflow.information.probe import ProbeOptions, probe
 from jaxflow.information.probe import estimate as estimate_probe
 from jaxflow.information.quadratic import QuadraticOptions, quadratic
@@ -252,6 +254,14 @@ ESTIMATORS = {
         most=18,
         check=check_folds,
         options=QuadraticOptions,
+    ),
+    "knn": EstimatorSpec(
+        knn,
+        estimate_knn,
+        "knn",
+        most=12,
+        check=check_condition,
+        options=KnnOptions,
     ),
 }
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
@@ -304,14 +303,15 @@ def _by_jax(
     """Accuracies of all pairs of layer and subset by the batched solver, block by block."""
     solver: Any = svm.search
     every = nested_folds(message)
-    folds, tests = jax.tree.map(jnp.asarray, every), [rows[rows >= 0] for rows in every.test]
-    draws = jnp.asarray(hyperparameter_draws(*svm.hyperparameters), layers.dtype)
-    signs = jnp.asarray(one_against_the_rest(message), layers.dtype)
+    folds, tests = jax.device_put(every), [rows[rows >= 0] for rows in every.test]
+    host = np.asarray(layers)  # whatever is cut out of JAX's arrays compiles programs of its own
+    draws = jax.device_put(hyperparameter_draws(*svm.hyperparameters).astype(host.dtype))
+    signs = jax.device_put(one_against_the_rest(message).astype(host.dtype))
     fits = len(signs) * (OUTER if kept is not None else OUTER * (1 + INNER * len(draws)))
     found = []
     for block in _blocks(len(pairs), max(cores(), svm.block_fits // fits)):
-        x = jnp.where(members[pairs[block, 1], :, None], jnp.swapaxes(layers[pairs[block, 0]], 1, 2), 0)
-        own = (x,) if kept is None else (x, jnp.asarray(kept[block]))
+        x = np.where(members[pairs[block, 1], :, None], host[pairs[block, 0]].swapaxes(1, 2), 0)
+        own = jax.device_put((x,) if kept is None else (x, kept[block]))
         search = on_all_cores(lambda own: solver(own[0], signs, folds, draws, *own[1:]), own)
         found.append(jax.tree.map(np.asarray, search))
         advance(len(set(block.tolist())))

@@ -66,7 +66,7 @@ def inputs_of(config: Config, network: Network, dataset: Dataset, params: Params
     train, test = dataset.train, dataset.test
     study = config.study(network, dataset)
     train_x, train_y, x = map(jnp.asarray, (train.x, train.messages[dataset.label], test.x))
-    messages = jax.tree.map(jnp.asarray, measured_messages(study.roles, dataset))
+    messages = jax.device_put(measured_messages(study.roles, dataset))
     return Inputs(config, study, train_x, train_y, x, messages, jax.random.key(config.seed), params)
 
 
