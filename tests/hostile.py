@@ -465,7 +465,7 @@ def functions():  # noqa: C901 - tables, one after the other
     import numpy as np
 
     import jaxflow
-    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, knn, linear_svm, quadratic
+    from jaxflow.information import gaussian, gaussian_flows, kernel_svm, knn, linear_svm, probe, quadratic
 
     x, m = arrays()["float64"], messages()["int"]
 
@@ -485,6 +485,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "linear_svm": linear_svm,
         "kernel_svm": kernel_svm,
         "knn": knn,
+        "probe": probe,
         "gaussian_flows": gaussian_flows,
         "search_flows": jaxflow.search_flows,
     }
@@ -523,6 +524,7 @@ def functions():  # noqa: C901 - tables, one after the other
         "linear_svm": ("backend", "subsets"),
         "kernel_svm": ("backend", "published_alpha", "subsets"),
         "knn": ("neighbours", "subsets"),
+        "probe": ("cycles", "seed", "subsets"),
         "search_flows": ("beam", "restarts", "depth"),
     }
     computed = {"None", "False", "np.False_"} | {

@@ -21,6 +21,8 @@ from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import MANY, layer_bits
+from jaxflow.information.probe import _question, _task
+from jaxflow.information.probe_network import Head
 from jaxflow.information.ranks import ranking
 from jaxflow.information.specs import as_they_are
 from jaxflow.interventions import Padded
@@ -77,6 +79,11 @@ def of_svm(hyperparameters: int, nodes: int) -> tuple:
 def of_quadratic() -> tuple:
     among = shapes(ranking(np.ones((10, SAMPLES), bool)))
     return LAYERS, (integers(10, 1, SAMPLES),), among, integers(10, 64), jax.ShapeDtypeStruct((2**NODES, NODES), bool)
+
+
+def of_probe() -> Any:
+    question = _question(Message(MESSAGE[None], None), MESSAGE)
+    return shapes(_task(question, np.ones((2**6, 6), bool), tuple(range(6)), np.dtype(np.float32)))
 
 
 def of_sweep(ranked: bool = True) -> Stack:
@@ -208,6 +215,11 @@ ENTRIES = {
     ),
     "information.linear.search_layers": Entry(4, partial(of_svm, 1, NODES)),
     "information.nystrom.search_layers": Entry(13, partial(of_svm, 2, 6)),
+    "information.probe_fits.all_lost": Entry(
+        20,
+        lambda: (floats(NETWORKS, SAMPLES, 6), of_probe(), keys(), integers()),
+        {"head": Head(2), "every_subset": True},
+    ),
     "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),
 }
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
@@ -15,15 +14,14 @@ from numpy.typing import ArrayLike
 from jaxflow.batching import cores, on_all_cores
 from jaxflow.information.cross_validation import OUTER, in_row_order, outer_folds, padded, unstratified_folds
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, ignore, subset_members
-from jaxflow.information.probe_fits import TOLERANCE, Lost, Task, all_lost
+from jaxflow.information.probe_fits import MOST_CYCLES, TOLERANCE, Lost, Task, all_lost
 from jaxflow.information.probe_network import Head
 from jaxflow.information.ranks import ranking
 from jaxflow.information.svms import ConvergenceWarning
 from jaxflow.messages import Message, message_entropy
-from jaxflow.values import whole
+from jaxflow.values import LARGEST_SEED, whole
 
 ROUNDING = 1e-6  # bits: of a mean of surprises in float32
-MOST_CYCLES = 8  # 32,000 steps
 LAYERS_TOGETHER = 4  # for every core, between two reports of progress
 
 
@@ -35,8 +33,8 @@ class ProbeOptions(Options):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole("cycles", self.cycles, 1, MOST_CYCLES)
-        whole("seed", self.seed, 0, 2**32 - 1)
+        object.__setattr__(self, "cycles", whole("cycles", self.cycles, 1, MOST_CYCLES))
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0, LARGEST_SEED))
 
 
 def probe(
@@ -55,10 +53,10 @@ def probe(
 
     With every row that it learns from, the network gets a random subset of the nodes: their standardised values and
     normal scores, 0 for the others, and the mask that says which are there. It learns to predict the message from any
-    subset at once (amortised over masks as in Covert et al. 2023, Schaffrath et al. 2020). Four networks of two
+    subset at once. Four networks of two
     hidden layers are averaged in each of the five outer folds of ``quadratic``.
 
-    Training goes in cycles that double in length until one gains less than 0.002 bits a row on held-out rows; every
+    Training goes in cycles, longer and longer, until one gains less than 0.002 bits a row on held-out rows; every
     fold keeps the networks of the cycle that does best in the other four folds. If all 2ⁿ subsets are estimated, a fold
     of a subset takes what a smaller one predicts wherever that does better in the other four folds. What is estimated
     does not depend on the order of nodes; constant columns, and columns of the same ranks as another one, have no part.
@@ -72,7 +70,7 @@ def probe(
         given: classes ``[N]``, or numbers ``[N]`` or ``[N, g]``, to condition on: shown to the network in every subset.
         groups: the number of the node that every column belongs to; every column is a node if not given.
         subsets: bitmasks to estimate; all 2ⁿ if not given.
-        cycles: most cycles; 6 are 8,000 steps.
+        cycles: most cycles; 6 are 8,250 steps.
         seed: of the networks, masks and batches.
 
     Returns:
@@ -138,11 +136,11 @@ def estimate(
     """
     del draws
     how: dict[str, Any] = {"groups": groups, "cycles": cycles, "seed": seed}
-    found = {}
+    host, found = np.asarray(layers), {}
     for name, message in messages.items():
         each = [_question(message, values) for values in np.asarray(message.values)]
-        kept = np.arange(layers.shape[1]) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
-        x = layers if len(kept) == layers.shape[1] else layers[:, kept]
+        kept = np.arange(host.shape[1]) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
+        x = host if len(kept) == host.shape[1] else host[:, kept]
         answers = [
             _answer(question, x, members, **how, advance=advance if number == 0 else ignore)
             for number, question in enumerate(each)
@@ -150,7 +148,7 @@ def estimate(
         first = answers[0]
         losses = None
         if by_row:
-            losses = np.zeros((*first.losses.shape[:2], layers.shape[1]), np.float32)
+            losses = np.zeros((*first.losses.shape[:2], host.shape[1]), np.float32)
             losses[:, :, kept] = first.losses
         found[name] = first._replace(bits=np.stack([own.bits for own in answers]), losses=losses)
     return found
@@ -179,7 +177,7 @@ def _question(message: Message, values: np.ndarray) -> Question:
 
 def _answer(
     question: Question,
-    layers: Float[Array, "S N c"],
+    layers: Float[np.ndarray, "S N c"],
     members: Bool[np.ndarray, "T n"],
     *,
     groups: tuple[int, ...] | None,
@@ -191,8 +189,8 @@ def _answer(
     nodes = members.shape[1]
     every_subset = len(members) == 2**nodes and np.array_equal(members, subset_members(nodes))
     task = _task(question, members, groups or tuple(range(layers.shape[2])), layers.dtype)
-    how: dict[str, Any] = {"head": question.head, "cycles": cycles, "every_subset": every_subset}
-    run = partial(all_lost, task=task, key=jax.random.key(seed), **how)
+    shared = {"task": task, "key": jax.random.key(seed), "cycles": np.int32(cycles)}
+    run = partial(all_lost, **jax.device_put(shared), head=question.head, every_subset=every_subset)
     parts = []
     for begin in range(0, len(layers), width := LAYERS_TOGETHER * cores()):
         block = layers[begin : begin + width]
@@ -209,16 +207,16 @@ def _task(question: Question, members: Bool[np.ndarray, "T n"], groups: tuple[in
     for fold, held_out in zip(counted, question.tests, strict=False):
         fold[held_out] = False
     train, test = padded([np.flatnonzero(fold) for fold in counted[:OUTER]]), padded(question.tests)
-    kind = jnp.int32 if question.head.classes else dtype
+    kind = np.int32 if question.head.classes else dtype
     return Task(
-        message=jnp.asarray(question.message, kind),
-        given=jnp.asarray(question.given, dtype),
-        prior=jnp.asarray(_prior(question, counted, test), dtype),
-        train=jnp.asarray(train),
-        test=jnp.asarray(test),
+        message=question.message.astype(kind),
+        given=question.given.astype(dtype),
+        prior=_prior(question, counted, test).astype(dtype),
+        train=train,
+        test=test,
         among=ranking(counted, dtype),
-        groups=jnp.asarray(groups),
-        members=jnp.asarray(members),
+        groups=np.asarray(groups, np.int32),
+        members=members,
     )
 
 

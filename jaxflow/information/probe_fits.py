@@ -1,7 +1,7 @@
 """One probe for all subsets of a layer: how it is trained, when that ends, and what it loses on held-out rows.
 
-Training goes in cycles, in each of which the learning rate falls from its largest to 0 along a cosine; every cycle but
-the second is twice as long as the one before. After each the held-out rows of all folds are predicted under random
+Training goes in cycles, in each of which the learning rate falls from its largest to 0 along a cosine; from the second
+on every cycle is twice as long as the one before. After each the held-out rows of all folds are predicted under random
 masks. When that gained less than ``TOLERANCE``, training ends. Every fold then keeps the networks of the cycle that did
 best in the other four folds: its own rows have no part in the choice.
 """
@@ -22,8 +22,8 @@ from jaxflow.information.probe_network import TOGETHER, WIDTH, Head, Weights, in
 from jaxflow.information.ranks import Ranking, normal_scores
 from jaxflow.programs import REPEATED, compiled
 
-BATCH, LEARNING_RATE, DECAY = 256, 1e-2, 0.03
-FIRST = 250  # steps of the first two cycles
+BATCH, LEARNING_RATE, DECAY, ADAM = 256, 1e-2, 0.03, optax.scale_by_adam()
+FIRST, MOST_CYCLES = 500, 8  # steps of the first cycle; all together have 32,250
 TOLERANCE = 0.002  # bits a row
 MASKS = 4  # random masks under which every held-out row is judged
 UNTRAINED = 1e30  # bits lost by a cycle that was not trained
@@ -43,14 +43,14 @@ class Task(NamedTuple):
         members: nodes of every subset to predict by ``[T, n]``.
     """
 
-    message: Array
-    given: Array
-    prior: Array
-    train: Array
-    test: Array
+    message: Any
+    given: Any
+    prior: Any
+    train: Any
+    test: Any
     among: Ranking
-    groups: Array
-    members: Array
+    groups: Any
+    members: Any
 
 
 class Lost(NamedTuple):
@@ -90,18 +90,18 @@ class Fold(NamedTuple):
 
 
 def cycle_lengths(cycles: int) -> list[int]:
-    """Steps of every cycle.
+    """Steps of every cycle: the second, half as long as the first, is enough where the first has learned everything.
 
     Example:
-        >>> cycle_lengths(4)
-        [250, 250, 500, 1000]
+        >>> cycle_lengths(5)
+        [500, 250, 500, 1000, 2000]
     """
-    return [FIRST * 2 ** max(0, cycle - 1) for cycle in range(cycles)]
+    return [FIRST, *(FIRST * 2**cycle // 4 for cycle in range(1, cycles))][:cycles]
 
 
-@compiled("head", "cycles", "every_subset", alone=True, on_cpu=REPEATED)
+@compiled("head", "every_subset", alone=True, on_cpu=REPEATED)
 def all_lost(
-    layers: Float[Array, "S N c"], task: Task, key: Array, head: Head, cycles: int, every_subset: bool
+    layers: Float[Array, "S N c"], task: Task, key: Array, cycles: Array, *, head: Head, every_subset: bool
 ) -> Lost:
     """What the probe of every layer loses, fields ``[S, ...]``; all layers begin with the same networks.
 
@@ -109,16 +109,18 @@ def all_lost(
         layers: activations.
         task: shared by them.
         key: of the networks, masks and batches.
+        cycles: most of them, at most ``MOST_CYCLES``.
         head: of the message.
-        cycles: most of them.
         every_subset: whether the subsets are all 2ⁿ in the order of their bitmasks; then those that a smaller subset
             predicts better take its predictions, see ``chosen_losses``.
     """
-    run = partial(layer_lost, head=head, cycles=cycles, every_subset=every_subset)
-    return batched_map(run, layers, 4 * TOGETHER * WIDTH * 8 * task.test.size, task, key)
+    run = partial(layer_lost, head=head, every_subset=every_subset)
+    return batched_map(run, layers, 4 * TOGETHER * WIDTH * 8 * task.test.size, task, key, cycles)
 
 
-def layer_lost(x: Float[Array, "N c"], task: Task, key: Array, head: Head, cycles: int, every_subset: bool) -> Lost:
+def layer_lost(
+    x: Float[Array, "N c"], task: Task, key: Array, cycles: Array, *, head: Head, every_subset: bool
+) -> Lost:
     """What the probe of one layer loses, see ``all_lost``."""
     view = seen(x, task.among)
     shows = node_columns(task.groups, view.shows, task.members.shape[1])
@@ -130,10 +132,10 @@ def layer_lost(x: Float[Array, "N c"], task: Task, key: Array, head: Head, cycle
     def by(mask: Array) -> Array:
         return _over_folds(partial(_held_out, masks=mask[None], head=head), (networks, folds))[:, 0]
 
-    masks = columns_shown(task.members, shows)
+    masks = jnp.pad(columns_shown(task.members, shows), ((0, 1), (0, 0)))  # the last: without nodes
     by_row = batched_map(by, masks, TOGETHER * WIDTH * 8 * task.test.size)
-    nothing = _without_nodes(by(jnp.zeros_like(masks[0])), folds, task, head)
-    by_row = jnp.where(jnp.any(masks > 0, axis=1)[:, None, None], by_row, nothing[None])
+    nothing = _without_nodes(by_row[-1], folds, task, head)
+    by_row = jnp.where(jnp.any(masks > 0, axis=1)[:-1, None, None], by_row[:-1], nothing[None])
     if every_subset:
         by_row = _best_of_smaller(by_row)
     return Lost(by_row, jnp.sum(nothing), gain, trained)
@@ -182,10 +184,10 @@ def _over_folds(function: Any, items: Any) -> Any:
 
 
 def _trained(
-    begin: Weights, folds: Fold, shows: Bool[Array, "n c"], key: Array, head: Head, cycles: int
+    begin: Weights, folds: Fold, shows: Bool[Array, "n c"], key: Array, head: Head, cycles: Array
 ) -> tuple[Weights, Float[Array, ""], Int[Array, ""]]:
     """The networks of every fold, the gain of the last cycle in bits a row, and how many cycles there were."""
-    lengths, count = jnp.asarray(cycle_lengths(cycles)), len(folds.train)
+    lengths, count = jnp.asarray(cycle_lengths(MOST_CYCLES)), len(folds.train)
     rows = jnp.sum(folds.test >= 0)
     judge = drawn_masks(key, MASKS * folds.test.shape[1], shows, _learns_nothing(folds, head))
     judge = judge.reshape(MASKS, folds.test.shape[1], -1)
@@ -195,20 +197,20 @@ def _trained(
         return (cycle < cycles) & ((cycle < 2) | (gain > TOLERANCE))
 
     def train(state: tuple) -> tuple:
-        cycle, networks, kept, lost, _ = state
+        cycle, learner, kept, lost, _ = state
         turn = partial(_cycle, number=cycle, length=lengths[cycle], shows=shows, head=head)
-        networks = _over_folds(turn, (networks, folds))
+        networks, moments = _over_folds(turn, (learner, folds))
         judged = _over_folds(partial(_held_out, masks=judge, head=head), (networks, folds))
         own = jnp.sum(judged, axis=(1, 2)) / MASKS
         gain = (jnp.min(jnp.sum(lost, axis=1)) - jnp.sum(own)) / rows.astype(own.dtype)
         kept = jax.tree.map(lambda every, one: every.at[cycle].set(one), kept, networks)
-        return cycle + 1, networks, kept, lost.at[cycle].set(own), gain
+        return cycle + 1, (networks, moments), kept, lost.at[cycle].set(own), gain
 
-    kept = jax.tree.map(lambda leaf: jnp.zeros((cycles, *leaf.shape), leaf.dtype), begin)
-    lost = jnp.full((cycles, count), UNTRAINED / count)
-    trained, _, kept, lost, gain = jax.lax.while_loop(
-        more, train, (jnp.asarray(0), begin, kept, lost, jnp.asarray(jnp.inf))
-    )
+    kept = jax.tree.map(lambda leaf: jnp.zeros((MOST_CYCLES, *leaf.shape), leaf.dtype), begin)
+    lost = jnp.full((MOST_CYCLES, count), UNTRAINED / count)
+    learner = begin, jax.vmap(ADAM.init)(begin)
+    state = jnp.asarray(0), learner, kept, lost, jnp.asarray(jnp.inf)
+    trained, _, kept, lost, gain = jax.lax.while_loop(more, train, state)
     best = jnp.argmin(in_other_folds(lost), axis=0)
     chosen = jax.tree.map(lambda every: every[best, jnp.arange(count)], kept)
     return chosen, gain, trained
@@ -219,31 +221,31 @@ def _learns_nothing(fold: Fold, head: Head) -> bool:
     return not head.classes or fold.given.shape[-1] > 0
 
 
-def _cycle(item: tuple[Weights, Fold], number: Any, length: Any, shows: Bool[Array, "n c"], head: Head) -> Weights:
-    """One fold's networks after a cycle of AdamW; every step draws rows and masks, the same for all networks."""
-    networks, fold = item
-    adam, available = optax.scale_by_adam(), jnp.sum(fold.train >= 0)
-    key = jax.random.fold_in(fold.key, number)
+def _cycle(
+    item: tuple[tuple[Weights, Any], Fold], number: Array, length: Array, shows: Bool[Array, "n c"], head: Head
+) -> tuple[Weights, Any]:
+    """One fold's networks, and AdamW's moments, after a cycle; every step draws rows and masks for all networks."""
+    learner, fold = item
+    available, key = jnp.sum(fold.train >= 0), jax.random.fold_in(fold.key, number)
 
     def loss(networks: Weights, x: Array, message: Array) -> Array:
         every = head.log_likelihood(outputs(networks, x), jnp.broadcast_to(message, (TOGETHER, *message.shape)))
         return -jnp.sum(jnp.mean(every, axis=1))
 
-    def step(number: Array, state: tuple[Weights, Any]) -> tuple[Weights, Any]:
-        networks, moments = state
+    def step(number: Array, learner: tuple[Weights, Any]) -> tuple[Weights, Any]:
+        networks, moments = learner
         which, masks = jax.random.split(jax.random.fold_in(key, number))
         rows = fold.train[jax.random.randint(which, (BATCH,), 0, available)]
         mask = drawn_masks(masks, BATCH, shows, _learns_nothing(fold, head))
         x = inputs(fold.features[rows], mask, fold.given[rows])
         gradient = jax.grad(loss)(networks, x, fold.message[rows])
         with jax.numpy_dtype_promotion("standard"):  # Optax raises floats to the power of an integer
-            update, moments = adam.update(gradient, moments)
+            update, moments = ADAM.update(gradient, moments)
         share = (number / length).astype(jnp.float32)
         rate = LEARNING_RATE * (1 + jnp.cos(math.pi * share)) / 2
-        moved = jax.tree.map(lambda own, by: own - rate * (by + DECAY * own), networks, update)
-        return moved, moments
+        return jax.tree.map(lambda own, by: own - rate * (by + DECAY * own), networks, update), moments
 
-    return jax.lax.fori_loop(0, length, step, (networks, adam.init(networks)))[0]
+    return jax.lax.fori_loop(0, length, step, learner)
 
 
 def _held_out(item: tuple[Weights, Fold], masks: Float[Array, "M ... c"], head: Head) -> Float[Array, "M B"]:
