@@ -186,7 +186,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     elif arguments.experiment not in EXPERIMENTS:
         names = ", ".join(EXPERIMENTS)
         raise InputError(
-            f"unknown experiment {shown(arguments.experiment)}; choose from {names}, or a .csv or .parquet file"
+            f"unknown experiment {shown(arguments.experiment)}; choose from {names}, or a .csv, .tsv or .parquet file"
         )
     elif given := [
         name for name in own if getattr(arguments, name) is not None and getattr(arguments, name) is not False

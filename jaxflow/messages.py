@@ -145,9 +145,9 @@ def _coded(name: str, values: Any, samples: int | None, classes: int | None) -> 
     array = as_real_array(name, values)
     traced = isinstance(array, Tracer)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
-    if classes is None and floating and (traced or not np.isin(np.asarray(array), (0, 1)).all()):
+    vectors = array.ndim > 1 and samples not in (None, array.shape[-1]) and array.shape[-2] == samples
+    if classes is None and floating and (traced or vectors or not np.isin(np.asarray(array), (0, 1)).all()):
         numbers = as_finite_array(name, array)
-        vectors = numbers.ndim > 1 and samples not in (None, numbers.shape[-1]) and numbers.shape[-2] == samples
         return numbers if vectors else numbers[..., None], 0
     return _traced_classes(name, array, classes) if traced else _counted_classes(name, array, classes)
 

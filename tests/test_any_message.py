@@ -139,6 +139,13 @@ def test_numbers_given_are_regressed_out(three, numbers, layer, rng):
     np.testing.assert_array_equal(gaussian(given[:, 0], layer, given=given), 0)
 
 
+def test_vectors_of_zeros_and_ones_are_numbers(three, layer):
+    """As indicators of classes are: ``[N, d]`` has no classes."""
+    columns = indicators(three).astype(float)
+    np.testing.assert_allclose(gaussian(columns, layer), determinant_bits(columns, layer, SUBSETS), atol=1e-5)
+    np.testing.assert_array_equal(gaussian(columns, layer, given=columns), 0)
+
+
 def test_chain_rule_of_numbers(numbers, layer, rng):
     """I((M₁, M₂); X) = I(M₁; X) + I(M₂; X | M₁)."""
     first = np.column_stack([rng.normal(size=N) + layer[:, 0], rng.normal(size=N)])

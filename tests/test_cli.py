@@ -209,6 +209,7 @@ def test_a_table_of_the_users_is_described_and_run(tmp_path, capfd):
     assert about["source"].items() >= {"table": "people.csv", "sha256": sha256, "attributes": ["sex", "race"]}.items()
     assert about["values"] == {"hired": ["no", "yes"], "sex": ["f", "m"], "race": ["a", "b", "c"]}
     assert about["notes"][-1] == "halves are drawn with seed 0"
+    assert about["features"] == ["age", "hours"]
     assert about["rows"] == {"train": 150, "test": 150}
     before = tables(tmp_path / "out")
     again = [*command, "--quiet"]

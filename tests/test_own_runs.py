@@ -1,7 +1,7 @@
 """Runs on the contracts: several attributes, notions, networks trained elsewhere, and functions of the user's."""
 
 import dataclasses
-from functools import partial
+from functools import partial, wraps
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxflow.analysis import measure_outputs, network_flows
 from jaxflow.messages import as_message, read_out
 from jaxflow.metrics import Scores, bias_to_accuracy
 from jaxflow.pipeline import Config, strategy_grid
+from jaxflow.running import experiment
 from jaxflow.running.config import measured_messages
 from jaxflow.running.identity import function_identity
 from jaxflow.running.summary import summary
@@ -255,6 +256,20 @@ def test_parameters_must_be_stacked(params, tmp_path):
         pipeline.analyse(CONFIG.network(people()), params, people(), CONFIG, out=tmp_path / "out")
 
 
+def test_two_classes_may_have_one_logit(tmp_path, monkeypatch):
+    """``MLPClassifier`` has no other; ``test_first_checks`` says what is measured on it."""
+    network = jaxflow.network(lambda params, x: (x, x @ params), lambda params: [params])
+
+    def begun(plan):
+        raise KeyboardInterrupt(plan.widths)
+
+    monkeypatch.setattr(experiment, "_run", begun)
+    with pytest.raises(KeyboardInterrupt, match=r"\(3, 1\)"):
+        pipeline.analyse(network, np.ones((2, 3, 1), np.float32), people(), CONFIG, out=tmp_path)
+    with pytest.raises(InputError, match="the network has 1 output, hired 3 classes"):
+        pipeline.analyse(network, np.ones((2, 3, 1), np.float32), people(3), CONFIG, out=tmp_path)
+
+
 def test_a_network_must_have_an_output_for_every_class(finished, tmp_path):
     with pytest.raises(InputError, match="the network has 2 outputs, hired 4 classes"):
         pipeline.analyse(CONFIG.network(people()), finished.params(), people(4), CONFIG, out=tmp_path / "out")
@@ -444,3 +459,49 @@ def test_functions_are_known_by_source_and_arguments():
     assert not same_as(make(1), make(1, shift=1))
     with pytest.raises(InputError, match="a config cannot hold 3"):
         function_identity(3)
+
+
+def test_functions_that_are_made_of_others_are_known_by_them():
+    """Compiled, mapped, held in a closure or by an object: the inner one and its variables count."""
+
+    def make(slope):
+        return lambda shown: slope * shown
+
+    def holding(function):
+        return lambda shown: function(shown)
+
+    ways = {
+        "jit": lambda slope: jax.jit(make(slope)),
+        "vmap": lambda slope: jax.vmap(make(slope)),
+        "closure": lambda slope: holding(make(slope)),
+        "closure of jit": lambda slope: holding(jax.jit(make(slope))),
+        "partial": lambda slope: partial(holding, make(slope)),
+        "method": lambda slope: Scaled(slope).__call__,
+    }
+    for name, way in ways.items():
+        assert function_identity(way(1)) == function_identity(way(1)), name
+        assert function_identity(way(1)) != function_identity(way(2)), name
+    assert function_identity(jax.jit(removed_flow)) == function_identity(removed_flow)
+
+    def calls_itself(shown):
+        return calls_itself(shown)
+
+    assert len(function_identity(calls_itself)["sha256"]) == 64
+
+
+def test_a_decorators_source_counts():
+    def doubled(function):
+        @wraps(function)
+        def own(shown):
+            return 2 * function(shown)
+
+        return own
+
+    def squared(function):
+        @wraps(function)
+        def own(shown):
+            return function(shown) ** 2
+
+        return own
+
+    assert function_identity(doubled(removed_flow)) != function_identity(squared(removed_flow))

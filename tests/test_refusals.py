@@ -147,6 +147,7 @@ def test_factors_go_down_to_the_lowest_and_not_beyond():
         ({"factors": (1.0, 0.5, 0.5)}, "one of the factors is named more than once"),
         ({"strategies": ("bias/acc", "node", 1)}, r"a strategy is \(metric, method, level\)"),
         ({"strategies": [("bias/acc", "node", 1)] * 2}, "one of the strategies is named more than once"),
+        ({"strategies": [(lambda _: 1, "node", 1), (lambda _: 2, "node", 1)]}, "two metrics are named '<lambda>'"),
         ({"hidden": "32"}, "must be a list or a tuple, not '32'"),
         ({"name": "../elsewhere"}, "becomes part of a folder's name: .* without /, not '../elsewhere'"),
         ({"name": "a\nb"}, r"not 'a\\nb'"),

@@ -40,8 +40,9 @@ def record(dataset: Dataset) -> dict[str, Any]:
         dataset: any dataset.
 
     Returns:
-        ``name``, ``rows`` of the halves, number of ``classes`` of every message (0 of a continuous one), ``values``
-        (names of the classes), ``notes``, and ``source`` where there is one.
+        ``name``, ``rows`` of the halves, names of the ``features`` (the nodes of layer 0, in their order), number of
+        ``classes`` of every message (0 of a continuous one), ``values`` (names of the classes), ``notes``, and
+        ``source`` where there is one.
 
     Example:
         >>> from jaxflow.datasets import load_dataset
@@ -51,6 +52,7 @@ def record(dataset: Dataset) -> dict[str, Any]:
     about = {
         "name": dataset.name,
         "rows": {"train": len(dataset.train.x), "test": len(dataset.test.x)},
+        "features": list(dataset.features),
         "classes": dataset.classes,
         "values": {name: list(values) for name, values in dataset.values.items()},
         "notes": list(dataset.notes),

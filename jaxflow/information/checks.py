@@ -147,7 +147,7 @@ def _normal_form(message: Any, activations: Any, given: Any, classes: int | None
     samples = layer[-2] if len(layer) > 1 else None
     vectors = len(shape) > 1 and samples not in (None, shape[-1]) and shape[-2] == samples
     given = given if given is None else _condition(given)
-    if classes is None and _numbers(message):
+    if classes is None and _numbers(message, vectors):
         _check_shapes(shape[:-1] if vectors else shape, layer)
         message = _as_floats("message", message if vectors else message[..., None])
         message = message if vectors else message[..., 0]
@@ -161,13 +161,14 @@ def _condition(given: Any) -> Any:
     if isinstance(given, Message):
         return given
     given = as_real_array("given", given)
-    return _as_floats("given", given if given.ndim == 2 else given[..., None]) if _numbers(given) else given
+    vectors = given.ndim == 2
+    return _as_floats("given", given if vectors else given[..., None]) if _numbers(given, vectors) else given
 
 
-def _numbers(values: Any) -> bool:
-    """Whether they are numbers and not classes: floating, and not all 0 or 1."""
+def _numbers(values: Any, vectors: bool) -> bool:
+    """Whether they are numbers and not classes: floating, and vectors or not all 0 or 1."""
     floating = jnp.issubdtype(values.dtype, jnp.floating)
-    return floating and (isinstance(values, Tracer) or not np.isin(np.asarray(values), (0, 1)).all())
+    return floating and (vectors or isinstance(values, Tracer) or not np.isin(np.asarray(values), (0, 1)).all())
 
 
 def _as_floats(name: str, values: Any) -> Any:

@@ -21,11 +21,16 @@ from jaxflow.programs import ALONE
 def training_rows(
     x: Float[Array, "n N"], rows: Int[Array, "F R"]
 ) -> tuple[Float[Array, "F n+1 R"], Float[Array, "F n"], Float[Array, "F n"]]:
-    """Standardised features of the rows of every fold, ones below them; mean and deviation (1 for a constant)."""
+    """Standardised features of the rows of every fold, ones below them; mean and deviation (1 for a constant).
+
+    The mean of a constant is the constant: by a sum and a division it may be off by a rounding, on one processor and
+    not on another, and what would be left of the column is then as large as any other.
+    """
     real = (rows >= 0)[:, None].astype(x.dtype)
     count = jnp.sum(real, axis=-1)
     chosen = jnp.moveaxis(x[:, rows], 0, 1)
-    mean = jnp.sum(chosen * real, axis=-1) / count
+    constant = jnp.all((chosen == chosen[..., :1]) | (real == 0), axis=-1)
+    mean = jnp.where(constant, chosen[..., 0], jnp.sum(chosen * real, axis=-1) / count)
     centred = (chosen - mean[..., None]) * real
     variance = jnp.sum(centred**2, axis=-1) / count
     deviation = jnp.where(variance > 0, jnp.sqrt(variance), 1)

@@ -17,6 +17,7 @@ from jaxflow.networks import MLP, Network, mlp
 from jaxflow.outputs import NOTIONS, Roles, favourable_class
 from jaxflow.running.identity import function_identity
 from jaxflow.study import Study
+from jaxflow.tables import metric_name
 from jaxflow.training import Training
 from jaxflow.values import (
     LARGEST_SEED,
@@ -144,6 +145,10 @@ class Config:
         for name in ("strategies", "factors"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):  # means over networks would count one twice
                 raise InputError(f"one of the {name} is named more than once")
+        metrics = {strategy.metric for strategy in self.strategies}
+        names = [metric_name(metric) for metric in metrics]
+        if same := sorted({name for name in names if names.count(name) > 1}):  # tables tell metrics by their names
+            raise InputError(f"two metrics are named {shown(same[0])}; give each function a name of its own, by def")
         self._check_search()
         if self.favourable is not None and self.notion != "opportunity":
             raise InputError(f"a favourable class belongs to the notion 'opportunity', not to {self.notion!r}")

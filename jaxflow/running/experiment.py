@@ -115,10 +115,9 @@ def analyse(
     one = jax.tree.map(lambda leaf: leaf[0], params)
     check_fit(network, one, dataset.test.x)
     widths = layer_sizes(jax.eval_shape(network.weights, one))
-    if widths[-1] != dataset.classes[dataset.label]:
-        raise InputError(
-            f"the network has {counted(widths[-1], 'output')}, {dataset.label} {dataset.classes[dataset.label]} classes"
-        )
+    classes = dataset.classes[dataset.label]
+    if widths[-1] != classes and (widths[-1], classes) != (1, 2):  # one logit tells two classes apart
+        raise InputError(f"the network has {counted(widths[-1], 'output')}, {dataset.label} {classes} classes")
     config.check(widths, dataset)
     return _run(Plan(config, dataset, network, widths, params, path, overwrite, devices, hosts, report))
 

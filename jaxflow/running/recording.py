@@ -105,7 +105,13 @@ def measure(
         InputError: recording, messages and folder do not fit; the message names cause and fix.
 
     Example:
-        >>> measure("recording.npz", "stimulus", given="context").table("node_flows")  # doctest: +SKIP
+        >>> import tempfile
+        >>> stimulus = np.arange(100) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(100, 2, 3))  # trials, time bins, units
+        >>> recording = {"activity": noise + stimulus[:, None, None], "stimulus": stimulus}
+        >>> results = measure(recording, "stimulus", permutations=9, out=f"{tempfile.mkdtemp()}/flows")
+        >>> results.table("node_flows").groupby("layer").size().tolist()
+        [3, 3]
     """
     report("reading the recording", 0, 0)
     own = read_recording(recording, activity=activity, groups=groups, window=window)
