@@ -119,6 +119,19 @@ def test_solver_finds_the_minimum_that_scikit_learn_finds(layer, message, c):
     np.testing.assert_allclose(w[0, 0], np.append(exact.coef_, exact.intercept_), rtol=1e-3, atol=1e-4)
 
 
+def test_many_coordinates_end_at_a_minimum(rng):
+    """The gradient at the solution, in double precision, is small beside its parts."""
+    x = np.where(rng.random((60, 900)) < 0.5, 1e-2, 1.0) * rng.normal(size=(60, 900))
+    t = np.sign(x[:20].sum(axis=0) + rng.normal(size=900))
+    c = np.array([0.01, 1.0, 100.0])
+    start = np.zeros((1, 3, 60))
+    w, failed = jax.jit(solve)(*(jnp.asarray(a, jnp.float32) for a in (x[None], t[None], c[None], start)))
+    assert int(failed) == 0
+    for own, by in zip(np.asarray(w[0], float), c, strict=True):
+        pull = by * x * (2 * np.maximum(1 - t * (own @ x), 0) * t)
+        assert np.abs(own - pull.sum(axis=1)).max() < 1e-3 * np.abs(pull).sum(axis=1).max()
+
+
 @pytest.mark.usefixtures("few_draws")
 def test_many_fits_at_once_equal_one_by_one(layer, message):
     folds = jax.device_put(nested_folds(message))

@@ -1,13 +1,13 @@
 """Linear support vector machines by Newton's method, for many folds and many C at once.
 
-    argmin_w ½ Σ p w² + C Σ ℓ(1 − t wᵀx)        t = ±1, the intercept one more coordinate of w
+    argmin_w ½‖w‖² + C Σ ℓ(1 − t wᵀx)        t = ±1, the intercept one more coordinate of w
 
-The losses ℓ are piecewise quadratic, so Newton's method is exact once every sample is on its piece, and every step is
-three matrix products over the samples:
+The loss ℓ is the squared hinge, piecewise quadratic, so Newton's method is exact once every sample is on its piece, and
+every step is three matrix products over the samples:
 
     margins          W X                  [C, d] × [d, N]
-    gradient         p W − C (ℓ′ ∘ t) Xᵀ
-    Hessians         p + C ℓ″ (X ⊗ X)ᵀ     X ⊗ X the products of feature pairs
+    gradient         W − C (ℓ′ ∘ t) Xᵀ
+    Hessians         1 + C ℓ″ (X ⊗ X)ᵀ     X ⊗ X the products of feature pairs
 """
 
 from collections.abc import Callable
@@ -61,13 +61,11 @@ class Problem(NamedTuple):
     x: Float[Array, "F d N"]
     t: Float[Array, "F N"]
     c: Float[Array, "F K"]
-    penalty: Float[Array, "1 1 d"]
-    loss: Loss
     curvature: Callable[[Array], Array]
 
     def objective(self, w: Float[Array, "F K d"], r: Float[Array, "F K N"]) -> Float[Array, "F K"]:
-        """½ Σ p w² + C Σ ℓ(r)."""
-        return jnp.sum(self.penalty * w**2, axis=-1) / 2 + self.c * jnp.sum(self.loss.value(r), axis=-1)
+        """½‖w‖² + C Σ ℓ(r)."""
+        return jnp.sum(w**2, axis=-1) / 2 + self.c * jnp.sum(SQUARED_HINGE.value(r), axis=-1)
 
     def margins(self, w: Float[Array, "F K d"]) -> Float[Array, "F K N"]:
         """Margins t wᵀx."""
@@ -89,9 +87,6 @@ def solve(
     t: Float[Array, "F N"],
     c: Float[Array, "F K"],
     start: Float[Array, "F K d"],
-    penalty: Float[Array, " d"] | None = None,
-    loss: Loss = SQUARED_HINGE,
-    tolerance: float = TOLERANCE,
 ) -> tuple[Float[Array, "F K d"], Int[Array, ""]]:
     """The minimisers for F samples and K values of C at once.
 
@@ -104,26 +99,22 @@ def solve(
         t: ±1, 0 for rows that do not count.
         c: C of every fit.
         start: weights to begin with.
-        penalty: p, of every coordinate; 1 if not given.
-        loss: ℓ.
-        tolerance: squared Newton decrement over objective at which a fit is finished.
 
     Returns:
         Weights, and the number of fits that did not converge.
     """
-    p = (jnp.ones(x.shape[1], x.dtype) if penalty is None else penalty)[None, None]
-    problem = Problem(x, t, c, p, loss, _curvature(x))
+    problem = Problem(x, t, c, _curvature(x))
 
     def unfinished(carry: tuple[Fits, Array]) -> Array:
         fits, steps = carry
-        return (steps < STEPS) & jnp.any(fits.decrement > tolerance)
+        return (steps < STEPS) & jnp.any(fits.decrement > TOLERANCE)
 
     r = jnp.where(t[:, None] != 0, 1 - problem.margins(start), -jnp.inf)
     begin = Fits(start, r, problem.objective(start, r), jnp.ones_like(c), jnp.full_like(c, jnp.inf))
     fits, _ = jax.lax.while_loop(
         unfinished, lambda carry: (_step(problem, carry[0]), carry[1] + 1), (begin, jnp.zeros((), int))
     )
-    return fits.w, jnp.sum(fits.decrement > tolerance)
+    return fits.w, jnp.sum(fits.decrement > TOLERANCE)
 
 
 def _step(problem: Problem, fits: Fits) -> Fits:
@@ -151,11 +142,11 @@ def _step(problem: Problem, fits: Fits) -> Fits:
 
 def _newton_direction(problem: Problem, fits: Fits) -> tuple[Float[Array, "F K d"], Float[Array, "F K"]]:
     """The inverse Hessian times the gradient, and their product with the gradient: the squared decrement."""
-    x, t, c, penalty, loss, curvature = problem
-    pull = jnp.einsum("fkn,fdn->fkd", loss.slope(fits.r) * t[:, None], x, precision=HIGHEST)
-    gradient = penalty * fits.w - c[..., None] * pull
-    bend = curvature(loss.curvature(fits.r).astype(x.dtype))
-    hessian = penalty[..., None] * jnp.eye(x.shape[1])[None, None] + c[..., None, None] * bend
+    x, t, c, curvature = problem
+    pull = jnp.einsum("fkn,fdn->fkd", SQUARED_HINGE.slope(fits.r) * t[:, None], x, precision=HIGHEST)
+    gradient = fits.w - c[..., None] * pull
+    bend = curvature(SQUARED_HINGE.curvature(fits.r).astype(x.dtype))
+    hessian = jnp.eye(x.shape[1])[None, None] + c[..., None, None] * bend
     direction = jax.vmap(jax.vmap(matrices.solved))(hessian, gradient)
     return direction, jnp.sum(direction * gradient, axis=-1)
 

@@ -22,11 +22,11 @@ from jaxflow.batching import batched_map
 from jaxflow.information import matrices
 from jaxflow.information.cross_validation import INNER, OUTER, Folds, Search
 from jaxflow.information.linear import fraction, of_all_machines, told_right, training_rows
-from jaxflow.information.newton import HIGHEST, smoothed_hinge, solve
+from jaxflow.information.newton import HIGHEST
+from jaxflow.information.rounded import Machine, solve
 from jaxflow.programs import ALONE
 
 RIDGE = 1e-5  # ε
-HINGE, WIDE = smoothed_hinge(0.25), smoothed_hinge(2)  # the wide one, curved from w = 0 on, halves the steps
 FREE = 1e-6  # penalty of the intercept: as good as none, and keeps the Hessian regular
 
 
@@ -48,32 +48,36 @@ def told_of_fold(
     Rows numbered −1 do not count; the distances are shared by all draws, the map by the machines of all classes.
     """
     features, mean, deviation = training_rows(x, train[None])
-    points, real = features[0, :-1], features[0, -1:]
     standardised = (x - mean[0][:, None]) / deviation[0][:, None]
-    held_out, marks = standardised[:, test], standardised[:, landmarks]
-    used = landmarks >= 0
-    between, far, out = (squared_distances(marks, other) for other in (marks, points, held_out))
-    signs = jnp.where(train >= 0, t[:, train], 0)
+    marks = standardised[:, landmarks]
+    used, real = landmarks >= 0, train >= 0
+    far, out = (_distances_and_zero(rows, marks, used) for rows in (features[0, :-1], standardised[:, test]))
+    far = jnp.where(real[:, None], far, jnp.inf)
+    between = jnp.where(used[:, None], _distances_and_zero(marks, marks, used)[:, :-1], jnp.inf)
+    signs = jnp.where(real, t[:, train], 0)
 
     def fit(draw: Float[Array, "2"]) -> tuple[Array, Array]:
         gamma, c = draw
-        whiten = whitening(jnp.where(used[:, None] & used[None], jnp.exp(-gamma * between), 0))
-        mapped, tested = (
-            jnp.matmul(whiten, jnp.where(used[:, None], jnp.exp(-gamma * d), 0), precision=HIGHEST) for d in (far, out)
-        )
-        phi = jnp.concatenate([mapped * real, real])
-        penalty = jnp.ones(len(phi), phi.dtype).at[-1].set(FREE)
-        start = jnp.zeros((1, 1, len(phi)), phi.dtype)
+        whiten = jax.scipy.linalg.block_diag(whitening(jnp.exp(-gamma * between)).T, 1.0)
+        phi = jnp.matmul(jnp.exp(-gamma * far), whiten, precision=HIGHEST)
+        tested = jnp.exp(-gamma * out)
+        penalty = jnp.ones(len(whiten), phi.dtype).at[-1].set(FREE)
 
         def machine(own: Float[Array, " B"]) -> tuple[Array, Array]:
-            near, _ = solve(phi[None], own[None], c[None, None], start, penalty, WIDE, tolerance=1e-2)
-            w, failed = solve(phi[None], own[None], c[None, None], near, penalty, HINGE)
-            return jnp.matmul(w[0, 0, :-1], tested, precision=HIGHEST) + w[0, 0, -1], failed
+            w, failed = solve(Machine(phi, own, c, penalty))
+            return jnp.matmul(tested, jnp.matmul(whiten, w, precision=HIGHEST), precision=HIGHEST), failed.astype(int)
 
         scores, failed = of_all_machines(machine, signs)
         return told_right(scores, t[:, test]) & (test >= 0), failed
 
     return batched_map(fit, draws, _fit_bytes(train))
+
+
+def _distances_and_zero(
+    rows: Float[Array, "n A"], marks: Float[Array, "n m"], used: Bool[Array, " m"]
+) -> Float[Array, "A m+1"]:
+    """Of all rows from all landmarks, infinite from those that are none, and a last column of zeros."""
+    return jnp.pad(jnp.where(used[None], squared_distances(rows, marks), jnp.inf), ((0, 0), (0, 1)))
 
 
 def fold_accuracies(
