@@ -12,7 +12,7 @@ from jaxflow.running.hosts import parse_hosts
 from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, MOST_PERMUTATIONS, WIDTH, folder, whole
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
-ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "quadratic", "knn", "probe")
+ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "probe", "quadratic", "knn")
 WITH_NULL = ("gaussian", "copula", "quadratic")  # estimators that permutations of a message make sense for
 BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
