@@ -243,8 +243,12 @@ def for_accelerators(name: str) -> str:
         return lowered(name, "cuda", "tpu")
 
 
-SEARCHES = ("information.search._compiled_search, of strata", "information.search._compiled_search, of groups")
-CASES = [pytest.param(name, marks=pytest.mark.slow if name in SEARCHES else ()) for name in ENTRIES]
+LONG = (
+    "information.search._compiled_search, of strata",
+    "information.search._compiled_search, of groups",
+    "information.probe_fits.all_lost",
+)
+CASES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in ENTRIES]
 
 
 @pytest.mark.parametrize("name", CASES)
