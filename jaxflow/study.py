@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxflow.information import Estimates, EstimatorSpec, Options
+from jaxflow.information import Advance, Estimates, EstimatorSpec, Options
+from jaxflow.information.estimates import ignore
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network
 from jaxflow.orders import orders_within
@@ -55,6 +56,27 @@ class Study:
         groups = self.output_groups(logits.shape[-1])
         nodes = logits.shape[-1] if groups is None else max(groups) + 1
         return self.estimate(logits, messages, np.ones((1, nodes), bool), groups=groups, **how)
+
+    def estimate_variants(
+        self, logits: Any, messages: Messages, *, draws: Any = None, advance: Advance = ignore
+    ) -> dict[str, Estimates]:
+        """The information in all logits ``[S, V, N, c]`` of networks under V interventions, bits ``[P, S V, 1]``.
+
+        Args:
+            logits: of every network and intervention.
+            messages: to estimate about.
+            draws: hyperparameters to keep, see ``Estimate``.
+            advance: told how many (network, intervention, message) are done.
+        """
+        variants = self.spec.variants
+        if variants is None:
+            flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
+            return self.estimate_output(flat, messages, draws=draws, advance=advance)
+        found = variants(logits, messages, advance=advance, **self.options.as_json())
+        return {
+            name: own._replace(bits=own.bits.reshape(len(own.bits), -1, 1), unconverged=own.unconverged.reshape(-1, 1))
+            for name, own in found.items()
+        }
 
     def estimate(
         self, layers: Array, messages: Messages, members: np.ndarray, *, by_row: bool = False, **how: Any

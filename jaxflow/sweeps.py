@@ -28,6 +28,7 @@ from jaxflow.programs import BRIEF, REPEATED, compiled
 from jaxflow.study import Messages, Study
 
 MOST_TOGETHER = 32  # interventions by factors in one call
+MOST_VARIANTS = 256  # in one call of an estimator that takes them as variants of one layer
 FEW_EDGES = 256  # that are removed by the program of the sweep
 Outputs: TypeAlias = dict[str, Any]
 
@@ -224,24 +225,29 @@ def _estimated(
         return seen, {}
     logits, counted = seen
     networks = len(logits)
-    flat = jnp.asarray(logits.reshape(-1, *logits.shape[2:]))
     kept = None if draws is None else {name: np.repeat(chosen, count, axis=0) for name, chosen in draws.items()}
-    estimates = study.estimate_output(flat, unpermuted(about), draws=kept, advance=advance)
+    estimates = study.estimate_variants(logits, unpermuted(about), draws=kept, advance=advance)
     bits = {
-        name: jnp.asarray(of_all.bits[0, :, 0], flat.dtype).reshape(networks, count)
+        name: jnp.asarray(of_all.bits[0, :, 0], logits.dtype).reshape(networks, count)
         for name, of_all in estimates.items()
     }
-    spent = jax.tree.map(lambda n: n.reshape(networks, count).sum(axis=1), fits_of(estimates, len(flat)))
+    spent = jax.tree.map(lambda n: n.reshape(networks, count).sum(axis=1), fits_of(estimates, networks * count))
     counted = {name: jnp.asarray(measure) for name, measure in counted.items()}
     return jax.tree.map(np.asarray, stack_outputs(bits, counted, dict(messages), study.roles)), spent
 
 
-def group_width(*counts: int) -> int:
+def group_width(study: Study, *counts: int) -> int:
     """The width of groups that wastes least on filling up the last; one for all counts, so that all share a trace.
 
+    An estimator that takes variants of one layer gets as many as it may, which teach each other.
+
     Args:
+        study: how to measure.
         counts: interventions by factors.
     """
+    if study.spec.variants is not None:
+        most = max(1, *counts)
+        return -(-most // -(-most // MOST_VARIANTS))
     return min(range(MOST_TOGETHER, 0, -1), key=lambda width: sum(-(-count // width) * (width + 1) for count in counts))
 
 

@@ -86,6 +86,10 @@ def of_probe() -> Any:
     return shapes(_task(question, np.ones((2**6, 6), bool), tuple(range(6)), np.dtype(np.float32)))
 
 
+def of_variants() -> tuple:
+    return floats(10, 100, SAMPLES, 2), shapes(ranking(np.ones((1, SAMPLES), bool))), of_probe(), keys(), integers()
+
+
 def of_sweep(ranked: bool = True) -> Stack:
     ranks = integers(NETWORKS, 6, DEPTH, NODES, NODES) if ranked else None
     return Stack(params(), LAYERS, ranks, X, about())
@@ -220,6 +224,7 @@ ENTRIES = {
         lambda: (floats(NETWORKS, SAMPLES, 6), of_probe(), keys(), integers()),
         {"head": Head(2), "every_subset": True},
     ),
+    "information.probe_variants.variants_lost": Entry(20, of_variants, {"head": Head(2)}),
     "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),
 }
 
@@ -247,6 +252,7 @@ LONG = (
     "information.search._compiled_search, of strata",
     "information.search._compiled_search, of groups",
     "information.probe_fits.all_lost",
+    "information.probe_variants.variants_lost",
 )
 CASES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in ENTRIES]
 

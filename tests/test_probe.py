@@ -6,8 +6,8 @@ import pytest
 
 from jaxflow import InputError, as_message
 from jaxflow.information import probe, subset_members
-from jaxflow.information.probe import ConvergenceWarning, estimate
-from jaxflow.information.probe_fits import cycle_lengths
+from jaxflow.information.probe import ConvergenceWarning, estimate, estimate_variants
+from jaxflow.information.probe_training import cycle_lengths
 from jaxflow.messages import unpermuted
 
 N = 400
@@ -58,6 +58,23 @@ def test_messages_and_layers_are_estimated_as_alone(signs, layer):
     both = estimate(layers, unpermuted(messages), subset_members(3), cycles=1)
     alone = estimate(layers[1:], unpermuted({"y": messages["y"]}), subset_members(3), cycles=1)
     np.testing.assert_array_equal(both["y"].bits[:, 1:], alone["y"].bits)
+
+
+@pytest.mark.slow
+@SHORT
+def test_variants_of_a_layer_learn_together_what_each_learns_alone(signs, layer):
+    """A layer, the layer pruned of a column, what of it survives a threshold, and constants."""
+    pair = layer[:, :2]
+    variants = np.stack([pair, pair * [1, 0], np.maximum(pair, 0.9), 0 * pair]).astype(np.float32)
+    messages = unpermuted({"or": as_message(signs[:, 0] | signs[:, 1]), "given": as_message(signs[:, 0], signs[:, 1])})
+    together = estimate_variants(np.stack([variants, variants[::-1]]), messages)
+    alone = estimate(jnp.asarray(variants), messages, np.ones((1, 2), bool))
+    for name in messages:
+        bits = together[name].bits[0]
+        np.testing.assert_allclose(bits[0], alone[name].bits[0, :, 0], atol=0.05)
+        np.testing.assert_allclose(bits[1], bits[0, ::-1], atol=0.05)
+        assert bits[0, 3] == bits[1, 0] == 0
+        assert together[name].unconverged.shape == (2, 4)
 
 
 @pytest.mark.slow

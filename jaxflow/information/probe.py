@@ -1,7 +1,7 @@
 """Information by a learned probe: one small network that predicts a message from any subset of a layer's nodes."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from jaxflow.batching import cores, on_all_cores
 from jaxflow.information.cross_validation import OUTER, in_row_order, outer_folds, padded, unstratified_folds
 from jaxflow.information.estimates import Advance, Estimates, Options, broadcast, ignore, subset_members
-from jaxflow.information.probe_fits import MOST_CYCLES, TOLERANCE, Lost, Task, all_lost
+from jaxflow.information.probe_fits import Lost, Task, all_lost
 from jaxflow.information.probe_network import Head
+from jaxflow.information.probe_training import MOST_CYCLES, TOLERANCE
+from jaxflow.information.probe_variants import variants_lost
 from jaxflow.information.ranks import ranking
 from jaxflow.information.svms import ConvergenceWarning
 from jaxflow.messages import Message, message_entropy
@@ -135,20 +137,59 @@ def estimate(
     Every permutation is learned by itself.
     """
     del draws
-    how: dict[str, Any] = {"groups": groups, "cycles": cycles, "seed": seed}
+    nodes = members.shape[1]
+    every_subset = len(members) == 2**nodes and np.array_equal(members, subset_members(nodes))
+    groups = groups or tuple(range(layers.shape[2]))
+
+    def answer(question: Question, x: np.ndarray, advance: Advance) -> Estimates:
+        task = _task(question, members, groups, x.dtype)
+        run = partial(all_lost, **_shared(task, seed, cycles), head=question.head, every_subset=every_subset)
+        return _read(question, _in_blocks(run, x, advance), members)
+
+    return _about_each(layers, messages, answer, by_row, advance)
+
+
+def estimate_variants(
+    layers: Float[Array, "S V N c"],
+    messages: Mapping[str, Message],
+    *,
+    cycles: int = 6,
+    seed: int = 0,
+    advance: Advance = ignore,
+) -> dict[str, Estimates]:
+    """The information in all columns of every variant of a layer ``[P, S, V]``, by one probe for all variants.
+
+    See ``jaxflow.information.EstimatorSpec.variants``.
+    """
+
+    def answer(question: Question, x: np.ndarray, advance: Advance) -> Estimates:
+        members = np.ones((x.shape[1], 1), bool)
+        task = _task(question, members[:1], (0,) * x.shape[3], x.dtype)
+        among = jax.device_put(ranking(np.ones((1, x.shape[2]), bool), x.dtype))
+        run = partial(variants_lost, among=among, **_shared(task, seed, cycles), head=question.head)
+        return _read(question, _in_blocks(run, x, advance), members)
+
+    return _about_each(layers, messages, answer, False, advance)
+
+
+def _about_each(
+    layers: Float[Array, "S ... N c"],
+    messages: Mapping[str, Message],
+    answer: Callable[[Question, np.ndarray, Advance], Estimates],
+    by_row: bool,
+    advance: Advance,
+) -> dict[str, Estimates]:
+    """The answers to every message and its permutations, from the rows that have a stratum."""
     host, found = np.asarray(layers), {}
     for name, message in messages.items():
         each = [_question(message, values) for values in np.asarray(message.values)]
-        kept = np.arange(host.shape[1]) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
-        x = host if len(kept) == host.shape[1] else host[:, kept]
-        answers = [
-            _answer(question, x, members, **how, advance=advance if number == 0 else ignore)
-            for number, question in enumerate(each)
-        ]
+        kept = np.arange(host.shape[-2]) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
+        x = host if len(kept) == host.shape[-2] else host[..., kept, :]
+        answers = [answer(own, x, advance if number == 0 else ignore) for number, own in enumerate(each)]
         first = answers[0]
         losses = None
         if by_row:
-            losses = np.zeros((*first.losses.shape[:2], host.shape[1]), np.float32)
+            losses = np.zeros((*first.losses.shape[:2], host.shape[-2]), np.float32)
             losses[:, :, kept] = first.losses
         found[name] = first._replace(bits=np.stack([own.bits for own in answers]), losses=losses)
     return found
@@ -175,29 +216,19 @@ def _question(message: Message, values: np.ndarray) -> Question:
     return Question(Head(message.classes), own, columns, numbers, stratum, outer_folds(cell))
 
 
-def _answer(
-    question: Question,
-    layers: Float[np.ndarray, "S N c"],
-    members: Bool[np.ndarray, "T n"],
-    *,
-    groups: tuple[int, ...] | None,
-    cycles: int,
-    seed: int,
-    advance: Advance,
-) -> Estimates:
-    """Bits ``[S, T]`` about one message, with the losses of rows ``[S, T, N]``."""
-    nodes = members.shape[1]
-    every_subset = len(members) == 2**nodes and np.array_equal(members, subset_members(nodes))
-    task = _task(question, members, groups or tuple(range(layers.shape[2])), layers.dtype)
-    shared = {"task": task, "key": jax.random.key(seed), "cycles": np.int32(cycles)}
-    run = partial(all_lost, **jax.device_put(shared), head=question.head, every_subset=every_subset)
+def _shared(task: Task, seed: int, cycles: int) -> dict[str, Any]:
+    """What all layers share."""
+    return jax.device_put({"task": task, "key": jax.random.key(seed), "cycles": np.int32(cycles)})
+
+
+def _in_blocks(run: Callable[[Any], Lost], layers: Float[np.ndarray, "S ... N c"], advance: Advance) -> Lost:
+    """What is lost in all layers, a few on every core between two reports of progress."""
     parts = []
     for begin in range(0, len(layers), width := LAYERS_TOGETHER * cores()):
-        block = layers[begin : begin + width]
-        parts.append(jax.tree.map(np.asarray, on_all_cores(run, block)))
-        advance(len(block) * len(members))
-    lost = jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
-    return _read(question, lost, members)
+        lost = jax.tree.map(np.asarray, on_all_cores(run, layers[begin : begin + width]))
+        parts.append(lost)
+        advance(len(lost.gain) * lost.by_row.shape[1])
+    return jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
 
 
 def _task(question: Question, members: Bool[np.ndarray, "T n"], groups: tuple[int, ...], dtype: Any) -> Task:

@@ -41,7 +41,7 @@ def seen(x: Float[Array, "N c"], among: Ranking) -> Seen:
         among: ranking by the training rows of every fold, and last by all rows.
     """
     rows = x.shape[0]
-    ranked = partial(_two_ways, among=among)
+    ranked = partial(two_ways, among=among)
     values, scores = batched_map(ranked, x.T, COLUMN_BYTES * among.counted.shape[1])  # [c, F + 1, N]
     by_rank, by_value = _number(scores[:, -1], rows), _number(values[:, -1], rows)
     constant = jnp.all(scores[:, -1] == scores[:, -1, :1], axis=1)
@@ -54,7 +54,7 @@ def seen(x: Float[Array, "N c"], among: Ranking) -> Seen:
     return Seen(jnp.moveaxis(features, 0, 2), shows, jnp.sum(new))
 
 
-def _two_ways(column: Float[Array, " N"], among: Ranking) -> tuple[Float[Array, "F N"], Float[Array, "F N"]]:
+def two_ways(column: Float[Array, " N"], among: Ranking) -> tuple[Float[Array, "F N"], Float[Array, "F N"]]:
     """A column's standardised values and its normal scores by the rows of every fold."""
     counted = among.counted[:, : len(column)]
     number = jnp.sum(counted, axis=1, keepdims=True)

@@ -49,10 +49,20 @@ class Head(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights and biases of the three layers of several networks, each with the networks first."""
+    """Weights and biases of the three layers of several networks, each with the networks first.
+
+    Attributes:
+        weights: of the layers.
+        biases: of the layers.
+        gains: what the hidden units of each layer are raised by, of every variant of the inputs ``[E, V, w]``; none
+            where there is one variant.
+        offsets: what is added to them after that.
+    """
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
+    gains: tuple[Array, ...] = ()
+    offsets: tuple[Array, ...] = ()
 
 
 def initial(key: Array, columns: int, given: int, fan_in: Float[Array, ""], head: Head) -> Weights:
@@ -81,21 +91,45 @@ def initial(key: Array, columns: int, given: int, fan_in: Float[Array, ""], head
     return jax.vmap(one)(keys)
 
 
+def for_variants(networks: Weights, variants: int) -> Weights:
+    """The same networks, which treat every one of several variants of the inputs alike to begin with."""
+    nothing = tuple(jnp.zeros((TOGETHER, variants, bias.shape[-1])) for bias in networks.biases[:-1])
+    return networks._replace(gains=nothing, offsets=nothing)
+
+
 def outputs(networks: Weights, x: Float[Array, "B d"]) -> Float[Array, "E B o"]:
-    """What every network makes of the same inputs."""
+    """What every network makes of the same inputs; those of the first variant come first, all have equally many."""
 
     def one(own: Weights) -> Array:
         hidden = x
-        for weight, bias in zip(own.weights[:-1], own.biases[:-1], strict=True):
-            hidden = jax.nn.gelu(hidden @ weight + bias[None])
+        for layer, (weight, bias) in enumerate(zip(own.weights[:-1], own.biases[:-1], strict=True)):
+            hidden = hidden @ weight + bias[None]
+            if own.gains:
+                hidden = _adapted(hidden, own.gains[layer], own.offsets[layer])
+            hidden = jax.nn.gelu(hidden)
         return hidden @ own.weights[-1] + own.biases[-1][None]
 
     return jax.vmap(one)(networks)
+
+
+def _adapted(
+    hidden: Float[Array, "B w"], gains: Float[Array, "V w"], offsets: Float[Array, "V w"]
+) -> Float[Array, "B w"]:
+    """Hidden units as every variant's gains and offsets make them."""
+    blocks = hidden.reshape(len(gains), -1, hidden.shape[1])
+    return (blocks * (1 + gains)[:, None] + offsets[:, None]).reshape(hidden.shape)
+
+
+def log_likelihoods(
+    networks: Weights, x: Float[Array, "B d"], message: Shaped[Array, "B ..."], head: Head
+) -> Float[Array, "E B"]:
+    """The logarithm of the probability, or density, that every network gives to what the message is, in nats."""
+    return head.log_likelihood(outputs(networks, x), jnp.broadcast_to(message, (TOGETHER, *message.shape)))
 
 
 def surprise(
     networks: Weights, x: Float[Array, "B d"], message: Shaped[Array, "B ..."], head: Head
 ) -> Float[Array, " B"]:
     """−log₂ of the mean of the probabilities, or densities, that the networks give to what the message is, in bits."""
-    every = head.log_likelihood(outputs(networks, x), jnp.broadcast_to(message, (TOGETHER, *message.shape)))
+    every = log_likelihoods(networks, x, message, head)
     return (math.log(TOGETHER) - jax.nn.logsumexp(every, axis=0)) / math.log(2)

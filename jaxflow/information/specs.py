@@ -15,7 +15,7 @@ from jaxflow.information.copula import layer_bits as copula_layer_bits
 from jaxflow.information.copula import stack_flows as copula_stack_flows
 from jaxflow.information.cross_validation import check_cells, check_folds, outer_fold_numbers
 from jaxflow.information.custom import check_taken, estimate_one_by_one, keywords_of, try_out
-from jaxflow.information.estimates import Estimate, LayerBits, Options
+from jaxflow.information.estimates import Estimate, Estimates, LayerBits, Options
 from jaxflow.information.exact import MASK_NODES, ExactFlows, stack_flows
 from jaxflow.information.gaussian import estimate as estimate_gaussian
 from jaxflow.information.gaussian import gaussian, layer_bits
@@ -23,6 +23,7 @@ from jaxflow.information.knn import KnnOptions, check_condition, knn
 from jaxflow.information.knn import estimate as estimate_knn
 from jaxflow.information.probe import ProbeOptions, probe
 from jaxflow.information.probe import estimate as estimate_probe
+from jaxflow.information.probe import estimate_variants as estimate_probe_variants
 from jaxflow.information.quadratic import QuadraticOptions, quadratic
 from jaxflow.information.quadratic import estimate as estimate_quadratic
 from jaxflow.information.svms import (
@@ -89,6 +90,9 @@ class EstimatorSpec:
             as they are, or their ranks; None if its information is not that of a linear regression.
         held_out: as ``stacked``, with what the estimate loses on every row, which it predicts from others
             (``Estimates.losses``), and of which honest flows are made; None if it predicts no rows.
+        variants: the information in all columns of many variants of every layer at once, such as of a network's output
+            under interventions: ``(layers [S, V, N, c], messages, *, advance, **options) → {name: Estimates}`` with
+            bits ``[P, S, V]``; None if every variant is estimated by itself.
         check: refuses a message that cannot be estimated, by the name given second; called before training.
         options: the dataclass of its options.
 
@@ -107,6 +111,7 @@ class EstimatorSpec:
     layer_bits: LayerBits | None = None
     regressed: Callable[[Message, Array], tuple[Message, Array]] | None = None
     held_out: Estimate | None = None
+    variants: Callable[..., dict[str, Estimates]] | None = None
     check: Callable[[Message, str], None] = accept
     options: type[Options] = Options
 
@@ -241,6 +246,7 @@ ESTIMATORS = {
         "probe",
         exchangeable=None,
         held_out=partial(estimate_probe, by_row=True),
+        variants=estimate_probe_variants,
         most=12,
         check=check_cells,
         options=ProbeOptions,

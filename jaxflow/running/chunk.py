@@ -87,7 +87,7 @@ def measured_chunk(inputs: Inputs, start: int, width: int, stages: Stages) -> Ch
     swept = len(config.strategies) * len(study.roles.attributes) * sum(factor != 1 for factor in config.factors)
     how: dict[str, Any] = {
         "draws": measured.draws if config.tune == "once" else None,
-        "width": group_width(swept, len(edges)),
+        "width": group_width(study, swept, len(edges)),
     }
     with stages("tradeoff") as advance:
         ranks = strategy_ranks(keys, trained.params, measured.flows, study, config.strategies)
