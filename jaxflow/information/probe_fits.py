@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxflow.batching import batched_map
 from jaxflow.information.choosing import chosen_losses
@@ -82,7 +82,7 @@ def layer_lost(
     """What the probe of one layer loses, see ``all_lost``."""
     view = seen(x, task.among)
     shows = node_columns(task.groups, view.shows, task.members.shape[1])
-    folds = views_of_folds(view.features, task, jax.random.fold_in(key, 0), head)
+    folds = views_of_folds(view.features, view.nearest, task, jax.random.fold_in(key, 0), head)
     inputs_that_vary = 2 * view.distinct.astype(x.dtype) + folds.given.shape[-1] / 2 + 1
     begin = jax.vmap(lambda fold: initial(fold.key, x.shape[1], fold.given.shape[-1], inputs_that_vary, head))(folds)
     lessons = _lessons(folds, shows, jax.random.fold_in(key, 1), head)
@@ -100,15 +100,18 @@ def layer_lost(
     return Lost(by_row, jnp.sum(nothing), gain)
 
 
-def views_of_folds(features: Float[Array, "F N c 2"], task: Task, key: Array, head: Head) -> Fold:
+def views_of_folds(
+    features: Float[Array, "F N c 3"], nearest: Int[Array, " c"], task: Task, key: Array, head: Head
+) -> Fold:
     """Every fold's view; numbers, and what is given, are ranked by its training rows."""
     count = len(task.train)
-    given = seen(task.given, task.among).features if task.given.shape[1] else jnp.zeros((count, *task.given.shape, 2))
+    given = seen(task.given, task.among).features if task.given.shape[1] else jnp.zeros((count, *task.given.shape, 3))
     given = given.reshape(*given.shape[:2], -1)
     message = jnp.broadcast_to(task.message, (count, *task.message.shape))
     if not head.classes:
         message = jax.vmap(partial(normal_scores, among=task.among), in_axes=1, out_axes=2)(task.message)[:count]
-    return Fold(features, given, message, task.train, task.test, jax.random.split(key, count))
+    nearest = jnp.broadcast_to(nearest, (count, len(nearest)))
+    return Fold(features, nearest, given, message, task.train, task.test, jax.random.split(key, count))
 
 
 def without_nodes(probed: Float[Array, "F B"], folds: Fold, task: Task, head: Head) -> Float[Array, "F B"]:
@@ -151,7 +154,7 @@ def _lessons(folds: Fold, shows: Array, key: Array, head: Head) -> Lessons:
         which, masks = jax.random.split(key)
         rows = drawn_rows(which, fold, BATCH)
         mask = drawn_masks(masks, BATCH, shows, with_none)
-        x = inputs(fold.features[rows], mask, fold.given[rows])
+        x = inputs(fold.features[rows], mask, fold.nearest, fold.given[rows])
         return -jnp.sum(jnp.mean(log_likelihoods(networks, x, fold.message[rows], head), axis=1))
 
     def judged(networks: Weights, fold: Fold) -> Array:
@@ -166,7 +169,8 @@ def _held_out(item: tuple[Weights, Fold], masks: Float[Array, "M ... c"], head: 
     rows = jnp.maximum(fold.test, 0)
 
     def one(mask: Array) -> Array:
-        x = inputs(fold.features[rows], jnp.broadcast_to(mask, (len(rows), mask.shape[-1])), fold.given[rows])
+        shown = jnp.broadcast_to(mask, (len(rows), mask.shape[-1]))
+        x = inputs(fold.features[rows], shown, fold.nearest, fold.given[rows])
         return jnp.where(fold.test >= 0, surprise(networks, x, fold.message[rows], head), 0)
 
     return jax.lax.map(one, masks)

@@ -15,6 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, UInt
 from jaxflow.batching import batched_map
 from jaxflow.information.ranks import COLUMN_BYTES, Ranking, scores_and_atom
 
+HIGHEST = jax.lax.Precision.HIGHEST
+NEAR, ROUNDING = 0.7, 1e-4  # of a standard deviation, that the nearest column leaves
 FARTHEST = 6.0  # standard deviations: what lies beyond is told by ranks
 
 
@@ -22,13 +24,15 @@ class Seen(NamedTuple):
     """Columns in their own order, the distinct ones first.
 
     Attributes:
-        features: standardised values and normal scores by every fold's training rows ``[F, N, c, 2]``, 0 for columns
-            that are constant or that repeat another one.
+        features: standardised values and normal scores by every fold's training rows, and what the nearest column
+            leaves ``[F, N, c, 3]``, 0 for columns that are constant or that repeat another one.
+        nearest: the column that is nearest to every one ``[c]``, see ``residuals``.
         shows: whether a column of the layer is, or repeats, the k-th of these columns ``[c, c]``.
         distinct: how many there are.
     """
 
     features: Array
+    nearest: Array
     shows: Array
     distinct: Array
 
@@ -48,10 +52,12 @@ def seen(x: Float[Array, "N c"], among: Ranking) -> Seen:
     order = jnp.lexsort((by_value, by_rank, constant))
     ascending = by_rank[order]
     new = jnp.concatenate([jnp.ones(1, bool), ascending[1:] != ascending[:-1]]) & ~constant[order]
-    features = jnp.stack([values[:, :-1], scores[:, :-1]], axis=-1)[order]
+    left, nearest = residuals(jnp.where(new[:, None], x.T[order], 0))
+    left = jnp.broadcast_to(left[:, None], values[:, :-1].shape)
+    features = jnp.stack([values[order, :-1], scores[order, :-1], left], axis=-1)
     features = jnp.where(new[:, None, None, None], features, 0)
     shows = (by_rank[:, None] == ascending[None]) & new[None]
-    return Seen(jnp.moveaxis(features, 0, 2), shows, jnp.sum(new))
+    return Seen(jnp.moveaxis(features, 0, 2), nearest, shows, jnp.sum(new))
 
 
 def two_ways(column: Float[Array, " N"], among: Ranking) -> tuple[Float[Array, "F N"], Float[Array, "F N"]]:
@@ -63,6 +69,28 @@ def two_ways(column: Float[Array, " N"], among: Ranking) -> tuple[Float[Array, "
     deviation = jnp.sqrt(jnp.sum(counted * centred**2, axis=1, keepdims=True) / number)
     standardised = jnp.where(deviation > 0, centred / jnp.where(deviation > 0, deviation, 1), 0)
     return jnp.clip(standardised, -FARTHEST, FARTHEST), scores_and_atom(column, among)[0]
+
+
+def residuals(columns: Float[Array, "c N"]) -> tuple[Float[Array, "c N"], Int[Array, " c"]]:
+    """What the column nearest to it leaves of every column, standardised, and which one that is.
+
+    Two columns that go nearly together, such as the logits of two classes, may tell by their small difference what
+    neither tells; networks are slow to learn that. What is left is 0 where the nearest is not near, or leaves nothing.
+    """
+    centred = columns - jnp.mean(columns, axis=1, keepdims=True)
+    centred = centred - jnp.mean(centred, axis=1, keepdims=True)
+    deviation = jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True))
+    standardised = jnp.where(deviation > 0, centred / jnp.where(deviation > 0, deviation, 1), 0)
+    together = jnp.matmul(standardised, standardised.T, precision=HIGHEST) / columns.shape[1]
+    together = together * (1 - jnp.eye(len(columns)))
+    nearest = jnp.argmax(together**2, axis=1)
+    other = standardised[nearest]
+    left = standardised
+    for _ in range(2):
+        left = left - jnp.mean(left * other, axis=1, keepdims=True) * other
+    scale = jnp.sqrt(jnp.mean(left**2, axis=1, keepdims=True))
+    near = (scale < NEAR) & (scale > ROUNDING)
+    return jnp.where(near, jnp.clip(left / jnp.where(near, scale, 1), -FARTHEST, FARTHEST), 0), nearest
 
 
 def _number(columns: Float[Array, "c N"], rows: int) -> UInt[Array, " c"]:
@@ -105,12 +133,18 @@ def columns_shown(inside: Bool[Array, "*batch n"], shows: Bool[Array, "n c"]) ->
 
 
 def inputs(
-    features: Float[Array, "*batch c 2"], mask: Float[Array, "*batch c"], given: Float[Array, "*batch g"]
+    features: Float[Array, "*batch c 3"],
+    mask: Float[Array, "*batch c"],
+    nearest: Int[Array, " c"],
+    given: Float[Array, "*batch g"],
 ) -> Float[Array, "*batch d"]:
-    """What goes into the network: masked features, the mask, and what is given, which is never masked."""
-    shown = jnp.concatenate(
-        [features * mask[..., None], jnp.broadcast_to(mask[..., None], (*features.shape[:-1], 1))], axis=-1
-    )
+    """What goes into the network: masked features, the mask, and what is given, which is never masked.
+
+    What the nearest column leaves of a column is shown if both are.
+    """
+    both = mask * mask[..., nearest]
+    shown = features * jnp.stack([mask, mask, both], axis=-1)
+    shown = jnp.concatenate([shown, jnp.broadcast_to(mask[..., None], (*features.shape[:-1], 1))], axis=-1)
     return jnp.concatenate([shown.reshape(*shown.shape[:-2], -1), given], axis=-1)
 
 

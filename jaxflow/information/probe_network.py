@@ -78,7 +78,7 @@ def initial(key: Array, columns: int, given: int, fan_in: Float[Array, ""], head
     keys = jax.random.split(key, (TOGETHER, 5))
 
     def one(keys: Array) -> Weights:
-        shown = jax.random.normal(keys[0], (3 * columns, WIDTH))
+        shown = jax.random.normal(keys[0], (4 * columns, WIDTH))
         first = jnp.concatenate([shown, jax.random.normal(keys[1], (given, WIDTH))]) / jnp.sqrt(fan_in)
         second = jax.random.normal(keys[2], (WIDTH, WIDTH)) / math.sqrt(WIDTH)
         last = jax.random.normal(keys[3], (WIDTH, head.outputs)) / (10 * math.sqrt(WIDTH))

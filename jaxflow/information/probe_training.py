@@ -30,7 +30,8 @@ class Fold(NamedTuple):
     """One fold's view of a task and a layer.
 
     Attributes:
-        features: of the layer ``[N, c, 2]``.
+        features: of the layer ``[N, c, 3]``.
+        nearest: the nearest of its columns to every one ``[c]``.
         given: ``[N, g]``.
         message: ``[N]`` or ``[N, d]``.
         train: row numbers, −1 at the end.
@@ -39,6 +40,7 @@ class Fold(NamedTuple):
     """
 
     features: Array
+    nearest: Array
     given: Array
     message: Array
     train: Array

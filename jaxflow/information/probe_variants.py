@@ -19,7 +19,7 @@ from jaxflow.information.probe_fits import (
     views_of_folds,
     without_nodes,
 )
-from jaxflow.information.probe_inputs import inputs, two_ways
+from jaxflow.information.probe_inputs import inputs, residuals, two_ways
 from jaxflow.information.probe_network import (
     TOGETHER,
     WIDTH,
@@ -59,7 +59,8 @@ def variants_lost(
 def _lost(layer: Float[Array, "V N c"], among: Ranking, task: Task, key: Array, cycles: Array, *, head: Head) -> Lost:
     """What the probe of one layer's variants loses; the last that it learns is none, where no column is known."""
     features = _features(layer, among)
-    folds = views_of_folds(features[:0], task, jax.random.fold_in(key, 0), head)
+    none = jnp.zeros((len(task.train), 0, 0, 3), layer.dtype)  # the folds share the features
+    folds = views_of_folds(none, jnp.arange(layer.shape[2]), task, jax.random.fold_in(key, 0), head)
     if learns_nothing(folds, head):
         features = jnp.pad(features, ((0, 1), (0, 0), (0, 0), (0, 0)))
     columns, given = layer.shape[2], folds.given.shape[-1]
@@ -76,16 +77,17 @@ def _lost(layer: Float[Array, "V N c"], among: Ranking, task: Task, key: Array, 
     return Lost(chosen, jnp.sum(nothing), gain)
 
 
-def _features(layer: Float[Array, "V N c"], among: Ranking) -> Float[Array, "V N c 2"]:
+def _features(layer: Float[Array, "V N c"], among: Ranking) -> Float[Array, "V N c 3"]:
     """Standardised values and normal scores of every variant's columns."""
     variants, rows, count = layer.shape
     columns = jnp.swapaxes(layer, 1, 2).reshape(-1, rows)
     values, scores = batched_map(partial(two_ways, among=among), columns, COLUMN_BYTES * rows)
-    both = jnp.stack([values[:, 0], scores[:, 0]], axis=-1).reshape(variants, count, rows, 2)
-    return jnp.swapaxes(both, 1, 2)
+    left = jax.lax.map(lambda own: residuals(own.T)[0], layer).reshape(-1, rows)
+    every = jnp.stack([values[:, 0], scores[:, 0], left], axis=-1).reshape(variants, count, rows, 3)
+    return jnp.swapaxes(every, 1, 2)
 
 
-def _lessons(features: Float[Array, "V N c 2"], head: Head) -> Lessons:
+def _lessons(features: Float[Array, "V N c 3"], head: Head) -> Lessons:
     """Every step takes as many rows of each variant."""
     variants = len(features)
     each = -(-ROWS // variants)
@@ -102,17 +104,17 @@ def _lessons(features: Float[Array, "V N c 2"], head: Head) -> Lessons:
     return Lessons(loss, judged)
 
 
-def _shown(features: Float[Array, "V N c 2"], fold: Fold, rows: Array) -> tuple[Array, Array]:
+def _shown(features: Float[Array, "V N c 3"], fold: Fold, rows: Array) -> tuple[Array, Array]:
     """The inputs and messages of some rows ``[V, k]`` of every variant, one variant after the other."""
     own = jnp.take_along_axis(features, rows[:, :, None, None], axis=1)
     mask = jnp.ones(own.shape[:-1])
-    x = inputs(own, mask, fold.given[rows])
+    x = inputs(own, mask, fold.nearest, fold.given[rows])
     message = fold.message[rows]
     return x.reshape(-1, x.shape[-1]), message.reshape(-1, *message.shape[2:])
 
 
 def _held_out(
-    item: tuple[Weights, Fold], features: Float[Array, "V N c 2"], head: Head, every: int
+    item: tuple[Weights, Fold], features: Float[Array, "V N c 3"], head: Head, every: int
 ) -> Float[Array, "V B"]:
     """The surprise in bits of one fold's held-out rows in every variant, of every so many rows only."""
     networks, fold = item
