@@ -20,7 +20,14 @@ from jaxflow.networks.perceptron import REPEATED
 from jaxflow.outputs import PAPER, measure_names
 from jaxflow.running.config import Config, strategy_grid
 from jaxflow.study import Study
-from jaxflow.sweeps import Interventions, Stack, measure_interventions, measure_removals
+from jaxflow.sweeps import (
+    MOST_TOGETHER,
+    Interventions,
+    Stack,
+    group_width,
+    measure_interventions,
+    measure_removals,
+)
 from jaxflow.tables import edge_list
 from jaxflow.training import Training
 
@@ -125,6 +132,34 @@ def test_removals_are_interventions_with_factor_0(network):
         again, _ = measure_removals(study(network), own, edges, width=TOGETHER)
         for measure, theirs in removed.items():
             np.testing.assert_allclose(again[measure], theirs, atol=3e-3)
+
+
+def gaussian_variants(layers, messages, *, advance):
+    """The Gaussian estimate of all columns of every variant."""
+    networks, variants, _, columns = layers.shape
+    flat = jnp.asarray(layers.reshape(-1, *layers.shape[2:]))
+    found = BY_ARRAYS.estimate(flat, messages, np.ones((1, columns), bool), advance=advance)
+    return {
+        name: own._replace(
+            bits=own.bits.reshape(-1, networks, variants), unconverged=np.zeros((networks, variants), int)
+        )
+        for name, own in found.items()
+    }
+
+
+def test_an_estimator_may_take_the_output_under_all_interventions_at_once():
+    stack, _ = case(ALONE)
+    edges = edge_list(weights_of(ALONE, stack.params))
+    together = study(ALONE, dataclasses.replace(BY_ARRAYS, variants=gaussian_variants))
+    heard = {}, {}
+    each, all_at_once = (
+        measure_removals(own, stack, edges, width=TOGETHER, advance=lambda n, by=by: by.update({len(by): n}))[0]
+        for own, by in zip((study(ALONE, BY_ARRAYS), together), heard, strict=True)
+    )
+    jax.tree.map(np.testing.assert_array_equal, each, all_at_once)
+    assert sum(heard[0].values()) == sum(heard[1].values())
+    assert [group_width(together, *counts) for counts in [(120, 15), (0, 0), (300, 15), (1000,)]] == [120, 1, 150, 250]
+    assert group_width(study(ALONE), 120, 15) <= MOST_TOGETHER
 
 
 def test_removals_against_numpy():

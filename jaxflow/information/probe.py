@@ -150,7 +150,7 @@ def estimate(
 
 
 def estimate_variants(
-    layers: Float[Array, "S V N c"],
+    layers: Float[Array | np.ndarray, "S V N c"],
     messages: Mapping[str, Message],
     *,
     cycles: int = 6,
@@ -173,7 +173,7 @@ def estimate_variants(
 
 
 def _about_each(
-    layers: Float[Array, "S ... N c"],
+    layers: Float[Array | np.ndarray, "S ... N c"],
     messages: Mapping[str, Message],
     answer: Callable[[Question, np.ndarray, Advance], Estimates],
     by_row: bool,

@@ -34,7 +34,7 @@ from jaxflow.information.probe_training import Fold, Lessons, drawn_rows, over_f
 from jaxflow.information.ranks import COLUMN_BYTES, Ranking
 from jaxflow.programs import REPEATED, compiled
 
-ROWS = 1024  # of a step, a few of every variant
+ROWS, FEWEST = 512, 4  # of a step; of every variant in it
 JUDGED = 4  # every fourth held-out row of a variant judges a cycle
 
 
@@ -59,7 +59,7 @@ def variants_lost(
 def _lost(layer: Float[Array, "V N c"], among: Ranking, task: Task, key: Array, cycles: Array, *, head: Head) -> Lost:
     """What the probe of one layer's variants loses; the last that it learns is none, where no column is known."""
     features = _features(layer, among)
-    none = jnp.zeros((len(task.train), 0, 0, 3), layer.dtype)  # the folds share the features
+    none = jnp.zeros((len(task.train), 0, layer.shape[2], 3), layer.dtype)  # the folds share the features
     folds = views_of_folds(none, jnp.arange(layer.shape[2]), task, jax.random.fold_in(key, 0), head)
     if learns_nothing(folds, head):
         features = jnp.pad(features, ((0, 1), (0, 0), (0, 0), (0, 0)))
@@ -87,10 +87,14 @@ def _features(layer: Float[Array, "V N c"], among: Ranking) -> Float[Array, "V N
     return jnp.swapaxes(every, 1, 2)
 
 
+def _of_each(variants: int) -> int:
+    """Rows of every variant in a step."""
+    return max(FEWEST, ROWS // variants)
+
+
 def _lessons(features: Float[Array, "V N c 3"], head: Head) -> Lessons:
     """Every step takes as many rows of each variant."""
-    variants = len(features)
-    each = -(-ROWS // variants)
+    variants, each = len(features), _of_each(len(features))
 
     def loss(networks: Weights, fold: Fold, key: Array) -> Array:
         rows = drawn_rows(key, fold, variants, each)
@@ -118,7 +122,7 @@ def _held_out(
 ) -> Float[Array, "V B"]:
     """The surprise in bits of one fold's held-out rows in every variant, of every so many rows only."""
     networks, fold = item
-    variants, each = len(features), -(-ROWS // len(features))
+    variants, each = len(features), _of_each(len(features))
     taken = fold.test[::every]
     count = len(taken)
     blocks = jnp.pad(taken, (0, -count % each), constant_values=-1).reshape(-1, each)
