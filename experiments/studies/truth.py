@@ -31,9 +31,9 @@ from jaxflow.information import ESTIMATORS, subset_members
 
 sys.path.append(str(Path(__file__).parents[1]))
 from calibration_layers import generator
-from measuring import write_table
+from measuring import fill_page, write_table
 from truth_outside import asked_outside, available_outside
-from truth_page import filled
+from truth_page import MARK, page_parts
 from truth_peers import PEERS, asked, available
 from truths import PITFALLS, TRUTHS, Drawn
 
@@ -183,11 +183,7 @@ def main() -> None:
         how = {"part": part, "draws": QUICK_DRAWS if options.quick else DRAWS, "honest": not options.no_honest}
         make = partial(_named, estimators, how)
         tables[part] = complete(docs / f"{FILES[part]}.csv", part, wanted, make)
-    page = docs / "truth.md"
-    text, parts = filled(page.read_text(encoding="utf-8") if page.exists() else "", tables)
-    if page.exists():
-        page.write_text(text, encoding="utf-8")
-    print("\n\n".join(parts.values()))
+    fill_page(docs / "truth.md", page_parts(tables), MARK)
 
 
 def _named(estimators: dict[str, Asked], how: dict[str, Any], scene: str, rows: int, name: str) -> pd.DataFrame:

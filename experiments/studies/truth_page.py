@@ -1,6 +1,5 @@
 """The numbers of the page ``truth.md``, from the tables of ``truth.py``."""
 
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 from measuring import markdown
 from truths import NUMBERS
 
+MARK = "<!-- from truth.py: {} -->"  # before a part of the page
 SURE = 3.0  # standard errors by which a mean must be above the truth to count as above it
 
 
@@ -94,15 +94,6 @@ TEXTS = {
 }
 
 
-def filled(page: str, tables: Mapping[str, pd.DataFrame]) -> tuple[str, dict[str, str]]:
-    """The page with its parts ``<!-- from truth.py: … -->`` made anew, and the parts themselves."""
-    parts = {name: text(tables[part]) for name, (part, text) in TEXTS.items() if len(tables[part])}
-    for name, text in parts.items():
-        begin = f"<!-- from truth.py: {name} -->"
-        page = re.sub(
-            f"({re.escape(begin)}\n).*?(<!-- end -->)",
-            lambda own, text=text: own[1] + text + "\n" + own[2],
-            page,
-            flags=re.DOTALL,
-        )
-    return page, parts
+def page_parts(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """What stands between the page's marks, by their names, of the tables that have rows."""
+    return {name: text(tables[part]) for name, (part, text) in TEXTS.items() if len(tables[part])}
