@@ -6,8 +6,8 @@ The information of every subset of a layer's nodes about a number, from Gaussian
 ``jaxflow.gaussian``; hoi's ``InfoTot``, "the mutual information between set S and a variable y" of all multiplets, with
 ``method="gauss"``; frites' ``mi_nd_gg`` subset by subset. 1,000 rows, centred and standardised, as hoi's ``gauss``
 needs them. Each runs in a process of its own that keeps to one core and one thread; seconds are the processor's, of the
-first call, which compiles, and of a second one; imports are apart. Who takes longer than a minute is not asked about
-more nodes. PYTHON is that of an environment with hoi and frites. Writes ``peers_speed.csv`` and the table of
+first call, which compiles, and of a second one; imports are apart. Who takes longer than a minute is asked once, and
+not about more nodes. PYTHON is that of an environment with hoi and frites. Writes ``peers_speed.csv`` and the table of
 ``performance.md``, which without ``--peers`` is made of what is there.
 """
 
@@ -135,7 +135,7 @@ def text(rows: pd.DataFrame) -> str:
     lines = []
     for nodes, own in rows.groupby("nodes"):
         by_name = own.set_index("package")[["first", "later"]].reindex(list(PACKAGES))
-        seconds = ["" if np.isnan(value) else f"{value:.2g}" for value in by_name.to_numpy(float).ravel()]
+        seconds = ["" if np.isnan(value) else f"{float(f'{value:.2g}'):g}" for value in by_name.to_numpy(float).ravel()]
         ratios = by_name["later"].drop(OURS).to_numpy(float) / by_name["later"][OURS]
         times = ["" if np.isnan(ratio) else f"{float(f'{ratio:.2g}'):,.0f}" for ratio in ratios]
         lines.append((nodes, f"{2 ** int(str(nodes)) - 1:,}", *seconds, *times))
