@@ -109,11 +109,13 @@ def test_the_guide_quotes_the_tables_and_says_what_they_lack(study):
     scenes = [*guide.SCENES["classes"], *guide.SCENES["numbers"]]
     cells = [(name, scene, rows) for name in names for scene in scenes for rows in (guide.ROWS, guide.FEW)]
     table = told(**dict(zip(("estimator", "scene", "rows"), map(list, zip(*cells, strict=True)), strict=True)))
+    table.loc[table["rows"] == guide.FEW, "bias"] = -0.2
     whole = guide.guide_text(table, speed)
     assert not set("{}") & set(whole)
     assert guide.MISSING not in whole.replace("?**", "")
     assert "`gaussian` (0.02 s; 2²⁰ subsets in 0.031 s)" in whole
     assert "XOR −0.100" in whole
+    assert "ring −0.200 and −0.200" in whole
     assert "`quadratic` 0 of 29" in whole
     less = guide.guide_text(table[table["estimator"] != "probe"], speed)
     assert "`probe` (mean distance ?;" in less
