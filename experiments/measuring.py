@@ -1,10 +1,11 @@
-"""What studies and benchmarks share: one timer, one maker of layers, one writer of tables.
+"""What studies and benchmarks share: one timer, one maker of layers, one writer of tables, one filler of pages.
 
 A script below ``experiments/`` finds this file by ``sys.path.append(str(Path(__file__).parents[1]))``.
 """
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,31 @@ def markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table for a page."""
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def filled(page: str, parts: Mapping[str, str], begin: str, end: str = "<!-- end -->") -> str:
+    """A page with what stands between the marks of every part made anew; marks that it lacks are no matter.
+
+    Args:
+        page: its text.
+        parts: by name, what belongs between the marks.
+        begin: the line before a part, with ``{}`` where its name stands.
+        end: the line after it, likewise.
+    """
+    for name, text in parts.items():
+        above, below = (re.escape(mark.format(name)) for mark in (begin, end))
+        page = re.sub(
+            f"({above}\n).*?({below})", lambda own, text=text: f"{own[1]}{text}\n{own[2]}", page, flags=re.DOTALL
+        )
+    return page
+
+
+def fill_page(page: Path, parts: Mapping[str, str], begin: str, end: str = "<!-- end -->") -> None:
+    """Make the parts of a page anew, if there is such a file, and print them: see ``filled``."""
+    for name, text in parts.items():
+        print(f"\n{name}\n\n{text}")
+    if page.exists():
+        page.write_text(filled(page.read_text(encoding="utf-8"), parts, begin, end), encoding="utf-8")
 
 
 def machine() -> str:

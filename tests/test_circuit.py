@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp, ttest_rel
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "experiments/studies"))
 circuit, circuit_network = map(import_module, ("circuit", "circuit_network"))
-circuit_numbers, circuit_tables = map(import_module, ("circuit_numbers", "circuit_tables"))
+circuit_numbers, circuit_tables, measuring = map(import_module, ("circuit_numbers", "circuit_tables", "measuring"))
 TRIALS = circuit_network.recorded_trials(jax.random.key(3), 72)
 PARAMS = circuit_network.initial(jax.random.key(1))
 STREAMS, INTEGRATING = circuit.STAGES["streams"], circuit.STAGES["integrating"]
@@ -133,13 +133,13 @@ def test_differences_are_those_of_pairs():
 @pytest.mark.parametrize("inside", ["", "old\nlines\n"])
 def test_tables_stand_between_their_markers(inside):
     page = f"a\n<!-- gate -->\n{inside}<!-- end of gate -->\nb\n"
-    filled = circuit_tables.filled(page, {"gate": r"| \1 |", "absent": "| |"})
-    assert filled == "a\n<!-- gate -->\n| \\1 |\n<!-- end of gate -->\nb\n"
+    made = measuring.filled(page, {"gate": r"| \1 |", "absent": "| |"}, *circuit_tables.MARKS)
+    assert made == "a\n<!-- gate -->\n| \\1 |\n<!-- end of gate -->\nb\n"
 
 
 def test_the_page_says_what_the_files_say():
     page = (ROOT / "docs/circuit.md").read_text(encoding="utf-8")
     names = ("flows", "lesions", "numbers")
     tables = circuit_tables.page_tables({name: pd.read_csv(ROOT / f"docs/circuit_{name}.csv") for name in names})
-    assert circuit_tables.filled(page, tables) == page
+    assert measuring.filled(page, tables, *circuit_tables.MARKS) == page
     assert all(table in page for table in tables.values())

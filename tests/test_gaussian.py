@@ -46,6 +46,15 @@ def test_determinant_form_of_the_paper(message, layer):
     assert gaussian(message, layer)[-1] == pytest.approx(divergence, abs=1e-6)
 
 
+def test_a_gradient_is_the_slope_of_the_determinants(message, layer, rng):
+    """Of all nodes' information along a direction, by differences in double precision."""
+    about, direction = as_message(message), rng.normal(size=layer.shape).astype(np.float32)
+    slope = np.vdot(jax.grad(lambda x: gaussian(about, x)[-1])(layer), direction)
+    step, x, all_nodes = 1e-4, layer.astype(float), [2 ** layer.shape[1] - 1]
+    up, down = (gaussian_bits(message, x + sign * step * direction, all_nodes)[0] for sign in (1, -1))
+    assert slope == pytest.approx((up - down) / (2 * step), rel=1e-3)
+
+
 def test_independent_is_nearly_zero(message, rng):
     bits = gaussian(message, rng.normal(size=(N, 3)))
     assert bits[0] == 0

@@ -14,10 +14,11 @@ def columns(rng, rows=200):
     return np.column_stack([rng.normal(size=rows), np.maximum(rng.normal(size=rows), 0), np.ones(rows)])
 
 
-def test_scores_are_quantiles_of_mid_ranks(rng):
+@pytest.mark.parametrize("offset", [0.5, 0.0, 3 / 8])
+def test_scores_are_quantiles_of_mid_ranks(rng, offset):
     x = np.stack([columns(rng), columns(rng)]).astype(np.float32)
-    expected = norm.ppf((rankdata(x, axis=1) - 0.5) / x.shape[1])
-    np.testing.assert_allclose(rank_normalised(x), expected, atol=1e-5)
+    expected = norm.ppf((rankdata(x, axis=1) - offset) / (x.shape[1] + 1 - 2 * offset))
+    np.testing.assert_allclose(rank_normalised(x, offset), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("transformed", [jax.jit, jax.vmap, lambda f: jax.jit(jax.vmap(f))])

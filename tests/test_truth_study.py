@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm, rankdata
 
 from jaxflow.information import ESTIMATORS
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def study(monkeypatch):
     """The modules of the study by their names."""
-    for folder in ("experiments", "experiments/studies"):
+    for folder in ("experiments", "experiments/studies", "experiments/benchmarks"):
         monkeypatch.syspath_prepend(ROOT / folder)
     return import_module
 
@@ -90,10 +91,88 @@ def test_the_page_says_what_its_tables_say(study):
     page, docs = study("truth_page"), ROOT / "docs"
     tables = {part: pd.read_csv(docs / f"{file}.csv") for part, file in study("truth").FILES.items()}
     text = (docs / "truth.md").read_text(encoding="utf-8")
-    filled, parts = page.filled(text, tables)
+    parts = page.page_parts(tables)
     assert set(parts) == set(page.TEXTS)
     assert all(f"\n{own}\n" in text for own in parts.values())
-    assert filled == text
+    assert study("measuring").filled(text, parts, page.MARK) == text
+
+
+def told(**cells):
+    """A table of whole layers: everybody's mean of four draws of 1,000 rows is 0.1 too small."""
+    columns = {"rows": 1000, "subset": 1, "draws": 4, "truth": 0.5, "bias": -0.1, "spread": 0.01, "seconds": 0.02}
+    return pd.DataFrame(columns | cells)
+
+
+def test_the_guide_quotes_the_tables_and_says_what_they_lack(study):
+    guide, speed = study("truth_guide"), pd.DataFrame({"nodes": [20], "package": "jaxflow", "later": [0.0312]})
+    names = ("gaussian", "copula", "quadratic", "quadratic, cross-entropy", "linear-svm", "kernel-svm", "probe", "knn")
+    scenes = [*guide.SCENES["classes"], *guide.SCENES["numbers"]]
+    cells = [(name, scene, rows) for name in names for scene in scenes for rows in (guide.ROWS, guide.FEW)]
+    table = told(**dict(zip(("estimator", "scene", "rows"), map(list, zip(*cells, strict=True)), strict=True)))
+    table.loc[table["rows"] == guide.FEW, "bias"] = -0.2
+    whole = guide.guide_text(table, speed)
+    assert not set("{}") & set(whole)
+    assert guide.MISSING not in whole.replace("?**", "")
+    assert "`gaussian` (0.02 s; 2²⁰ subsets in 0.031 s)" in whole
+    assert "XOR −0.100" in whole
+    assert "ring −0.200 and −0.200" in whole
+    assert "`quadratic` 0 of 29" in whole
+    less = guide.guide_text(table[table["estimator"] != "probe"], speed)
+    assert "`probe` (mean distance ?;" in less
+    assert less.endswith("do not have yet.")
+
+
+def test_the_picture_has_a_number_where_there_is_one(study):
+    names = ["frites", "gaussian", "probe", "gaussian", "frites"]
+    scenes = ["classes: a, b", "classes: a, b", "classes: a, b", "number: c", "number: c"]
+    table = told(scene=scenes, estimator=names, bias=[np.nan, -0.1, np.nan, 0.001, 0.25], draws=[4, 4, 0, 4, 4])
+    panels = study("truth_figure").pitfalls_figure(table).axes
+    assert [[text.get_text() for text in own.texts] for own in panels] == [["−0.10", "fails"], ["0", "+0.25"]]
+    assert [tick.get_text() for tick in panels[0].get_xticklabels()] == ["gaussian", "frites"]
+    assert [tick.get_text() for tick in panels[0].get_yticklabels()] == ["a,\nb (0.50)"]
+
+
+def test_estimators_stand_in_one_order_whatever_the_tables(study):
+    names = ["mine", "frites", "knn", "quadratic, cross-entropy", "gaussian", "quadratic", "frites"]
+    order = ["gaussian", "quadratic", "quadratic, cross-entropy", "knn", "frites", "mine"]
+    assert study("truth_tables").in_order(names) == order
+
+
+@pytest.mark.slow
+def test_ours_are_compared_with_what_another_python_says_in_both_precisions(study, monkeypatch):
+    """By half the logarithm of the determinants of scores Φ⁻¹(rank / (N + 1)), and 0.01 more in half of the tables."""
+    agreement = study("truth_agreement")
+
+    def determinants(python, name, tables):
+        assert (python, name) == ("python", "theirs")
+        bits = []
+        for message, x in tables:
+            both = norm.ppf(rankdata(np.column_stack([x, message]), axis=0) / (len(x) + 1))
+            c, n = np.cov(both.T), x.shape[1]
+            bits.append(0.5 * np.log2(np.linalg.det(c[:n, :n]) * c[n, n] / np.linalg.det(c)))
+        return [(own + 0.01 * place, 0.0) for place, own in enumerate(bits)]
+
+    monkeypatch.setattr(agreement, "asked_outside", determinants)
+    pair = agreement.Pair("numbers", "copula", "theirs")
+    with jax.numpy_dtype_promotion("standard"):  # as in a script
+        one, two = (
+            agreement.compared("python", pair, "", [agreement.correlated("numbers", own) for own in range(count)])
+            for count in (1, 2)
+        )
+    assert one["double"] < 1e-12 < one["single"] < 1e-6
+    assert two["double"] == pytest.approx(0.01)
+    assert two["single"] == pytest.approx(0.01, abs=1e-6)
+    assert two["their_bits"] - two["bits"] == pytest.approx(0.005)
+
+
+def test_the_page_of_performance_says_what_the_table_of_speeds_says(study):
+    speed, docs = study("peers_speed"), ROOT / "docs"
+    assert speed.text(pd.read_csv(docs / "peers_speed.csv")) in (docs / "performance.md").read_text(encoding="utf-8")
+    rows = [(8, "jaxflow", 2.0, 0.002, 0.0), (8, "hoi", 3.0, 1.0, 2e-6), (10, "jaxflow", 2.0, 0.004, 0.0)]
+    text = speed.text(pd.DataFrame(rows, columns=["nodes", "package", "first", "later", "apart"]))
+    assert "| 8 | 255 | 2 | 0.002 | 3 | 1 |  |  | 500 |  |" in text
+    assert "| 10 | 1,023 | 2 | 0.004 |  |  |  |  |  |  |" in text
+    assert text.endswith("at most 2e−6 apart.")
 
 
 def test_an_estimate_above_the_truth_is_counted_and_a_failure_named(study):

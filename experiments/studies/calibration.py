@@ -32,9 +32,9 @@ sys.path.append(str(Path(__file__).parents[1]))
 from calibration_beyond import SCENES, beyond_cell
 from calibration_coverage import HALF, OTHERS, choice_cell, coverage_cell
 from calibration_layers import NULL_KINDS, TOGETHER, classes, generator, null_layers, planted
-from calibration_page import ALPHAS, coverage_figure, filled, null_figure, power_figure
+from calibration_page import ALPHAS, MARK, coverage_figure, null_figure, page_parts, power_figure
 from maximum_statistic import frites_p, has_frites
-from measuring import write_table
+from measuring import fill_page, write_table
 
 NODES, ROWS = (3, 6, 12), (250, 1000, 5000)
 COVERAGE_ROWS = (200, 1000, 5000)
@@ -133,11 +133,7 @@ def main() -> None:
         for part, draw in figures.items():
             if len(table := tables[part]):
                 draw(table).savefig(docs / f"figures/calibration_{part}.png", dpi=120)
-    page = docs / "calibration.md"
-    text, parts = filled(page.read_text(encoding="utf-8") if page.exists() else "", tables)
-    if page.exists():
-        page.write_text(text, encoding="utf-8")
-    print("\n\n".join(parts.values()))
+    fill_page(docs / "calibration.md", page_parts(tables), MARK)
 
 
 if __name__ == "__main__":

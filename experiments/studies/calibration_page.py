@@ -1,6 +1,5 @@
 """Figures of the calibration study and the numbers of its page, from the tables of ``calibration.py``."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ CLASSES = {  # truth over its standard error: above, up to
 }
 WANTED = {"0": (0.93, 1.0), "above 1": (0.93, 0.98)}
 MANY = 200  # flows of which a coverage is drawn
+MARK = "<!-- from calibration_{}.csv -->"  # before a part of the page
 METHODS = ("p_max", "null95", "frites maxstat")
 
 
@@ -213,17 +213,8 @@ def power_text(table: pd.DataFrame) -> str:
     return f"{table['layers'].iloc[0]:,} layers in every line.\n\n" + markdown(("nodes", "effect", *methods), lines)
 
 
-def filled(page: str, tables: Mapping[str, pd.DataFrame]) -> tuple[str, dict[str, str]]:
-    """The page with its parts ``<!-- from calibration_….csv -->`` made anew, and the parts themselves."""
+def page_parts(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """What stands between the page's marks, by the names of the tables that have rows."""
     texts = {"null": null_text, "coverage": coverage_text, "choice": choice_text}
     texts |= {"beyond": beyond_text, "power": power_text}
-    parts = {name: texts[name](table) for name, table in tables.items() if len(table)}
-    for name, text in parts.items():
-        begin = f"<!-- from calibration_{name}.csv -->"
-        page = re.sub(
-            f"({re.escape(begin)}\n).*?(<!-- end -->)",
-            lambda own, text=text: own[1] + text + "\n" + own[2],
-            page,
-            flags=re.DOTALL,
-        )
-    return page, parts
+    return {name: texts[name](table) for name, table in tables.items() if len(table)}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from circuit_network import AREA, STEP_SECONDS, STEPS_OF_BIN
 from circuit_numbers import CONTEXTS, STAGES, Tables, summaries
-from circuit_tables import LESIONS, SHOWN, filled, page_tables
+from circuit_tables import LESIONS, MARKS, SHOWN, page_tables
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from measuring import write_table
+from measuring import fill_page, write_table
 
 from jaxflow.figures import COLOURS, MARKERS, flow_matrix, new_figure, paper_style
 
@@ -102,8 +102,4 @@ def write_page(tables: Tables, most: int, docs: Path) -> None:
         unit_figure(tables["flows"]).savefig(docs / "figures/circuit_units.png", dpi=120)
         gate_figure(of_networks["flows"]).savefig(docs / "figures/circuit_gate.png", dpi=120)
         lesion_figure(of_networks["lesions"]).savefig(docs / "figures/circuit_lesions.png", dpi=120)
-    page, shown = docs / "circuit.md", page_tables(of_networks)
-    for name, table in shown.items():
-        print(f"\n{name}\n\n{table}")
-    if page.exists():
-        page.write_text(filled(page.read_text(encoding="utf-8"), shown), encoding="utf-8")
+    fill_page(docs / "circuit.md", page_tables(of_networks), *MARKS)

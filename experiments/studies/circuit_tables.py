@@ -1,6 +1,5 @@
 """The tables of ``circuit.md``, from the tables in its CSV files alone, which ``circuit.py`` writes."""
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +8,7 @@ from circuit_network import STEP_SECONDS, STEPS_OF_BIN
 from circuit_numbers import CHOSEN_BY, CONTEXTS, NONE, PREDICTORS, SPIKES_OR_RATES, STAGES, last_bin
 from measuring import markdown
 
+MARKS = "<!-- {} -->", "<!-- end of {} -->"  # around the tables of the page
 SHOWN = ("rates", "half the spikes")  # in figures and longer tables
 HEADS = {"flow": "flow F", "edge": "edge flow Σ \\|w\\|·F", "weight": "weight Σ \\|w\\|", "spread": "spread"}
 LESIONS = [("none", "none")] + [(message, which) for message in CHOSEN_BY for which in ("largest", "smallest")]
@@ -185,12 +185,3 @@ def page_tables(summaries: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "recordings": recordings_table(flows, numbers),
         "differences of recordings": contrast_differences(numbers),
     }
-
-
-def filled(page: str, tables: Mapping[str, str]) -> str:
-    """The page with what stands between every table's two markers replaced."""
-    for name, table in tables.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        inside = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
-        page = inside.sub(lambda _, text=f"{begin}{table}\n{end}": text, page)
-    return page

@@ -1,15 +1,16 @@
 """How near to the truth is every estimator? Bias, spread, seconds and coverage, on layers whose information is known.
 
     python experiments/studies/truth.py [--quick] [--docs docs] [--estimators NAME ...] [--rows N ...]
-        [--parts truth pitfalls] [--no-honest] [--peers PYTHON]
+        [--parts truth pitfalls agreement] [--no-honest] [--peers PYTHON]
 
 Every estimator in ``jaxflow.information.ESTIMATORS`` that takes the message is asked about every scene of ``truths.py``
 (``truth.csv``), ten draws of 250, 1,000 and 5,000 rows, and about layers that trip estimators up, of 1,000 rows
 (``truth_pitfalls.csv``); beside them scikit-learn's nearest neighbours and gradient boosting, and with ``--peers``
-other packages, by a Python that has them (see ``truth_peers.py``). A new estimator is asked as soon as it has a name.
+other packages, by a Python that has them (see ``truth_peers.py``). If that has frites, its formulas and ours are asked
+about the same tables (``truth_agreement.csv``). A new estimator is asked as soon as it has a name.
 Every cell (scene, rows, estimator) is written as soon as it is there, and what is there is not computed again: delete
-the rows that you want afresh. The numbers of ``truth.md``, where the folder has that page, follow from the tables
-alone. ``--quick`` takes three draws of 250 rows, no searches of hyperparameters, and a folder of its own,
+the rows that you want afresh. The numbers of ``truth.md``, where the folder has that page, and its picture follow from
+the tables alone. ``--quick`` takes three draws of 250 rows, no searches of hyperparameters, and a folder of its own,
 ``results/truth``.
 """
 
@@ -27,13 +28,16 @@ import pandas as pd
 from rich.progress import track
 
 from jaxflow import InputError, as_message, honest_flows, node_flows
+from jaxflow.figures import paper_style
 from jaxflow.information import ESTIMATORS, subset_members
 
 sys.path.append(str(Path(__file__).parents[1]))
 from calibration_layers import generator
-from measuring import write_table
+from measuring import fill_page, write_table
+from truth_agreement import agreement
+from truth_figure import pitfalls_figure
 from truth_outside import asked_outside, available_outside
-from truth_page import filled
+from truth_page import MARK, page_parts
 from truth_peers import PEERS, asked, available
 from truths import PITFALLS, TRUTHS, Drawn
 
@@ -41,7 +45,10 @@ ROWS, DRAWS = (250, 1000, 5000), 10
 QUICK_ROWS, QUICK_DRAWS = (250,), 3
 PITFALL_ROWS = (1000,)
 SCENES = {"truth": TRUTHS, "pitfalls": PITFALLS}
-FILES = {"truth": "truth", "pitfalls": "truth_pitfalls"}  # tables, without .csv
+FILES = {  # tables, without .csv; the last is that of benchmarks/peers_speed.py
+    **{"truth": "truth", "pitfalls": "truth_pitfalls", "agreement": "truth_agreement"},
+    "speed": "peers_speed",
+}
 KEYS = ["scene", "rows", "estimator"]
 Found = list[tuple[np.ndarray, float]]  # of every draw bits [2**n] and seconds of processor time
 
@@ -157,7 +164,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--estimators", nargs="+", metavar="NAME", help="those to ask; all if not given")
     parser.add_argument("--rows", nargs="+", type=int, metavar="N")
-    parser.add_argument("--parts", nargs="+", choices=tuple(SCENES), default=tuple(SCENES))
+    parser.add_argument("--parts", nargs="+", choices=(*SCENES, "agreement"), default=(*SCENES, "agreement"))
     parser.add_argument("--docs", type=Path, help="folder of tables and page (docs)")
     parser.add_argument("--peers", metavar="PYTHON", help="of an environment with other packages")
     parser.add_argument("--no-honest", action="store_true", help="no intervals")
@@ -183,11 +190,22 @@ def main() -> None:
         how = {"part": part, "draws": QUICK_DRAWS if options.quick else DRAWS, "honest": not options.no_honest}
         make = partial(_named, estimators, how)
         tables[part] = complete(docs / f"{FILES[part]}.csv", part, wanted, make)
-    page = docs / "truth.md"
-    text, parts = filled(page.read_text(encoding="utf-8") if page.exists() else "", tables)
-    if page.exists():
-        page.write_text(text, encoding="utf-8")
-    print("\n\n".join(parts.values()))
+    path = docs / f"{FILES['agreement']}.csv"
+    if options.peers and "agreement" in options.parts and not path.exists():
+        write_table(agreement(options.peers), path)
+    for part in ("agreement", "speed"):
+        path = docs / f"{FILES[part]}.csv"
+        tables[part] = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["nodes", "package"])
+    drawn(tables["pitfalls"], docs / "figures/truth_pitfalls.png")
+    fill_page(docs / "truth.md", page_parts(tables), MARK)
+
+
+def drawn(table: pd.DataFrame, path: Path) -> None:
+    """Draw what trips estimators up, if anyone has been asked."""
+    if len(table):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with paper_style():
+            pitfalls_figure(table).savefig(path, dpi=170)
 
 
 def _named(estimators: dict[str, Asked], how: dict[str, Any], scene: str, rows: int, name: str) -> pd.DataFrame:

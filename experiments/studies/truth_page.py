@@ -1,24 +1,17 @@
 """The numbers of the page ``truth.md``, from the tables of ``truth.py``."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from measuring import markdown
+from truth_agreement import NO_TIES
+from truth_guide import guide_text
+from truth_tables import above_truth, answered, in_order, whole_layers
 from truths import NUMBERS
 
-SURE = 3.0  # standard errors by which a mean must be above the truth to count as above it
-
-
-def answered(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of estimators that take the scene."""
-    return table[table["draws"] > 0]
-
-
-def whole_layers(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of whole layers: the last subset of every cell."""
-    return table.loc[table.groupby(["scene", "rows", "estimator"], sort=False)["subset"].idxmax()]
+MARK = "<!-- from truth.py: {} -->"  # before a part of the page
+THEIRS = {"frites": "as frites' users get it: with a correction of the bias"}
 
 
 def by_estimator(cells: pd.DataFrame, say: Callable[[float, float, float], str]) -> dict[str, str]:
@@ -33,7 +26,7 @@ def by_estimator(cells: pd.DataFrame, say: Callable[[float, float, float], str])
 def bias_text(table: pd.DataFrame) -> str:
     """A table for every number of rows: scenes by estimators."""
     own, parts = whole_layers(answered(table)), []
-    names = list(dict.fromkeys(own["estimator"]))
+    names = in_order(own["estimator"])
     for rows, some in own.groupby("rows"):
         lines = []
         for scene, cells in some.groupby("scene", sort=False):
@@ -53,10 +46,9 @@ def mean_of(layers: pd.DataFrame) -> str:
 def summary_text(table: pd.DataFrame) -> str:
     """For every estimator and number of rows: distances, how many means are above the truth, seconds, coverage."""
     own, lines = answered(table).copy(), []
-    own["error"] = own["spread"] / np.sqrt(own["draws"])
-    own["above"] = own["bias"] > SURE * own["error"] + 1e-6
-    own["far"] = own["bias"].abs()
-    for (name, rows), some in own.groupby(["estimator", "rows"], sort=False):
+    own["above"], own["far"] = above_truth(own), own["bias"].abs()
+    of_all = {name: own[own["estimator"] == name].groupby("rows") for name in in_order(own["estimator"])}
+    for name, rows, some in ((name, *cell) for name, cells in of_all.items() for cell in cells):
         layers = whole_layers(some)
         synthetic = some[some["scene"].str.startswith("synthetic")]
         intervals = layers.dropna(subset=["covered"]) if "covered" in layers else layers[:0]
@@ -79,7 +71,7 @@ def summary_text(table: pd.DataFrame) -> str:
 def pitfalls_text(table: pd.DataFrame) -> str:
     """What each says: mean bits themselves, scenes by estimators."""
     own = whole_layers(answered(table))
-    names, lines = list(dict.fromkeys(own["estimator"])), []
+    names, lines = in_order(own["estimator"]), []
     for scene, cells in own.groupby("scene", sort=False):
         by_name = by_estimator(cells, lambda truth, bias, _: f"{truth + bias:.3f}")
         lines.append((scene, f"{cells['truth'].iloc[0]:.3f}", *(by_name.get(name, "") for name in names)))
@@ -87,22 +79,43 @@ def pitfalls_text(table: pd.DataFrame) -> str:
     return f"N = {rows}, means of {own['draws'].max()} draws.\n\n" + markdown(("scene", "truth", *names), lines)
 
 
-TEXTS = {
-    "summary": ("truth", summary_text),
-    "bias": ("truth", bias_text),
-    "pitfalls": ("pitfalls", pitfalls_text),
+def difference(value: float) -> str:
+    """A difference by its size: bits where it matters, else its power of ten."""
+    return f"{value:.3f}" if value > 1e-3 else f"{value:.0e}".replace("e-0", "e-").replace("-", "−")
+
+
+def agreement_text(table: pd.DataFrame) -> str:
+    """Mean bits by ours and by theirs where columns have no ties, and the largest differences."""
+    lines = []
+    for row in table[table["data"] == NO_TIES].to_dict("records"):
+        bits = (f"{row[name]:.4f}" for name in ("bits", "their_bits"))
+        apart = (difference(row[name]) for name in ("double", "single"))
+        lines.append((row["message"], f"`{row['ours']}`", THEIRS.get(row["theirs"], row["theirs"]), *bits, *apart))
+    names = ("message", "ours", "theirs", "ours, bits", "theirs, bits", "most apart, float64", "float32")
+    return markdown(names, lines)
+
+
+def ties_text(table: pd.DataFrame) -> str:
+    """Mean bits of a unit with ties that tells nothing, in two orders of rows."""
+    lines = []
+    for row in table[table["data"] != NO_TIES].to_dict("records"):
+        bits = (f"{row[name]:.4f}" for name in ("bits", "their_bits"))
+        lines.append((row["message"], row["data"], *bits, THEIRS.get(row["theirs"], row["theirs"])))
+    return markdown(("message", "order", "`copula`, bits", "theirs, bits", "theirs"), lines)
+
+
+TEXTS: dict[str, tuple[Callable[..., str], Sequence[str]]] = {  # a part of the page and its tables
+    "guide": (guide_text, ("truth", "speed")),
+    "summary": (summary_text, ("truth",)),
+    "bias": (bias_text, ("truth",)),
+    "pitfalls": (pitfalls_text, ("pitfalls",)),
+    "agreement": (agreement_text, ("agreement",)),
+    "ties": (ties_text, ("agreement",)),
 }
 
 
-def filled(page: str, tables: Mapping[str, pd.DataFrame]) -> tuple[str, dict[str, str]]:
-    """The page with its parts ``<!-- from truth.py: … -->`` made anew, and the parts themselves."""
-    parts = {name: text(tables[part]) for name, (part, text) in TEXTS.items() if len(tables[part])}
-    for name, text in parts.items():
-        begin = f"<!-- from truth.py: {name} -->"
-        page = re.sub(
-            f"({re.escape(begin)}\n).*?(<!-- end -->)",
-            lambda own, text=text: own[1] + text + "\n" + own[2],
-            page,
-            flags=re.DOTALL,
-        )
-    return page, parts
+def page_parts(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """What stands between the page's marks, by their names, of the tables that have rows."""
+    return {
+        name: text(*(tables[part] for part in parts)) for name, (text, parts) in TEXTS.items() if len(tables[parts[0]])
+    }

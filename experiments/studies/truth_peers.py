@@ -89,6 +89,14 @@ def hoi(method: str) -> Callable[[np.ndarray, np.ndarray], float]:
     return bits
 
 
+def hoi_total(message: np.ndarray, x: np.ndarray) -> float:
+    """The total information of hoi's multiplets, of all columns together about a target, by its Gaussian copula."""
+    from hoi.metrics import InfoTot  # pyright: ignore[reportMissingImports]
+
+    model = InfoTot(x.astype(float), message.reshape(len(message), -1).astype(float), verbose=False)
+    return float(model.fit(minsize=x.shape[1], maxsize=x.shape[1], method="gc")[0, 0])
+
+
 def infomeasure(message: np.ndarray, x: np.ndarray) -> float:
     """Kraskov's estimate with the package's own defaults but for the unit."""
     import infomeasure as im  # pyright: ignore[reportMissingImports]
@@ -102,7 +110,50 @@ PEERS = {
     "frites": Peer("frites", frites),
     "hoi, gc": Peer("hoi", hoi("gc")),
     "hoi, knn": Peer("hoi", hoi("knn")),
+    "hoi, InfoTot": Peer("hoi", hoi_total),
     "infomeasure, KSG": Peer("infomeasure", infomeasure, classes=False),
+}
+
+
+def gaussians(ranked: bool, one_hot: bool) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Gaussian information by frites, without its correction of the bias: the formula alone, to compare ours with.
+
+    Args:
+        ranked: of normal scores of all columns of numbers.
+        one_hot: of classes as all but one of their indicators, as if these were numbers; else classes have covariances
+            of their own.
+    """
+
+    def bits(message: np.ndarray, x: np.ndarray) -> float:
+        from frites.core import copnorm_nd, mi_model_nd_gd, mi_nd_gg  # pyright: ignore[reportMissingImports]
+
+        scores = copnorm_nd(x.T, axis=-1) if ranked else x.T.copy()
+        how = {"mvaxis": 0, "traxis": -1, "biascorrect": False}
+        if message.dtype.kind in "iub" and not one_hot:
+            return float(mi_model_nd_gd(scores, message, **how))
+        if message.dtype.kind in "iub":
+            return float(mi_nd_gg(scores, np.eye(message.max() + 1)[1:, message], **how))
+        numbers = message.reshape(len(message), -1).T.copy()
+        return float(mi_nd_gg(scores, copnorm_nd(numbers, axis=-1) if ranked else numbers, **how))
+
+    return bits
+
+
+def gcmi(message: np.ndarray, x: np.ndarray) -> float:
+    """The functions of gcmi, of which frites keeps a copy: ranks, Gaussians, no correction."""
+    from frites.core.copnorm import copnorm_nd  # pyright: ignore[reportMissingImports]
+    from frites.core.gcmi_1d import mi_1d_gg  # pyright: ignore[reportMissingImports]
+
+    both = (copnorm_nd(own.reshape(len(own), -1).T, axis=-1) for own in (x, message))
+    return float(mi_1d_gg(*both, biascorrect=False))
+
+
+FORMULAS = {  # that ours are compared with: see truth_agreement.py
+    "mi_nd_gg": Peer("frites", gaussians(ranked=False, one_hot=True)),
+    "copnorm_nd, mi_nd_gg": Peer("frites", gaussians(ranked=True, one_hot=True)),
+    "mi_model_nd_gd": Peer("frites", gaussians(ranked=False, one_hot=False)),
+    "copnorm_nd, mi_model_nd_gd": Peer("frites", gaussians(ranked=True, one_hot=False)),
+    "gcmi: copnorm, mi_gg": Peer("frites", gcmi),
 }
 
 
@@ -117,7 +168,7 @@ def asked(name: str, message: np.ndarray, x: np.ndarray) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            bits = float(PEERS[name].bits(message, x))
+            bits = float((PEERS | FORMULAS)[name].bits(message, x))
         except Exception:  # whatever another package raises
             bits = float("nan")
     return bits if np.isfinite(bits) else float("nan"), time.process_time() - begin

@@ -24,6 +24,8 @@ from jaxflow.information.gaussian import layer_bits as gaussian_layer_bits
 from jaxflow.information.ranks import COLUMN_BYTES, Ranking, normal_scores, rank_normalised, ranking
 from jaxflow.messages import Message
 
+OFFSET = 0.0  # of the places of ranks: rank / (N + 1), as in Ince et al. 2017
+
 
 def copula(
     message: ArrayLike | Message,
@@ -35,7 +37,7 @@ def copula(
 ) -> Float[Array, "*batch subsets"]:
     """Gaussian copula information about a message in every subset of a layer's nodes.
 
-    ``gaussian`` of normal scores Φ⁻¹((rank − ½) / N), mid-ranks, of all columns of numbers (Ince et al. 2017). For a
+    ``gaussian`` of normal scores Φ⁻¹(rank / (N + 1)), mid-ranks, of all columns of numbers (Ince et al. 2017). For a
     continuous message it is a lower bound of the information where the copula of message and activations is not
     Gaussian and exact where it is, up to sampling; for classes it is what ``gaussian`` is, an approximation.
 
@@ -96,20 +98,20 @@ def scored(message: Message, x: Float[Array, "*batch N c"]) -> tuple[Message, Fl
 def _scored(message: Message) -> Message:
     """With scores instead of numbers, of the message and of what is given."""
     values = _scores(message.values, message) if message.continuous else message.values
-    given = message.given if message.given is None or message.strata else rank_normalised(message.given)
+    given = message.given if message.given is None or message.strata else rank_normalised(message.given, OFFSET)
     return Message(values, given, message.classes, message.strata)
 
 
 def _scores(x: Float[Array, "*batch N c"], message: Message) -> Float[Array, "*batch N c"]:
     """Normal scores of every column, among all rows or those of a row's stratum."""
-    return _within_strata(x, message.given, message.strata) if message.strata else rank_normalised(x)
+    return _within_strata(x, message.given, message.strata) if message.strata else rank_normalised(x, OFFSET)
 
 
 @partial(jax.jit, static_argnames="strata")
 def _within_strata(x: Float[Array, "*batch N c"], given: Int[Array, " N"], strata: int) -> Float[Array, "*batch N c"]:
     """Normal scores among the rows of a row's own stratum."""
     columns = x.mT.reshape(-1, x.shape[-2])
-    among = ranking(given[None] == jnp.arange(strata, dtype=given.dtype)[:, None], x.dtype)
+    among = ranking(given[None] == jnp.arange(strata, dtype=given.dtype)[:, None], x.dtype, OFFSET)
 
     def own(column: Float[Array, " N"], given: Int[Array, " N"], among: Ranking) -> Float[Array, " N"]:
         return jnp.take_along_axis(normal_scores(column, among), given[None], axis=0)[0]

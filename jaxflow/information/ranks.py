@@ -26,7 +26,7 @@ class Ranking(NamedTuple):
     Attributes:
         counted: 1 for the rows among them, else 0; more zeros up to whole blocks, ``[F, B · 64]``.
         words: the same, a bit for every fold in integers of 32: one gather serves as many folds ``[F / 32, B · 64]``.
-        quantiles: of the normal distribution at 1, 2, … 2N, over twice the number of counted rows, ``[F, 2N + 1]``.
+        quantiles: of the normal distribution for every L + U of ``normal_scores``, 0 … 2N, ``[F, 2N + 1]``.
     """
 
     counted: Float[Array, "F M"]
@@ -34,10 +34,12 @@ class Ranking(NamedTuple):
     quantiles: Float[Array, "F Q"]
 
 
-def ranking(counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = np.float32) -> Ranking:
+def ranking(
+    counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = np.float32, offset: float = 0.5
+) -> Ranking:
     """What all columns share: quantiles by SciPy, or by JAX for rows that are only known when the program runs.
 
-    NumPy's rows give NumPy's arrays.
+    NumPy's rows give NumPy's arrays. ``offset`` is that of ``rank_normalised``.
     """
     xp, quantile = (jnp, jax.scipy.special.ndtri) if isinstance(counted, jax.Array) else (np, ndtri)
     rows = xp.maximum(counted.sum(axis=1, keepdims=True), 1)
@@ -46,7 +48,8 @@ def ranking(counted: Bool[np.ndarray, "F N"] | Bool[Array, "F N"], dtype: Any = 
     bits = xp.pad(filled, ((0, -len(filled) % 32), (0, 0))).reshape(-1, 32, filled.shape[1])
     shifts = xp.arange(32, dtype=np.uint32)[None, :, None]
     words = xp.sum(bits.astype(np.uint32) << shifts, axis=1, dtype=np.uint32)
-    share = doubled.astype(float if xp is np else dtype) / (2 * rows).astype(float if xp is np else dtype)
+    kind, twice = float if xp is np else dtype, 2 * offset
+    share = (doubled.astype(kind) + (1 - twice)) / (2 * rows.astype(kind) + 2 * (1 - twice))
     return Ranking(filled.astype(dtype), words, quantile(share).astype(dtype))
 
 
@@ -59,7 +62,8 @@ def normal_scores(x: Float[Array, " N"], among: Ranking) -> Float[Array, "F N"]:
     """Φ⁻¹((L + U) / 2R) of every value v of a column, for every fold.
 
     L and U count the fold's R rows with values < v and ≤ v. For those rows themselves (L + U) / 2R is
-    (mid-rank − ½) / R; other rows fall between them, and at 1/2R from the ends if they lie outside.
+    (mid-rank − ½) / R; other rows fall between them, and at 1/2R from the ends if they lie outside. A ranking of
+    another ``offset`` has other places, in the same order.
     """
     return scores_and_atom(x, among)[0]
 
@@ -108,7 +112,7 @@ def _at_atom(x: Float[Array, " N"], ascending: Float[Array, " M"], step: Bool[Ar
     return (x == ascending[last]) & (count >= math.ceil(ATOM * len(x))) & (count > 1) & (count < len(x))
 
 
-def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
+def rank_normalised(activations: ArrayLike, offset: float = 0.5) -> Float[Array, "*batch N n"]:
     """Replace every column by its normal scores among all its rows: a monotone map, which changes no information.
 
     Labels play no part, so that nothing about a message leaks from held-out rows. The ranking is compiled once for
@@ -116,20 +120,22 @@ def rank_normalised(activations: ArrayLike) -> Float[Array, "*batch N n"]:
 
     Args:
         activations: ``[..., N, n]``.
+        offset: a, where the place of a value in the normal distribution is (mid-rank − a) / (N + 1 − 2a): with ½ the
+            middle of its share of the rows, with 0 rank / (N + 1), the mean of a uniform number of its rank.
 
     Returns:
         Scores ``[..., N, n]`` of the normal distribution, in the floating type of the activations.
     """
     x = as_jax(activations if isinstance(activations, jax.Array) else np.asarray(activations))
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return _all_columns(x, _among_all(x.shape[-2], x.dtype))
+    return _all_columns(x, _among_all(x.shape[-2], x.dtype, offset))
 
 
 @lru_cache(maxsize=32)
-def _among_all(rows: int, dtype: Any) -> Ranking:
+def _among_all(rows: int, dtype: Any, offset: float) -> Ranking:
     """The ranking among all rows: N quantiles take longer than to sort. NumPy arrays belong to no device or trace."""
     with jax.ensure_compile_time_eval():
-        return jax.tree.map(np.asarray, ranking(np.ones((1, rows), bool), dtype))
+        return jax.tree.map(np.asarray, ranking(np.ones((1, rows), bool), dtype, offset))
 
 
 @jax.jit
