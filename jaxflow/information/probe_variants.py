@@ -34,7 +34,7 @@ from jaxflow.information.probe_training import Fold, Lessons, drawn_rows, over_f
 from jaxflow.information.ranks import COLUMN_BYTES, Ranking
 from jaxflow.programs import REPEATED, compiled
 
-ROWS, FEWEST = 512, 4  # of a step; of every variant in it
+ROWS, FEWEST = 256, 4  # of a step; of every variant in it
 JUDGED = 4  # every fourth held-out row of a variant judges a cycle
 
 

@@ -83,6 +83,8 @@ class EstimatorSpec:
             exchange; None if the estimator has no noise floor.
         most: nodes of the widest layer; beyond ``flows`` what two cores do for one network in about an hour.
         searches: whether it searches hyperparameters.
+        chunk: networks that a run measures and saves together, about a minute's fits; None if it fits nothing that may
+            not converge.
         flows: of layers whose bits are not kept, one message at a time; None if all bits are listed first.
         layer_bits: the estimate as a pure function of one layer, which whatever uses it compiles into one program; None
             if it must see arrays.
@@ -107,6 +109,7 @@ class EstimatorSpec:
     exchangeable: Callable[[Message], np.ndarray] | None = within_strata
     most: int = MOST_CUSTOM
     searches: bool = False
+    chunk: int | None = None
     flows: Callable[..., ExactFlows] | None = None
     layer_bits: LayerBits | None = None
     regressed: Callable[[Message, Array], tuple[Message, Array]] | None = None
@@ -226,6 +229,7 @@ ESTIMATORS = {
         held_out=partial(estimate_svm, svm=LINEAR, by_row=True),
         most=15,
         searches=True,
+        chunk=25,
         check=check_folds,
         options=LinearOptions,
     ),
@@ -237,6 +241,7 @@ ESTIMATORS = {
         held_out=partial(estimate_kernel, by_row=True),
         most=8,
         searches=True,
+        chunk=2,
         check=check_folds,
         options=KernelOptions,
     ),
@@ -248,6 +253,7 @@ ESTIMATORS = {
         held_out=partial(estimate_probe, by_row=True),
         variants=estimate_probe_variants,
         most=12,
+        chunk=4,
         check=check_cells,
         options=ProbeOptions,
     ),

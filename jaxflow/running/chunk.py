@@ -172,7 +172,7 @@ def chunk_tables(inputs: Inputs, networks: np.ndarray, chunk: Chunk) -> dict[str
             networks, tables.edge_list(weights), edge, measured.outputs, removed, roles
         ),
     }
-    return frames | ({"fits": tables.fits_table(networks, fits)} if study.spec.searches else {})
+    return frames | ({"fits": tables.fits_table(networks, fits)} if study.spec.chunk is not None else {})
 
 
 def stage_steps(inputs: Inputs, widths: Sequence[int], width: int) -> dict[str, int]:

@@ -88,12 +88,12 @@ def chunk_size(plan: Plan) -> int:
     """Networks that are processed and saved together when the config leaves it open.
 
     An accelerator gets as many as it can hold; a CPU at most 100, which are as fast as more, and about a minute's work,
-    which is what an interruption may lose. Few for estimators that search hyperparameters for minutes. With several
+    which is what an interruption may lose. Few for estimators whose fits take minutes. With several
     hosts JAX does not run yet when process 0 plans: 25, or less so that every process has a share.
     """
     config = plan.config
-    if config.spec.searches:
-        return 2 if config.spec.name == "kernel-svm" else 25
+    if config.spec.chunk is not None:
+        return config.spec.chunk
     if plan.hosts.processes > 1:
         return min(25, -(-config.seeds // plan.hosts.processes))
     rows, widths = len(plan.dataset.test.x), plan.widths[config.first_layer :]

@@ -139,7 +139,7 @@ def _fits(results: Results) -> list[str]:
     if not (results.path / "fits.csv").exists():
         return []
     fits, unconverged = results.table("fits")[["fits", "unconverged"]].sum()
-    return ["", f"{unconverged:,} of {fits:,} SVM fits did not converge (fits.csv)"]
+    return ["", f"{unconverged:,} of {fits:,} fits did not converge (fits.csv)"]
 
 
 def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> list[str]:
