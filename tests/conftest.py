@@ -15,6 +15,7 @@ from pathlib import Path
 import brief
 
 os.environ.setdefault("XLA_FLAGS", brief.FLAGS)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of LAPACK, which JAX calls too: its threads wait in loops
 
 import jax
 import jaxtyping
@@ -52,6 +53,7 @@ def pytest_collection_finish() -> None:
     """What has been imported stays: nobody looks for garbage in it again and again, which would take some time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # tracing makes many objects, and nearly all of them go without being looked for
 
 
 def pytest_unconfigure() -> None:

@@ -1,4 +1,4 @@
-"""Short hyperparameter searches, for laws that hold whatever the number of draws."""
+"""Short hyperparameter searches, and a short training of the probe, for laws that hold whatever their length."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import joblib
 import pytest
 
-from jaxflow.information import cross_validation
+from jaxflow.information import cross_validation, probe_fits
 
 DRAWS = 3  # the first three of the program's 25
 FITS = 5 * (4 * DRAWS + 1)  # behind one estimate
@@ -17,4 +17,16 @@ def three_draws() -> Iterator[None]:
     """Both backends search three draws; scikit-learn does in this process, for others know only of 25."""
     with pytest.MonkeyPatch.context() as patched, joblib.parallel_config(backend="sequential"):
         patched.setattr(cross_validation, "DRAWS", DRAWS)
+        yield
+
+
+@contextmanager
+def few_steps() -> Iterator[None]:
+    """Probes are trained with a fifth of the steps, of a quarter of the rows each.
+
+    A program does not know of it: no other test of the same process may estimate from as many rows and columns.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(probe_fits, "FIRST", 100)
+        patched.setattr(probe_fits, "BATCH", 64)
         yield

@@ -64,17 +64,17 @@ def test_p_values_are_the_counts_of_the_formula(message, layer, rng):
 
 
 def test_p_is_never_zero_and_a_dead_node_has_one(message, layer):
-    found = significance(KEY, message, layer, permutations=19)
-    assert found.p[0] == found.p_max[0] == 1 / 20
+    found = significance(KEY, message, layer, permutations=39)
+    assert found.p[0] == found.p_max[0] == 1 / 40
     assert found.p[2] == found.p_max[2] == 1
     assert np.all(found.p_max >= found.p)
-    constant = significance(KEY, 0 * message, layer, permutations=19)
+    constant = significance(KEY, 0 * message, layer, permutations=39)
     np.testing.assert_array_equal(constant.p, 1)
 
 
 def test_a_surrogate_that_is_the_message_ties_with_it(message, layer):
     """Equal messages have equal flows to the bit, wherever they stand among the permutations."""
-    found = significance(KEY, message, layer, permutations=np.stack([message] * 4))
+    found = significance(KEY, message, layer, permutations=np.stack([message] * 39))
     np.testing.assert_array_equal(found.p, 1)
     np.testing.assert_array_equal(found.p_max, 1)
 
@@ -124,8 +124,8 @@ def test_given_classes_bound_the_permutations_and_condition_the_flow(rng, messag
     """A node that knows only G: it has a flow about M, and none given G."""
     given = np.where(rng.random(N) < 0.8, message, 1 - message)
     layer = (given + 0.3 * rng.normal(size=N))[:, None].astype(np.float32)
-    assert significance(KEY, message, layer, permutations=99).p[0] == 1 / 100
-    found = significance(KEY, message, layer, given=given, permutations=99)
+    assert significance(KEY, message, layer, permutations=19).p[0] == 1 / 20
+    found = significance(KEY, message, layer, given=given, permutations=19)
     assert found.p[0] > 0.05
     np.testing.assert_allclose(found.flow, node_flows(gaussian(message, layer, given=given))[0], atol=1e-6)
     assert significance(KEY, message, layer, given=message, permutations=19).p[0] == 1
@@ -319,13 +319,13 @@ def test_a_node_that_scatters_where_the_message_is_undecided_knows_nothing(rng):
 
     Its information is 0, alone and given the first node. An estimate of it has three times the bias of Gaussian ones.
     """
-    rows = 500
     errors, flows = [], []
     for number in range(10):
-        message = rng.integers(0, 2, rows)
-        first = 1.3 * (2 * message - 1) + rng.normal(size=(20, rows))
-        second = rng.normal(size=(20, rows)) * (np.abs(first) < 0.3)
-        found = honest_flows(jax.random.key(number), message, np.stack([first, second], axis=-1).astype(np.float32))
+        message = rng.integers(0, 2, N)
+        first = 1.3 * (2 * message - 1) + rng.normal(size=(20, N))
+        second = rng.normal(size=(20, N)) * (np.abs(first) < 0.3)
+        layers = np.stack([first, second, np.zeros((20, N))], axis=-1).astype(np.float32)
+        found = honest_flows(jax.random.key(number), message, layers)
         errors.append(found.low[:, 1] > 0)
         flows.append(found.flow[:, 1])
     assert np.mean(errors) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
@@ -391,8 +391,8 @@ def test_few_rows_are_told_and_no_interval_is_above_what_there_is_to_know(rng):
 
 def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
     """Columns that determine three classes, alone or together: a regression leaves nothing, and its log no limit."""
-    message = rng.integers(0, 3, 2000)
-    layer = rng.normal(size=(2000, 3))
+    message = rng.integers(0, 3, N)
+    layer = rng.normal(size=(N, NODES))
     alone, together = layer.copy(), layer.copy()
     alone[:, :2] = np.eye(3)[message][:, :2] + 1e-3 * layer[:, :2]
     together[:, :2] = np.eye(3)[message][:, :2] + layer[:, 2:]
@@ -400,7 +400,7 @@ def test_of_classes_no_honest_flow_tells_more_than_their_entropy(rng):
         flow, _, _ = honest_flows(jax.random.key(0), message, x)
         exact = np.asarray(node_flows(gaussian(message, x))[0])
         assert (flow < np.log2(3) + 0.01).all()  # the unbiased estimate of what the others tell may be below 0
-        np.testing.assert_allclose(flow, exact, atol=0.1)
+        np.testing.assert_allclose(flow, exact, atol=0.15)
 
 
 @pytest.mark.slow
@@ -425,22 +425,22 @@ def test_wider_confidence_is_a_wider_interval_about_the_same_flow(message, layer
 
 def test_layers_names_scales_and_node_order_change_nothing(message, layer):
     found = honest_flows(KEY, message, layer)
-    stacked = honest_flows(KEY, message, np.stack([layer, layer[:, [2, 0, 1]] * 8 + 4]))
+    stacked = honest_flows(KEY, message, np.stack([layer, layer[:, [2, 0, 1]] * 8 + 4] * 10))
     for own, many in zip(map(np.asarray, found), map(np.asarray, stacked), strict=True):
-        assert many.shape == (2, NODES)
+        assert many.shape == (20, NODES)
         np.testing.assert_allclose(many[0], own, atol=1e-6)
         np.testing.assert_allclose(many[1], own[[2, 0, 1]], atol=1e-5)
 
 
 def test_given_classes_and_given_numbers_take_away_what_they_explain(rng):
     """X₁ knows only G and X₂ the message besides: about M given G only the second has a flow."""
-    rows = 2000
-    given = rng.integers(0, 2, rows)
-    message = np.where(rng.random(rows) < 0.8, given, 1 - given)
-    layer = np.column_stack([given + rng.normal(size=rows), message + rng.normal(size=rows)]).astype(np.float32)
+    given = rng.integers(0, 2, N)
+    message = np.where(rng.random(N) < 0.8, given, 1 - given)
+    noise = 0.5 * rng.normal(size=(N, 2))
+    layer = np.column_stack([given + noise[:, 0], message + noise[:, 1], np.zeros(N)]).astype(np.float32)
     plain = honest_flows(KEY, message, layer)
-    assert np.all(plain.low > 0)
-    for condition in (given, given + 1e-3 * rng.normal(size=rows)):
+    assert np.all(plain.low[:2] > 0)
+    for condition in (given, given + 1e-3 * rng.normal(size=N)):
         found = honest_flows(KEY, message, layer, given=condition)
         assert found.low[0] <= 0.003
         assert found.low[1] > 0
@@ -465,10 +465,9 @@ def test_monotone_maps_of_numbers_change_no_honest_copula_flow(message, layer):
 
 
 def test_three_classes_numbers_groups_and_copula(rng):
-    rows = 2000
-    message = rng.integers(0, 3, rows)
-    layer = (np.eye(3)[message] + rng.normal(size=(rows, 3))).astype(np.float32)
-    numbers = layer @ [1.0, 1.0, 0.0] + rng.normal(size=rows)
+    message = rng.integers(0, 3, N)
+    layer = (np.eye(3)[message] + rng.normal(size=(N, 3))).astype(np.float32)
+    numbers = layer @ [1.0, 1.0, 0.0] + rng.normal(size=N)
     for own, options in ((message, {}), (numbers, {}), (message, {"groups": [0, 1, 1]})):
         bits = gaussian(own, layer, **options)
         found = honest_flows(KEY, own, layer, **options)

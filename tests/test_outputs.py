@@ -25,6 +25,9 @@ from jaxflow.outputs import (
 from jaxflow.study import Study
 
 read = jax.jit(read_out)  # step by step it would be dozens of programs
+compiled_thresholds = jax.jit(threshold_measures, static_argnums=2)
+
+ROWS = 20_000  # of tests that share a program
 
 
 def threshold_fractions(score, *messages):
@@ -34,7 +37,7 @@ def threshold_fractions(score, *messages):
     own = {name: as_message(np.asarray(message)) for name, message in zip(names, messages, strict=True)}
     if len(own) == 1:
         own["m1"] = own["m0"]
-    measured = threshold_measures(logits, own, Roles("m0", tuple(own)[1:]))
+    measured = compiled_thresholds(logits, own, Roles("m0", tuple(own)[1:]))
     return [float(value) for value in measured.values()][: len(messages)]
 
 
@@ -98,7 +101,7 @@ def test_a_constant_score_tells_the_larger_class(rng):
 
 def test_information_accuracy_is_no_accuracy(rng):
     """Classes three deviations apart: no decision attains the accuracy that I(Y; Ŷ) stands for."""
-    y = rng.integers(0, 2, 20_000).astype(np.int32)
+    y = rng.integers(0, 2, ROWS).astype(np.int32)
     score = rng.normal(size=len(y)) + 3 * y
     measured = outputs_of_logits(np.stack([-score, score], 1), {"y": y, "z": y})
     bayes = 93.319  # Φ(1.5)
@@ -185,9 +188,10 @@ def test_gaps_of_three_decisions_are_the_largest_over_decisions_and_labels(rng):
 def test_gaps_are_fairlearns(rng, groups):
     """Two decisions; between two groups the parity gap has a sign, its amount is fairlearn's."""
     metrics = pytest.importorskip("fairlearn.metrics", reason="needs fairlearn: pip install '.[test]'")
-    y, z = rng.integers(0, 2, 700), rng.integers(0, groups, 700)
+    rows = ROWS if groups == 2 else 700
+    y, z = rng.integers(0, 2, rows), rng.integers(0, groups, rows)
     for slope in (-1.0, 1.0):
-        logits = rng.normal(size=(700, 2)) + np.outer(y + slope * (z == 1), [-1, 1])
+        logits = rng.normal(size=(rows, 2)) + np.outer(y + slope * (z == 1), [-1, 1])
         measured, decided = outputs_of_logits(logits, {"y": y, "z": z}), logits.astype(np.float32).argmax(axis=1)
         parity = 100 * metrics.demographic_parity_difference(y, decided, sensitive_features=z)
         odds = 100 * metrics.equalized_odds_difference(y, decided, sensitive_features=z)
@@ -225,11 +229,12 @@ def test_thresholds_about_more_classes_are_those_of_trying_all(rng):
 
 def test_thresholds_on_three_logits_take_the_best_of_them(rng):
     """A logit that knows the attribute, among two that know nothing: as good as the threshold on it alone."""
-    z = rng.integers(0, 2, 4000)
-    logits = 0.01 * rng.normal(size=(4000, 3))
-    logits[:, 2] += 3 * z + rng.normal(size=4000)
-    found = outputs_of_logits(logits, {"y": rng.integers(0, 3, 4000), "z": z})["threshold_bias"]
-    assert float(found) == pytest.approx(93.319, abs=1.5)  # Φ(1.5)
+    z = rng.integers(0, 2, 900)
+    logits = 0.01 * rng.normal(size=(900, 3))
+    logits[:, 2] += 3 * z + rng.normal(size=900)
+    messages = {"y": rng.integers(0, 3, 900), "other": z}  # the program of another test
+    found = outputs_of_logits(logits, messages)["threshold_bias"]
+    assert float(found) == pytest.approx(93.319, abs=3)  # Φ(1.5)
 
 
 def test_many_classes_together_are_counted_one_by_one(rng):
