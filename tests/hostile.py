@@ -532,7 +532,7 @@ def functions():  # noqa: C901 - tables, one after the other
     }  # would be accepted, and take seconds to compile
     for function, names in options.items():
         for option, (name, value) in itertools.product(names, values().items()):
-            if name not in computed:
+            if name not in computed and (option, name) != ("seed", "10**9"):  # which is a seed
                 yield (
                     f"{function} {option} = {name}",
                     lambda f=others[function], option=option, value=value: f(m, x, **{option: value()}),

@@ -258,7 +258,7 @@ def test_ties_share_ranks_however_the_rows_are_ordered(rng):
     assert float(copula(message, unit)[1]) < 10 / (2 * N * np.log(2))
 
 
-SMALL = {"beam": 4, "restarts": 2}
+SMALL = {"beam": 10, "restarts": 0}  # of five other nodes there are at most ten subsets of a size: all are seen
 
 
 @pytest.mark.slow
@@ -271,8 +271,7 @@ def test_searched_flows_are_certified_for_any_message(three, numbers, layer):
         masks = np.asarray(witnesses) @ 2 ** np.arange(NODES)
         for node, (flow, mask) in enumerate(zip(flows, masks, strict=True)):
             assert float(flow) == pytest.approx(float(bits[mask | 1 << node] - bits[mask]), abs=1e-5)
-        np.testing.assert_allclose(flows, best, atol=1e-3)
-        assert (np.asarray(flows) <= best + 1e-5).all()
+        np.testing.assert_allclose(flows, best, atol=1e-5)
 
 
 def test_noise_floor_of_any_message_stays_within_strata(rng, strata):

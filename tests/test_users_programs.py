@@ -1,21 +1,32 @@
 """Programs compiled as on a user's machine give the numbers of those that the tests compile with less optimisation.
 
-The tests set XLA's flags (``brief.py``), and before these jaxflow's own compiler options give way. So one command runs
-here without any, and the networks that it trained are analysed again in this process.
+The tests set XLA's flags (``brief.py``), and before these jaxflow's own compiler options give way. So one process runs
+without any, and the networks that it trained are analysed again in this one.
 """
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jaxflow import pipeline
+from jaxflow import figures, pipeline
 from jaxflow.datasets import load_dataset
+from jaxflow.pipeline import Config, strategy_grid
 from jaxflow.running.results import Results
+from jaxflow.training import Training
 
+CACHE = "JAX_COMPILATION_CACHE_DIR"  # nobody else compiles these programs
 BITS, PER_CENT = 1e-6, 1e-4  # of float32: some roundings of a bit, and of numbers up to 100
+PROGRAM = f"""
+import sys
+sys.path.append({str(Path(__file__).parent)!r})
+from test_users_programs import figures, pipeline, short
+figures.draw_all = lambda *_: ()
+pipeline.run(short(), out=sys.argv[1])
+"""
 TABLES = {
     "information": {"bits": BITS},
     "node_flows": {"flow": BITS, "null95": BITS, "honest": BITS, "low": 1e-5, "high": 1e-5},
@@ -26,16 +37,22 @@ TABLES = {
 }
 
 
+def short() -> Config:
+    """Compiling takes most of the time: few steps of training, and one level of every strategy."""
+    strategies = strategy_grid(nodes=(2,), edges=(3,), paths=(2,))
+    return pipeline.preset(
+        "synthetic", seeds=3, estimator="gaussian", hidden=(8,), first_layer=1, training=Training(0.03, epochs=5),
+        strategies=strategies, factors=(1.0, 0.5, 0.0),
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("plain_figures")
 def test_a_run_without_flags_gives_the_tables_of_one_with_ours(tmp_path):
     """Gaussian flows with p-values and honest flows, the sweep and the removals; eight nodes are a wide layer's way."""
-    command = [sys.executable, "-m", "jaxflow", "run", "synthetic", "--estimator", "gaussian", "--seeds", "3"]
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    out = ["--hidden", "8,3", "--no-cache", "--out", str(tmp_path / "user")]
-    subprocess.run([*command, *out], env=environment, check=True)
-    users, data = Results(tmp_path / "user"), load_dataset("synthetic")
-    config = pipeline.preset("synthetic", seeds=3, estimator="gaussian", hidden=(8, 3))
+    environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", CACHE)}
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "user")], env=environment, check=True)
+    users, data, config = Results(tmp_path / "user"), load_dataset("synthetic"), short()
     tests = pipeline.analyse(config.network(data), users.params(), data, config, out=tmp_path / "tests")
     for name, columns in TABLES.items():
         ours, theirs = users.table(name), tests.table(name)
