@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxflow import figures, pipeline
+from jaxflow import pipeline
 from jaxflow.datasets import load_dataset
 from jaxflow.pipeline import Config, strategy_grid
 from jaxflow.running.results import Results
@@ -23,7 +23,8 @@ BITS, PER_CENT = 1e-6, 1e-4  # of float32: some roundings of a bit, and of numbe
 PROGRAM = f"""
 import sys
 sys.path.append({str(Path(__file__).parent)!r})
-from test_users_programs import figures, pipeline, short
+from jaxflow import figures, pipeline
+from test_users_programs import short
 figures.draw_all = lambda *_: ()
 pipeline.run(short(), out=sys.argv[1])
 """
