@@ -1,7 +1,7 @@
 """Programs compiled as on a user's machine give the numbers of those that the tests compile with less optimisation.
 
 The tests set XLA's flags (``brief.py``), and before these jaxflow's own compiler options give way. So one process runs
-without any, and the networks that it trained are analysed again in this one.
+without any, and this one analyses the same networks.
 """
 
 import os
@@ -9,24 +9,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from jaxflow import pipeline
 from jaxflow.datasets import load_dataset
-from jaxflow.pipeline import Config, strategy_grid
+from jaxflow.pipeline import strategy_grid
 from jaxflow.running.results import Results
-from jaxflow.training import Training
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"  # nobody else compiles these programs
 BITS, PER_CENT = 1e-6, 1e-4  # of float32: some roundings of a bit, and of numbers up to 100
 PROGRAM = f"""
 import sys
 sys.path.append({str(Path(__file__).parent)!r})
-from jaxflow import figures, pipeline
-from test_users_programs import short
+from jaxflow import figures
+from test_users_programs import analysed
 figures.draw_all = lambda *_: ()
-pipeline.run(short(), out=sys.argv[1])
+analysed(sys.argv[1])
 """
 TABLES = {
     "information": {"bits": BITS},
@@ -38,13 +38,19 @@ TABLES = {
 }
 
 
-def short() -> Config:
-    """Compiling takes most of the time: few steps of training, and one level of every strategy."""
-    strategies = strategy_grid(nodes=(2,), edges=(3,), paths=(2,))
-    return pipeline.preset(
-        "synthetic", seeds=3, estimator="gaussian", hidden=(8,), first_layer=1, training=Training(0.03, epochs=5),
-        strategies=strategies, factors=(1.0, 0.5, 0.0),
+def analysed(out) -> Results:
+    """Three random networks on the synthetic data; as compiling takes most of the time, one level of every strategy."""
+    data, rng = load_dataset("synthetic"), np.random.default_rng(0)
+    config = pipeline.preset(
+        "synthetic", seeds=3, estimator="gaussian", hidden=(8,), first_layer=1, factors=(1.0, 0.5, 0.0),
+        strategies=strategy_grid(nodes=(2,), edges=(3,), paths=(2,)),
     )  # fmt: skip
+    params = {
+        f"layer_{layer}": {"kernel": rng.normal(size=(3, n, m)), "bias": rng.normal(size=(3, m))}
+        for layer, (n, m) in enumerate(((3, 8), (8, 2)))
+    }
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
+    return pipeline.analyse(config.network(data), params, data, config, out=out)
 
 
 @pytest.mark.slow
@@ -53,8 +59,7 @@ def test_a_run_without_flags_gives_the_tables_of_one_with_ours(tmp_path):
     """Gaussian flows with p-values and honest flows, the sweep and the removals; eight nodes are a wide layer's way."""
     environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", CACHE)}
     subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "user")], env=environment, check=True)
-    users, data, config = Results(tmp_path / "user"), load_dataset("synthetic"), short()
-    tests = pipeline.analyse(config.network(data), users.params(), data, config, out=tmp_path / "tests")
+    users, tests = Results(tmp_path / "user"), analysed(tmp_path / "tests")
     for name, columns in TABLES.items():
         ours, theirs = users.table(name), tests.table(name)
         assert len(ours) == len(theirs) > 0
