@@ -1,11 +1,14 @@
-"""Short hyperparameter searches, and a short training of the probe, for laws that hold whatever their length."""
+"""Short searches of hyperparameters and of sets, and a short training of the probe, for laws that hold all the same."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import joblib
 import pytest
 
+from jaxflow import layers, search_flows
+from jaxflow.inference import searched
 from jaxflow.information import cross_validation, probe_fits
 
 DRAWS = 3  # the first three of the program's 25
@@ -29,4 +32,13 @@ def few_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(probe_fits, "FIRST", 100)
         patched.setattr(probe_fits, "BATCH", 64)
+        yield
+
+
+@contextmanager
+def no_climbs() -> Iterator[None]:
+    """Searches grow a beam and end there: random sets that climb are two thirds of a program."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (layers, searched):
+            patched.setattr(module, "search_flows", partial(search_flows, restarts=0))
         yield
