@@ -86,6 +86,7 @@ def few_mappings() -> Iterator[None]:
     maps = Path("/proc/self/maps")
     if maps.exists() and len(maps.read_bytes().splitlines()) > MAPPINGS:
         jax.clear_caches()
+        gc.collect()  # of what holds itself
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from jaxflow import layers, search_flows
 from jaxflow.inference import searched
-from jaxflow.information import cross_validation, probe_fits
+from jaxflow.information import cross_validation, probe_fits, probe_training
 
 DRAWS = 3  # the first three of the program's 25
 FITS = 5 * (4 * DRAWS + 1)  # behind one estimate
@@ -30,8 +30,9 @@ def few_steps() -> Iterator[None]:
     A program does not know of it: no other test of the same process may estimate from as many rows and columns.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(probe_fits, "FIRST", 100)
-        patched.setattr(probe_fits, "BATCH", 64)
+        patched.setattr(probe_training, "FIRST", 100)
+        for module in (probe_training, probe_fits):
+            patched.setattr(module, "BATCH", 64)
         yield
 
 
