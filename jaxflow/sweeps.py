@@ -118,16 +118,59 @@ def measure_interventions(
         width: interventions by factors that are measured together.
         advance: told how many (network, intervention, factor, message) are done.
     """
+    rows, places = _by_rank(stack, levels, factors)
+    after, fits = _in_groups(study, partial(_pruned, study=study), stack, rows, draws, width, advance)
+    return _swept(after, unpruned, places, (1, len(levels), len(factors))), fits
+
+
+def measure_together(
+    study: Study,
+    stack: Stack,
+    levels: Sequence[int],
+    factors: Sequence[float],
+    unpruned: Outputs,
+    edges: Int[np.ndarray, "E 3"],
+    *,
+    width: int,
+    advance: Advance = ignore,
+) -> tuple[Outputs, Outputs, Fits]:
+    """What ``measure_interventions`` and ``measure_removals`` measure, and the fits behind both.
+
+    For an estimator that takes interventions as variants of one layer, which learn from each other.
+    """
+    ranked, places = _by_rank(stack, levels, factors)
+    rows = jax.tree.map(lambda *own: np.concatenate(own), ranked, _without_edges(study, edges))
+    after, fits = _in_groups(study, partial(_pruned, study=study), stack, rows, None, width, advance)
+    swept = {name: measure[:, : len(ranked.level)] for name, measure in after.items()}
+    removed = {name: measure[:, len(ranked.level) :] for name, measure in after.items()}
+    return _swept(swept, unpruned, places, (1, len(levels), len(factors))), removed, fits
+
+
+def _by_rank(
+    stack: Stack, levels: Sequence[int], factors: Sequence[float]
+) -> tuple[Interventions, tuple[np.ndarray, np.ndarray]]:
+    """An intervention for every ranking and factor that is one, and the numbers of both."""
     pairs = np.array([(k, f) for k, f in product(range(len(levels)), range(len(factors))) if factors[f] != 1], int)
     k, f = pairs.reshape(-1, 2).T
     nowhere = np.tile([stack.ranks.shape[2], 0, 0], (len(pairs), 1))
-    rows = Interventions(k, np.array(levels, int)[k], np.array(factors, np.float32)[f], nowhere)
-    after, fits = _in_groups(study, partial(_pruned, study=study), stack, rows, draws, width, advance)
-    shape = (1, len(levels), len(factors))
+    return Interventions(k, np.array(levels, int)[k], np.array(factors, np.float32)[f], nowhere), (k, f)
+
+
+def _without_edges(study: Study, edges: Int[np.ndarray, "E 3"]) -> Interventions:
+    """An intervention for every edge (layer, source, target), that removes it."""
+    none, first = np.zeros(len(edges), int), np.array([study.first_layer, 0, 0])
+    return Interventions(none, none, np.zeros(len(edges), np.float32), edges - first)
+
+
+def _swept(
+    after: Outputs, unpruned: Outputs, places: tuple[np.ndarray, np.ndarray], shape: tuple[int, int, int]
+) -> Outputs:
+    """Outputs by measure ``[S, K, F]`` from those of interventions ``[S, G]``; where there is none, the unpruned."""
+    k, f = places
     measured = {name: np.tile(np.asarray(before)[:, None, None], shape) for name, before in unpruned.items()}
     for name, values in measured.items():
         values[:, k, f] = after[name] if len(k) else values[:, k, f]
-    return measured, fits
+    return measured
 
 
 def measure_removals(
@@ -155,8 +198,7 @@ def measure_removals(
     if stack.ranks is None or len(edges) > FEW_EDGES:
         bare = stack._replace(ranks=None)
         return _in_groups(study, partial(_removed, study=study), bare, edges, draws, width, advance)
-    none, first = np.zeros(len(edges), int), np.array([study.first_layer, 0, 0])
-    rows = Interventions(none, none, np.zeros(len(edges), np.float32), edges - first)
+    rows = _without_edges(study, edges)
     return _in_groups(study, partial(_pruned, study=study), stack, rows, draws, width, advance)
 
 

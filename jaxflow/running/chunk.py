@@ -23,7 +23,15 @@ from jaxflow.networks import Network, Params
 from jaxflow.running.config import Config, measured_messages
 from jaxflow.running.progress import Stages
 from jaxflow.study import Study, with_permutations
-from jaxflow.sweeps import Outputs, Stack, group_width, measure_interventions, measure_removals, strategy_ranks
+from jaxflow.sweeps import (
+    Outputs,
+    Stack,
+    group_width,
+    measure_interventions,
+    measure_removals,
+    measure_together,
+    strategy_ranks,
+)
 from jaxflow.training import Trained, train_many
 
 
@@ -82,24 +90,40 @@ def measured_chunk(inputs: Inputs, start: int, width: int, stages: Stages) -> Ch
     with stages("flows") as advance:
         measured = measure_flows(study, trained.params, inputs.x, single | permuted, halves, advance)
     keys = jax.vmap(partial(jax.random.fold_in, control_key))(numbers)
-    weights = _weights(study, trained.params)
-    edges = tables.edge_list(weights)
-    swept = len(config.strategies) * len(study.roles.attributes) * sum(factor != 1 for factor in config.factors)
-    how: dict[str, Any] = {
-        "draws": measured.draws if config.tune == "once" else None,
-        "width": group_width(study, swept, len(edges)),
-    }
+    tradeoff, removed, fits = _intervened(inputs, trained.params, keys, measured, stages)
+    kept = measured._replace(start=None, draws=None)
+    return Chunk(trained, kept, tradeoff, removed, {"flows": measured.fits, **fits})
+
+
+def _intervened(
+    inputs: Inputs, params: Params, keys: Array, measured: Measured, stages: Stages
+) -> tuple[Outputs, Outputs, dict[str, Fits]]:
+    """Outputs after every intervention, and without every edge, and the fits behind them by stage.
+
+    An estimator that takes interventions as variants of one layer gets the edges with the others.
+    """
+    config, study = inputs.config, inputs.study
+    edges, attributes = tables.edge_list(_weights(study, params)), len(study.roles.attributes)
+    levels = [strategy.level for strategy in config.strategies] * attributes
+    swept, together = _swept(config, attributes), study.spec.variants is not None
+    width = group_width(study, *([swept + len(edges)] if together else [swept, len(edges)]))
+    draws = measured.draws if config.tune == "once" else None
     with stages("tradeoff") as advance:
-        ranks = strategy_ranks(keys, trained.params, measured.flows, study, config.strategies)
-        stack = Stack(trained.params, measured.start, ranks, inputs.x, messages)
-        levels = [strategy.level for strategy in config.strategies] * len(study.roles.attributes)
-        tradeoff, tradeoff_fits = measure_interventions(
-            study, stack, levels, config.factors, measured.outputs, advance=advance, **how
-        )
+        ranks = strategy_ranks(keys, params, measured.flows, study, config.strategies)
+        stack = Stack(params, measured.start, ranks, inputs.x, inputs.messages)
+        sweep = study, stack, levels, config.factors, measured.outputs
+        if together:
+            tradeoff, removed, fits = measure_together(*sweep, edges, width=width, advance=advance)
+            return tradeoff, removed, {"tradeoff": fits}
+        tradeoff, fits = measure_interventions(*sweep, draws=draws, width=width, advance=advance)
     with stages("dependence") as advance:
-        removed, removed_fits = measure_removals(study, stack, edges, advance=advance, **how)
-    fits = {"flows": measured.fits, "tradeoff": tradeoff_fits, "dependence": removed_fits}
-    return Chunk(trained, measured._replace(start=None, draws=None), tradeoff, removed, fits)
+        removed, removed_fits = measure_removals(study, stack, edges, draws=draws, width=width, advance=advance)
+    return tradeoff, removed, {"tradeoff": fits, "dependence": removed_fits}
+
+
+def _swept(config: Config, attributes: int) -> int:
+    """Interventions by factors of one network."""
+    return len(config.strategies) * attributes * sum(factor != 1 for factor in config.factors)
 
 
 def _exchangeable(inputs: Inputs) -> dict[str, np.ndarray] | None:
@@ -188,7 +212,8 @@ def stage_steps(inputs: Inputs, widths: Sequence[int], width: int) -> dict[str, 
     most = widest(study.spec)
     subsets = sum((2**n if n <= most else SEARCH_STEPS) * width for n in own)
     edges = sum(n * m for n, m in pairwise(own))
-    swept = len(config.strategies) * len(study.roles.attributes) * sum(factor != 1 for factor in config.factors)
+    swept = _swept(config, len(study.roles.attributes))
+    swept, edges = (swept, edges) if study.spec.variants is None else (swept + edges, 0)
     messages = 1 + len(study.roles.attributes)
     return {
         "training": 0,
