@@ -21,7 +21,8 @@ from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
 from jaxflow.information.gaussian import MANY, layer_bits
-from jaxflow.information.probe import _question, _task
+from jaxflow.information.probe import question_of, task_of
+from jaxflow.information.probe_climbing import Asked, Nodes, taught
 from jaxflow.information.probe_network import Head
 from jaxflow.information.ranks import ranking
 from jaxflow.information.specs import as_they_are
@@ -82,12 +83,21 @@ def of_quadratic() -> tuple:
 
 
 def of_probe() -> Any:
-    question = _question(Message(MESSAGE[None], None), MESSAGE)
-    return shapes(_task(question, np.ones((2**6, 6), bool), tuple(range(6)), np.dtype(np.float32)))
+    question = question_of(Message(MESSAGE[None], None), MESSAGE)
+    return shapes(task_of(question, np.ones((2**6, 6), bool), tuple(range(6)), np.dtype(np.float32)))
 
 
 def of_variants() -> tuple:
     return floats(10, 100, SAMPLES, 2), shapes(ranking(np.ones((1, SAMPLES), bool))), of_probe(), keys(), integers()
+
+
+def of_wide_probe() -> tuple:
+    """A layer of 6 nodes, what a probe has learned of it, and all held-out rows."""
+    task, x, head = of_probe(), floats(SAMPLES, 6), Head(2)
+    own, nothing = jax.eval_shape(partial(taught._inside, head=head), x, task, keys(), integers())
+    rows = nothing.shape[1]
+    nodes = Nodes(jax.ShapeDtypeStruct((6, 6), bool), integers(6, 2), jax.ShapeDtypeStruct((6,), bool))
+    return integers(6), own, Asked(nothing, integers(rows // 2), integers(rows // 2)), nodes
 
 
 def of_sweep(ranked: bool = True) -> Stack:
@@ -224,6 +234,10 @@ ENTRIES = {
         lambda: (floats(NETWORKS, SAMPLES, 6), of_probe(), keys(), integers()),
         {"head": Head(2), "every_subset": True},
     ),
+    "information.probe_climbing.taught": Entry(
+        20, lambda: (floats(SAMPLES, 6), of_probe(), keys(), integers()), {"head": Head(2)}
+    ),
+    "information.probe_climbing.best_sets": Entry(12, of_wide_probe, {"depth": 4, "head": Head(2)}),
     "information.probe_variants.variants_lost": Entry(20, of_variants, {"head": Head(2)}),
     "information.ranks._all_columns": Entry(2, lambda: (LAYERS, shapes(ranking(np.ones((1, SAMPLES), bool))))),
 }
@@ -253,6 +267,8 @@ LONG = (
     "information.search._compiled_search, of groups",
     "information.probe_fits.all_lost",
     "information.probe_variants.variants_lost",
+    "information.probe_climbing.taught",
+    "information.probe_climbing.best_sets",
 )
 CASES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in ENTRIES]
 

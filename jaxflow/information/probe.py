@@ -142,7 +142,7 @@ def estimate(
     groups = groups or tuple(range(layers.shape[2]))
 
     def answer(question: Question, x: np.ndarray, advance: Advance) -> Estimates:
-        task = _task(question, members, groups, x.dtype)
+        task = task_of(question, members, groups, x.dtype)
         run = partial(all_lost, **_shared(task, seed, cycles), head=question.head, every_subset=every_subset)
         return _read(question, _in_blocks(run, x, advance), members)
 
@@ -164,7 +164,7 @@ def estimate_variants(
 
     def answer(question: Question, x: np.ndarray, advance: Advance) -> Estimates:
         members = np.ones((x.shape[1], 1), bool)
-        task = _task(question, members[:1], (0,) * x.shape[3], x.dtype)
+        task = task_of(question, members[:1], (0,) * x.shape[3], x.dtype)
         among = jax.device_put(ranking(np.ones((1, x.shape[2]), bool), x.dtype))
         run = partial(variants_lost, among=among, **_shared(task, seed, cycles), head=question.head)
         return _read(question, _in_blocks(run, x, advance), members)
@@ -182,8 +182,8 @@ def _about_each(
     """The answers to every message and its permutations, from the rows that have a stratum."""
     host, found = np.asarray(layers), {}
     for name, message in messages.items():
-        each = [_question(message, values) for values in np.asarray(message.values)]
-        kept = np.arange(host.shape[-2]) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
+        each = [question_of(message, values) for values in np.asarray(message.values)]
+        kept = kept_rows(message)
         x = host if len(kept) == host.shape[-2] else host[..., kept, :]
         answers = [answer(own, x, advance if number == 0 else ignore) for number, own in enumerate(each)]
         first = answers[0]
@@ -195,12 +195,19 @@ def _about_each(
     return found
 
 
-def _question(message: Message, values: np.ndarray) -> Question:
+def kept_rows(message: Message) -> Int[np.ndarray, " K"]:
+    """Numbers of the rows that have a stratum; of all rows where nothing discrete is given."""
+    if message.strata:
+        return np.flatnonzero(np.asarray(message.given) >= 0)
+    return np.arange(message.values.shape[-2 if message.continuous else -1])
+
+
+def question_of(message: Message, values: np.ndarray) -> Question:
     """A message with what is given and the folds of its rows, those without a stratum left out.
 
     Folds are stratified on classes, within strata; those of numbers are random.
     """
-    rows = np.arange(len(values)) if not message.strata else np.flatnonzero(np.asarray(message.given) >= 0)
+    rows = kept_rows(message)
     own, stratum, columns = values[rows], np.zeros(len(rows), int), np.zeros((len(rows), 0), np.float32)
     if message.given is not None:
         given = np.asarray(message.given)[rows]
@@ -231,7 +238,7 @@ def _in_blocks(run: Callable[[Any], Lost], layers: Float[np.ndarray, "S ... N c"
     return jax.tree.map(lambda *blocks: np.concatenate(blocks), *parts)
 
 
-def _task(question: Question, members: Bool[np.ndarray, "T n"], groups: tuple[int, ...], dtype: Any) -> Task:
+def task_of(question: Question, members: Bool[np.ndarray, "T n"], groups: tuple[int, ...], dtype: Any) -> Task:
     """What ``all_lost`` needs to know of a question."""
     samples = len(question.message)
     counted = np.ones((OUTER + 1, samples), bool)  # the last: all rows

@@ -76,17 +76,38 @@ def all_lost(
     return batched_map(run, layers, 4 * TOGETHER * WIDTH * 8 * task.test.size, task, key, cycles)
 
 
-def layer_lost(
-    x: Float[Array, "N c"], task: Task, key: Array, cycles: Array, *, head: Head, every_subset: bool
-) -> Lost:
-    """What the probe of one layer loses, see ``all_lost``."""
+class Learned(NamedTuple):
+    """What is learned of one layer.
+
+    Attributes:
+        networks: of every fold.
+        folds: what they were trained on.
+        shows: the columns of ``folds`` that every node shows ``[n, c]``.
+        gain: bits a row that the last cycle gained over the best before.
+    """
+
+    networks: Weights
+    folds: Fold
+    shows: Array
+    gain: Array
+
+
+def learned(x: Float[Array, "N c"], task: Task, key: Array, cycles: Array, *, head: Head) -> Learned:
+    """The networks of all folds, trained on random subsets of a layer's nodes; for the arguments see ``all_lost``."""
     view = seen(x, task.among)
     shows = node_columns(task.groups, view.shows, task.members.shape[1])
     folds = views_of_folds(view.features, view.nearest, task, jax.random.fold_in(key, 0), head)
     inputs_that_vary = 2 * view.distinct.astype(x.dtype) + folds.given.shape[-1] / 2 + 1
     begin = jax.vmap(lambda fold: initial(fold.key, x.shape[1], fold.given.shape[-1], inputs_that_vary, head))(folds)
-    lessons = _lessons(folds, shows, jax.random.fold_in(key, 1), head)
-    networks, gain = trained(begin, folds, lessons, cycles)
+    networks, gain = trained(begin, folds, _lessons(folds, shows, jax.random.fold_in(key, 1), head), cycles)
+    return Learned(networks, folds, shows, gain)
+
+
+def layer_lost(
+    x: Float[Array, "N c"], task: Task, key: Array, cycles: Array, *, head: Head, every_subset: bool
+) -> Lost:
+    """What the probe of one layer loses, see ``all_lost``."""
+    networks, folds, shows, gain = learned(x, task, key, cycles, head=head)
 
     def by(mask: Array) -> Array:
         return over_folds(partial(_held_out, masks=mask[None], head=head), (networks, folds))[:, 0]

@@ -138,14 +138,23 @@ def inputs(
     nearest: Int[Array, " c"],
     given: Float[Array, "*batch g"],
 ) -> Float[Array, "*batch d"]:
-    """What goes into the network: masked features, the mask, and what is given, which is never masked.
-
-    What the nearest column leaves of a column is shown if both are.
-    """
-    both = mask * mask[..., nearest]
-    shown = features * jnp.stack([mask, mask, both], axis=-1)
-    shown = jnp.concatenate([shown, jnp.broadcast_to(mask[..., None], (*features.shape[:-1], 1))], axis=-1)
+    """What goes into the network: what is shown of the columns, and what is given, which is never masked."""
+    shown = shown_of(features, mask, mask[..., nearest])
     return jnp.concatenate([shown.reshape(*shown.shape[:-2], -1), given], axis=-1)
+
+
+def shown_of(
+    features: Float[Array, "*batch c 3"], mask: Float[Array, "*batch c"], of_nearest: Float[Array, "*batch c"]
+) -> Float[Array, "*batch c 4"]:
+    """Masked features and the mask. What the nearest column leaves of a column is shown if both are.
+
+    Args:
+        features: of the columns.
+        mask: 1 for the columns that are there.
+        of_nearest: the mask of the column nearest to each.
+    """
+    shown = features * jnp.stack([mask, mask, mask * of_nearest], axis=-1)
+    return jnp.concatenate([shown, jnp.broadcast_to(mask[..., None], (*features.shape[:-1], 1))], axis=-1)
 
 
 def node_columns(groups: Int[Array, " c"], shows: Bool[Array, "c k"], nodes: int) -> Bool[Array, "n k"]:

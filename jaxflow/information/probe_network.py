@@ -99,17 +99,18 @@ def for_variants(networks: Weights, variants: int) -> Weights:
 
 def outputs(networks: Weights, x: Float[Array, "B d"]) -> Float[Array, "E B o"]:
     """What every network makes of the same inputs; those of the first variant come first, all have equally many."""
+    return jax.vmap(output, (0, None))(networks, x)
 
-    def one(own: Weights) -> Array:
-        hidden = x
-        for layer, (weight, bias) in enumerate(zip(own.weights[:-1], own.biases[:-1], strict=True)):
-            hidden = hidden @ weight + bias[None]
-            if own.gains:
-                hidden = _adapted(hidden, own.gains[layer], own.offsets[layer])
-            hidden = jax.nn.gelu(hidden)
-        return hidden @ own.weights[-1] + own.biases[-1][None]
 
-    return jax.vmap(one)(networks)
+def output(network: Weights, x: Float[Array, "B d"]) -> Float[Array, "B o"]:
+    """What one network, fields without the leading axis, makes of inputs."""
+    hidden = x
+    for layer, (weight, bias) in enumerate(zip(network.weights[:-1], network.biases[:-1], strict=True)):
+        hidden = hidden @ weight + bias[None]
+        if network.gains:
+            hidden = _adapted(hidden, network.gains[layer], network.offsets[layer])
+        hidden = jax.nn.gelu(hidden)
+    return hidden @ network.weights[-1] + network.biases[-1][None]
 
 
 def _adapted(
@@ -131,5 +132,9 @@ def surprise(
     networks: Weights, x: Float[Array, "B d"], message: Shaped[Array, "B ..."], head: Head
 ) -> Float[Array, " B"]:
     """−log₂ of the mean of the probabilities, or densities, that the networks give to what the message is, in bits."""
-    every = log_likelihoods(networks, x, message, head)
+    return mean_surprise(log_likelihoods(networks, x, message, head))
+
+
+def mean_surprise(every: Float[Array, "E B"]) -> Float[Array, " B"]:
+    """−log₂ of the mean of probabilities, or densities, from the logarithms of several networks', in bits."""
     return (math.log(TOGETHER) - jax.nn.logsumexp(every, axis=0)) / math.log(2)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_key
 from jaxflow.batching import batched_map, is_traced, on_all_cores
+from jaxflow.errors import InputError, shown
 from jaxflow.information import matrices
 from jaxflow.information.checks import checked
 from jaxflow.information.climbing import candidates, random_sets
@@ -30,9 +31,11 @@ from jaxflow.information.conditional_sets import (
     determinant_and_inverse,
     quadratic_form,
 )
-from jaxflow.information.gaussian import Groups, by_node, node_sizes
+from jaxflow.information.gaussian import Groups, by_node, gaussian, node_sizes
 from jaxflow.information.grouped_sets import NOWHERE, gained_by_all, grouped, table_of
 from jaxflow.information.pairing import paired, with_values
+from jaxflow.information.probe import probe
+from jaxflow.information.probe_search import probe_flows
 from jaxflow.information.recursion import DETERMINED
 from jaxflow.information.stratified_sets import stratified
 from jaxflow.messages import Message
@@ -53,8 +56,9 @@ def search_flows(
     given: ArrayLike | Message | None = None,
     groups: Any = None,
     classes: int | None = None,
+    estimator: Any = gaussian,
 ) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch n n"]]:
-    """Lower bounds on F_M(V) = max_T I(M; X_V | X_T) by Gaussian information, in bits, and the T that attain them.
+    """Lower bounds on F_M(V) = max_T I(M; X_V | X_T) in bits, by Gaussian information or a probe, and their T.
 
     For every node V a beam grows the sets T of the largest conditional information, node by node up to ``depth``, past
     plateaus, and keeps the best it saw. Then the best set, and random ones, climb by adding or removing single nodes.
@@ -67,6 +71,12 @@ def search_flows(
     flow. With fewer samples than nodes a subset of N − 1 nodes fits any message: flows then tend to H(M), whatever the
     message is, and only a comparison with permuted messages tells what they mean.
 
+    ``estimator=probe`` searches for what no linear map shows. One probe (see ``probe``) learns to predict the message
+    by any subset of the layer. By what it loses on half of the held-out rows one set T grows from nothing for every V,
+    and another shrinks from all other nodes. If on the other half V lessens what is lost given T, by a standard
+    error, a probe of the columns of T ∪ V alone gives the flow, its bits of T ∪ V less those of T. Otherwise it is 0.
+    Copies of one node have the same flow.
+
     The result depends on nothing but the arguments: not on the batch, and on the order of nodes only where nodes
     tie. Random sets are the same for every layer of a batch, drawn by the rank of a node's own information.
 
@@ -75,23 +85,26 @@ def search_flows(
         activations: ``[..., N, n]``: samples on axis −2, nodes on the last; axes before them are batches and broadcast
             against the message's. A recording ``[trial, time, unit]`` with a message for every trial is
             ``activations.swapaxes(0, 1)``.
-        beam: sets that grow side by side; 1 is greedy search.
-        restarts: random sets that climb, beside the beam's; with 0 nothing climbs.
+        beam: sets that grow side by side; 1 is greedy search. A probe grows one.
+        restarts: random sets that climb, beside the beam's; with 0 nothing climbs. A probe has none.
         depth: most nodes of T.
-        key: of the random sets, ``jax.random.key(0)`` by default.
+        key: of the random sets, or of the probes, ``jax.random.key(0)`` by default.
         given: what the information is conditioned on. Classes ``[N]``: the flow is the maximum of Σ_g P(g) I(M; X_V |
             X_T, G = g), one set T for all strata. Numbers ``[N]`` or ``[N, g]`` are regressed out of message and
             activations.
         groups: for every column of the activations the number of its node, 0 … n − 1; each its own if not given.
         classes: K, if it is not to be counted. Integers that are being traced (under ``jit`` or ``vmap``) need it,
             or come as ``jaxflow.as_message`` made outside; traced floats are numbers unless K is given.
+        estimator: ``gaussian`` or ``probe``, the function or its name. A probe must see arrays, and needs 5 samples of
+            each class (of a stratum).
 
     Returns:
         Flows ``[..., n]`` and witnesses ``[..., n, n]``: row V holds True for the nodes in T, none where the flow is 0.
 
     Raises:
         InputError: shapes that do not fit or could be meant in two ways, a layer without nodes, groups that leave a
-            node without columns, negative classes, NaN, infinity or masked values, a beam or depth below 1.
+            node without columns, negative classes, NaN, infinity or masked values, a beam or depth below 1; another
+            estimator, or what a probe cannot estimate.
 
     Example:
         >>> message = np.arange(200) % 2
@@ -105,6 +118,7 @@ def search_flows(
         whole(name, value, low, MOST_SETS)
         for name, value, low in (("beam", beam, 1), ("restarts", restarts, 0), ("depth", depth, 1))
     )
+    by_probe = _by_probe(estimator)
     m, x, groups = checked(message, activations, given=given, groups=groups, classes=classes, most=None)
     if groups is not None and max(groups) + 1 == len(groups):  # one column each: nodes in another order
         x, groups = x[..., np.argsort(groups)], None
@@ -120,8 +134,20 @@ def search_flows(
         run = _all_layers if traced else _compiled_search
         return run(items[0], with_values(pairs.messages, items[1]), key, beam, restarts, size, groups)
 
-    flows, witnesses = map(jnp.asarray, search(items) if traced else on_all_cores(search, items))
+    if by_probe:
+        found = probe_flows(pairs, groups, size, key)
+    else:
+        found = search(items) if traced else on_all_cores(search, items)
+    flows, witnesses = map(jnp.asarray, found)
     return pairs.placed(flows), pairs.placed(witnesses)
+
+
+def _by_probe(estimator: Any) -> bool:
+    """Whether an estimator is the probe, not the Gaussian."""
+    for name, function in (("gaussian", gaussian), ("probe", probe)):
+        if estimator is function or (isinstance(estimator, str) and estimator == name):
+            return function is probe
+    raise InputError(f"search_flows searches by the estimators gaussian and probe, not by {shown(estimator)}")
 
 
 def _all_layers(
