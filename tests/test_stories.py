@@ -1,7 +1,6 @@
 """What users will write: the stories of ``../shared/stories``, where that folder is, run as they stand."""
 
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,23 +10,9 @@ import pytest
 from conftest import SHARED
 
 STORIES = SHARED / "stories"
-SHORT = f"""
-import sys
-sys.path.append({str(Path(__file__).parent)!r})
-from brief import no_honest_flows
-from jaxflow import cli, figures
-figures.draw_all = lambda *_: ()
-with no_honest_flows():
-    sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
-def commands(*jaxflow: str) -> str:
-    """Functions of the shell by which a story calls these sources, installed or not."""
-    own, python = shlex.join([sys.executable, *jaxflow]), shlex.quote(sys.executable)
-    return f'jaxflow() {{ {own} "$@"; }}\npython() {{ {python} "$@"; }}\n'
-
-
+COMMAND = (  # of these sources, installed or not
+    f'jaxflow() {{ "{sys.executable}" -m jaxflow "$@"; }}\npython() {{ "{sys.executable}" "$@"; }}\n'
+)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not STORIES.is_dir(), reason="needs ../shared/stories, scripts that users would write"),
@@ -56,10 +41,10 @@ def test_a_script_runs_as_it_stands(tmp_path, story, says):
 
 
 def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
-    """The first two of the story, on COMPAS, without figures; its folder, which it would delete, is kept."""
+    """The first two of the story, on COMPAS; its folder, which it would delete, is kept."""
     lines = (STORIES / "5_table.sh").read_text().splitlines()
     second = [number for number, line in enumerate(lines) if line.startswith("jaxflow run")][1]
-    script = commands("-c", SHORT) + "\n".join([*lines[: second + 1], 'cp -r "$dir" "$2"'])
+    script = COMMAND + "\n".join([*lines[: second + 1], 'cp -r "$dir" "$2"'])
     kept = tmp_path / "kept"
     printed = output_of("bash", "-c", script, "story", SHARED / "data", kept, folder=tmp_path)
     assert printed.count("compas: 10 networks") == 2
@@ -71,7 +56,7 @@ def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
 
 def test_the_commands_for_a_recording_run_as_they_stand(tmp_path):
     """Which says itself what must be found: unit 0 from bin 3 on, and nothing before."""
-    script = commands("-m", "jaxflow") + (STORIES / "3_recording.sh").read_text()
+    script = COMMAND + (STORIES / "3_recording.sh").read_text()
     printed = output_of("bash", "-c", script, folder=tmp_path)
     assert "stimulus|context: " in printed
     assert "unit 0 from bin 3 on: p_max 0.00" in printed
