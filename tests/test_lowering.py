@@ -150,7 +150,7 @@ ENTRIES = {
         70, lambda: (of_messages(), floats(SAMPLES, 6)), {"layer_bits": layer_bits, "groups": None}
     ),
     "analysis._compiled_outputs": Entry(
-        2, lambda: (dict.fromkeys("yz", floats()), floats(SAMPLES, 2), about(), about()), {"roles": PAPER}
+        3, lambda: (dict.fromkeys("yz", floats()), floats(SAMPLES, 2), about(), about()), {"roles": PAPER}
     ),
     "batching._compiled_map": Entry(1, lambda: ((params(),),), {"function": partial(jax.tree.map, jnp.sum)}),
     "training.train_numbers": Entry(
@@ -167,7 +167,7 @@ ENTRIES = {
         {"roles": PAPER},
     ),
     "sweeps._pruned": Entry(8, lambda: (of_sweep(), of_interventions()), {"study": STUDY}),
-    "sweeps._removed": Entry(8, lambda: (of_sweep(ranked=False), integers(6, 3)), {"study": STUDY}),
+    "sweeps._removed": Entry(9, lambda: (of_sweep(ranked=False), integers(6, 3)), {"study": STUDY}),
     "sweeps.strategy_ranks": Entry(
         5,
         lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)),

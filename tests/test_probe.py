@@ -123,6 +123,18 @@ def test_numbers_of_gaussian_pairs_are_near_the_truth():
     assert float(bits[1]) == pytest.approx(-np.log2(0.6), abs=0.1)
 
 
+@pytest.mark.slow
+@SHORT
+def test_numbers_that_go_together_are_not_told_twice():
+    """Three noisy copies of one number, about which a noisy copy tells less than what they know of each other."""
+    rng = np.random.default_rng(5)
+    common = rng.normal(size=(N, 1))
+    message, column = common + 0.5 * rng.normal(size=(N, 3)), common + rng.normal(size=(N, 1))
+    covariance = np.ones((4, 4)) + np.diag([0.25, 0.25, 0.25, 1])
+    truth = np.log2(np.linalg.det(covariance[:3, :3]) * covariance[3, 3] / np.linalg.det(covariance)) / 2
+    assert truth / 2 < float(probe(message, column, cycles=2)[1]) < truth + 0.05
+
+
 def test_the_lengths_of_cycles():
     assert sum(cycle_lengths(6)) == 8250  # as the docstring says
 

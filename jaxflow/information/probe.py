@@ -63,7 +63,7 @@ def probe(
     of a subset takes what a smaller one predicts wherever that does better in the other four folds. What is estimated
     does not depend on the order of nodes; constant columns, and columns of the same ranks as another one, have no part.
 
-    Numbers are predicted by a mixture of eight Gaussians of their normal scores, which monotone maps of a number do not
+    Numbers are predicted by a mixture of three Gaussians of their normal scores, which monotone maps of a number do not
     change; less is known without any node than the better of the probe itself and independent standard normals say.
 
     Args:

@@ -16,6 +16,8 @@ from jaxflow.information.probe_training import BATCH, Fold, Lessons, drawn_rows,
 from jaxflow.information.ranks import Ranking, normal_scores
 from jaxflow.programs import REPEATED, compiled
 
+HIGHEST = jax.lax.Precision.HIGHEST
+DETERMINED = 1e-4  # of the largest variance: less is not told apart from none
 MASKS = 4  # random masks under which every held-out row is judged
 
 
@@ -130,9 +132,25 @@ def views_of_folds(
     given = given.reshape(*given.shape[:2], -1)
     message = jnp.broadcast_to(task.message, (count, *task.message.shape))
     if not head.classes:
-        message = jax.vmap(partial(normal_scores, among=task.among), in_axes=1, out_axes=2)(task.message)[:count]
+        scores = jax.vmap(partial(normal_scores, among=task.among), in_axes=1, out_axes=2)(task.message)[:count]
+        message = jax.vmap(_uncorrelated)(scores, task.among.counted[:count, : scores.shape[1]])
     nearest = jnp.broadcast_to(nearest, (count, len(nearest)))
     return Fold(features, nearest, given, message, task.train, task.test, jax.random.split(key, count))
+
+
+def _uncorrelated(scores: Float[Array, "N d"], counted: Float[Array, " N"]) -> Float[Array, "N d"]:
+    """The numbers of a message turned and scaled, so that they are uncorrelated, of variance 1, on the counted rows.
+
+    An invertible map, which changes no information. Without it a density of independent parts would know less of
+    correlated numbers where no node is known than where some are, and the difference would exceed the information.
+    """
+    centred = scores - (counted @ scores)[None] / jnp.sum(counted)
+    weighted = centred * counted[:, None]
+    covariance = jnp.matmul(weighted.T, centred, precision=HIGHEST) / jnp.sum(counted)
+    variances, directions = jnp.linalg.eigh(covariance)
+    scale = jnp.sqrt(jnp.maximum(variances, DETERMINED * variances[-1]))
+    turned = jnp.matmul(directions / scale[None], directions.T, precision=HIGHEST)
+    return jnp.matmul(centred, turned, precision=HIGHEST)
 
 
 def without_nodes(probed: Float[Array, "F B"], folds: Fold, task: Task, head: Head) -> Float[Array, "F B"]:
@@ -181,7 +199,7 @@ def _lessons(folds: Fold, shows: Array, key: Array, head: Head) -> Lessons:
     def judged(networks: Weights, fold: Fold) -> Array:
         return jnp.sum(_held_out((networks, fold), judge, head), axis=(0, 1)) / MASKS
 
-    return Lessons(loss, judged)
+    return Lessons(loss, judged, head.pace)
 
 
 def _held_out(item: tuple[Weights, Fold], masks: Float[Array, "M ... c"], head: Head) -> Float[Array, "M B"]:

@@ -20,7 +20,7 @@ from jaxflow.batching import batched_map
 from jaxflow.information.choosing import in_other_folds
 from jaxflow.information.probe_network import TOGETHER, WIDTH, Weights
 
-BATCH, LEARNING_RATE, DECAY, ADAM = 256, 1e-2, 0.03, optax.scale_by_adam()
+BATCH, ADAM = 256, optax.scale_by_adam()
 FIRST, MOST_CYCLES = 500, 8  # steps of the first cycle; all together have 32,250
 TOLERANCE = 0.002  # bits a row
 UNTRAINED = 1e30  # bits lost by a cycle that was not trained
@@ -54,10 +54,12 @@ class Lessons(NamedTuple):
     Attributes:
         loss: of one fold's networks and a key, by which rows are drawn for a step: the mean loss in nats.
         judged: of one fold's networks: the bits that they lose on all its held-out rows.
+        pace: see ``Head.pace``.
     """
 
     loss: Callable[[Weights, Fold, Array], Array]
     judged: Callable[[Weights, Fold], Array]
+    pace: tuple[float, float]
 
 
 def cycle_lengths(cycles: int) -> list[int]:
@@ -91,7 +93,7 @@ def trained(begin: Weights, folds: Fold, lessons: Lessons, cycles: Array) -> tup
 
     def train(state: tuple) -> tuple:
         cycle, learner, kept, lost, _ = state
-        turn = partial(_cycle, number=cycle, length=lengths[cycle], loss=lessons.loss)
+        turn = partial(_cycle, number=cycle, length=lengths[cycle], lessons=lessons)
         networks, moments = over_folds(turn, (learner, folds))
         own = over_folds(lambda item: lessons.judged(*item), (networks, folds))
         gain = (jnp.min(jnp.sum(lost, axis=1)) - jnp.sum(own)) / rows.astype(own.dtype)
@@ -109,19 +111,19 @@ def trained(begin: Weights, folds: Fold, lessons: Lessons, cycles: Array) -> tup
 
 
 def _cycle(
-    item: tuple[tuple[Weights, Any], Fold], number: Array, length: Array, loss: Callable[..., Array]
+    item: tuple[tuple[Weights, Any], Fold], number: Array, length: Array, lessons: Lessons
 ) -> tuple[Weights, Any]:
     """One fold's networks, and AdamW's moments, after a cycle."""
-    learner, fold = item
+    (learner, fold), (largest, decay) = item, lessons.pace
     key = jax.random.fold_in(fold.key, number)
 
     def step(number: Array, learner: tuple[Weights, Any]) -> tuple[Weights, Any]:
         networks, moments = learner
-        gradient = jax.grad(loss)(networks, fold, jax.random.fold_in(key, number))
+        gradient = jax.grad(lessons.loss)(networks, fold, jax.random.fold_in(key, number))
         with jax.numpy_dtype_promotion("standard"):  # Optax raises floats to the power of an integer
             update, moments = ADAM.update(gradient, moments)
         share = (number / length).astype(jnp.float32)
-        rate = LEARNING_RATE * (1 + jnp.cos(math.pi * share)) / 2
-        return jax.tree.map(lambda own, by: own - rate * (by + DECAY * own), networks, update), moments
+        rate = largest * (1 + jnp.cos(math.pi * share)) / 2
+        return jax.tree.map(lambda own, by: own - rate * (by + decay * own), networks, update), moments
 
     return jax.lax.fori_loop(0, length, step, learner)

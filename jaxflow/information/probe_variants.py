@@ -105,7 +105,7 @@ def _lessons(features: Float[Array, "V N c 3"], head: Head) -> Lessons:
         told = _held_out((networks, fold), features, head, JUDGED)
         return jnp.sum(told, axis=(0, 1)) / variants * JUDGED
 
-    return Lessons(loss, judged)
+    return Lessons(loss, judged, head.pace)
 
 
 def _shown(features: Float[Array, "V N c 3"], fold: Fold, rows: Array) -> tuple[Array, Array]:
