@@ -24,7 +24,8 @@ EDGES = jnp.array([[0, 2, 1], [1, 0, 4], [2, 3, 0], [2, 4, 1]])
 
 def generic(built_in: Network) -> Network:
     """The MLP by the generic way: two functions, and nothing that it overrides."""
-    return network(built_in.activations, built_in.weights, built_in.init)
+    biases = lambda params: [params[f"layer_{layer}"]["bias"] for layer in range(3)]  # noqa: E731
+    return network(built_in.activations, built_in.weights, built_in.init, biases=biases)
 
 
 def flows_of(net: Network, params: Any) -> Flows:
@@ -92,6 +93,39 @@ def test_removals_prune_one_edge(params):
             masks[layer] = masks[layer].at[tuple(edge)].set(True)
             pruned = prune(params, net.spread(params, masks), 0)
             np.testing.assert_allclose(logits, net.activations(pruned, X)[-1], atol=1e-6)
+
+
+def test_a_shift_is_added_to_the_inputs_of_nodes(params):
+    """In a linear layer its outputs move by the shift itself, and what it adds there passes through the kernel."""
+    values = [np.zeros(4, np.float32), np.arange(5, dtype=np.float32), np.array([0.5, -2], np.float32)]
+    moved = BUILT_IN.shift(params, values)
+    equal(generic(BUILT_IN).shift(params, values), moved)
+    before, after = (BUILT_IN.activations(own, X) for own in (params, moved))
+    np.testing.assert_array_equal(after[1], before[1])
+    np.testing.assert_allclose(after[2] - before[2], np.tile(values[1], (len(X), 1)), atol=1e-6)
+    through = values[1] @ BUILT_IN.weights(params)[2] + values[2]
+    np.testing.assert_allclose(after[3] - before[3], np.tile(through, (len(X), 1)), atol=1e-5)
+
+
+def test_a_flax_module_shifts_the_biases_beside_its_kernels():
+    class Net(nn.Module):
+        biased: bool = True
+
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            h = nn.tanh(nn.Dense(4)(x))
+            self.sow("intermediates", "h", h)
+            return nn.Dense(2, use_bias=self.biased)(h)
+
+    values = [np.zeros(4, np.float32), np.array([1, -3], np.float32)]
+    own, without = flax_network(Net()), flax_network(Net(biased=False))
+    fresh = own.init(jax.random.key(0), X)
+    moved = own.activations(own.shift(fresh, values), X)[-1] - own.activations(fresh, X)[-1]
+    np.testing.assert_allclose(moved, np.tile(values[1], (len(X), 1)), atol=1e-6)
+    with pytest.raises(InputError, match="no bias"):
+        without.shift(without.init(jax.random.key(0), X), values)
+    with pytest.raises(InputError, match="where its biases lie"):
+        network(own.activations, own.weights).shift(fresh, values)
 
 
 def test_equal_networks_share_one_trace(params):

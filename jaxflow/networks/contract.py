@@ -17,6 +17,7 @@ from jaxflow.networks.leaves import is_floating
 
 Params: TypeAlias = Any  # any pytree whose weights are floating arrays
 Groups: TypeAlias = tuple[tuple[int, ...] | None, ...]
+NO_BIASES = "this network does not say where its biases lie: give jaxflow.network a function, biases="
 
 
 class Network(ABC):
@@ -24,7 +25,8 @@ class Network(ABC):
 
     A network is hashable and holds no parameters, so that functions compiled for it are traced once for all seeds.
     Whoever writes one defines ``activations``, ``weights`` and ``spread``; the other methods have defaults, which a
-    network overrides where it can do better. ``jaxflow.network`` makes one from two functions.
+    network overrides where it can do better, and ``shift`` is for ablations other than zero alone.
+    ``jaxflow.network`` makes one from two functions.
 
     Attributes:
         groups: for every layer the node of every column, or None where every column is its own node; None for all
@@ -73,6 +75,21 @@ class Network(ABC):
         Returns:
             A pytree like ``params`` with the values' type.
         """
+
+    def shift(self, params: Params, values: Sequence[Any]) -> Params:
+        """Parameters under which the input of every node, before its non-linearity, is larger by a value.
+
+        What an ablated edge transmits in the place of its signal is added to its target in this way.
+
+        Args:
+            params: of one network.
+            values: ``[n_l]`` for every layer but the input.
+
+        Raises:
+            InputError: the network does not say where its biases lie.
+        """
+        del params, values
+        raise InputError(NO_BIASES)
 
     def init(self, key: Array, x: Any) -> Params:
         """Fresh parameters for inputs like ``x``; only training needs them.

@@ -21,6 +21,7 @@ def network(
     init: Callable[[Array, Any], Params] | None = None,
     transposed: bool = False,
     groups: Sequence[Any] | None = None,
+    biases: Callable[[Params], Sequence[Any]] | None = None,
 ) -> Network:
     """A network of any framework, from what it computes and where its weights lie.
 
@@ -40,6 +41,8 @@ def network(
         init: (key, x) → fresh parameters; only training needs it.
         transposed: whether the kernels are target × source, as PyTorch and Equinox keep them.
         groups: for every layer the node of every column, or None where every column is its own node.
+        biases: params → what is added to the input of every node ``[n_l]``, for every layer but the first; it picks
+            leaves as ``kernels`` does. Only ablations that put something in a signal's place need it.
 
     Returns:
         A ``Network``, equal to another one of the same functions.
@@ -57,10 +60,12 @@ def network(
         >>> [w.shape for w in own.weights(params)]
         [(3, 4), (4, 2)]
     """
-    for name, function in (("activations", activations), ("kernels", kernels), ("init", init)):
-        if not callable(function) and not (function is None and name == "init"):
+    functions = {"activations": activations, "kernels": kernels, "init": init, "biases": biases}
+    for name, function in functions.items():
+        if not callable(function) and not (function is None and name in ("init", "biases")):
             raise InputError(f"{name} must be a function of the parameters, not {shown(function)}")
-    return FunctionNetwork(activations, kernels, init, bool(transposed), None if groups is None else _nodes(groups))
+    nodes = None if groups is None else _nodes(groups)
+    return FunctionNetwork(activations, kernels, init, bool(transposed), nodes, biases)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class FunctionNetwork(Network):
         fresh: the function ``init``, or None.
         transposed: whether the kernels are target × source.
         groups: nodes of the columns.
+        biases: the function of the same name, or None.
     """
 
     of_params: Callable[[Params, Any], Sequence[Any]]
@@ -80,6 +86,7 @@ class FunctionNetwork(Network):
     fresh: Callable[[Array, Any], Params] | None = None
     transposed: bool = False
     groups: Groups | None = None
+    biases: Callable[[Params], Sequence[Any]] | None = None
 
     def activations(self, params: Params, x: Any) -> tuple[Array, ...]:
         """See ``Network``; layers of more than two axes are flattened."""
@@ -100,6 +107,18 @@ class FunctionNetwork(Network):
         # a parameter that realises two edges, as tied weights do, is selected with either of them
         typed = [own != 0 if jnp.issubdtype(dtype, jnp.bool_) else own.astype(dtype) for own in laid]
         return rebuild(typed, lambda leaf: empty_leaf(leaf, dtype))
+
+    def shift(self, params: Params, values: Sequence[Any]) -> Params:
+        """See ``Network``: values laid onto the leaves of the biases, by the transpose of the map to them."""
+        if self.biases is None:
+            return super().shift(params, values)
+        of_params, (leaves, rebuild) = self.biases, floating_leaves(params)
+        found, transpose = jax.vjp(lambda own: [jnp.asarray(bias) for bias in of_params(rebuild(own))], leaves)
+        if [bias.shape for bias in found] != [jnp.shape(value) for value in values]:
+            shapes = [list(bias.shape) for bias in found]
+            raise InputError(f"biases must give one vector for every layer but the input, [n_l] each, not {shapes}")
+        (laid,) = transpose([jnp.asarray(v, b.dtype) for v, b in zip(values, found, strict=True)])
+        return rebuild([leaf + own for leaf, own in zip(leaves, laid, strict=True)])
 
     def init(self, key: Array, x: Any) -> Params:
         """See ``Network``."""

@@ -59,8 +59,11 @@ def flax_network(
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"flax_network takes a flax.linen module, not {shown(module)}; jaxflow.network takes others")
-    kernels = kernels if callable(kernels) else _Kernels(None if kernels is None else tuple(kernels))
-    return network(_Sown(module, None if layers is None else tuple(layers)), kernels, _Fresh(module), groups=groups)
+    sown = _Sown(module, None if layers is None else tuple(layers))
+    if callable(kernels):
+        return network(sown, kernels, _Fresh(module), groups=groups)
+    names = None if kernels is None else tuple(kernels)
+    return network(sown, _Kernels(names), _Fresh(module), groups=groups, biases=_Biases(names))
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,30 @@ class _Kernels:
     names: tuple[str, ...] | None
 
     def __call__(self, params: Params) -> list[Any]:
+        return list(self.by_name(params).values())
+
+    def by_name(self, params: Params) -> dict[str, Any]:
+        """The kernels with the names of their submodules."""
         leaves = dict(_paths(params["params"] if _has_collections(params) else params))
         kernels = {path.removesuffix("/kernel"): leaf for path, leaf in leaves.items() if path.endswith("kernel")}
         names = sorted(kernels, key=_natural) if self.names is None else self.names
         if missing := [name for name in names if name not in kernels]:
             raise InputError(f"no kernel under {shown(missing[0])}; there are {', '.join(kernels) or 'none'}")
-        return [kernels[name] for name in names]
+        return {name: kernels[name] for name in names}
+
+
+@dataclass(frozen=True)
+class _Biases:
+    """Params → the biases beside the kernels of the named submodules, or of all."""
+
+    names: tuple[str, ...] | None
+
+    def __call__(self, params: Params) -> list[Any]:
+        leaves = dict(_paths(params["params"] if _has_collections(params) else params))
+        found = [leaves.get(f"{name}/bias") for name in _Kernels(self.names).by_name(params)]
+        if any(bias is None for bias in found):
+            raise InputError("a layer of the module has no bias: ablations other than zero need one in every layer")
+        return found
 
 
 @dataclass(frozen=True)

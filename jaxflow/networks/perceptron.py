@@ -82,6 +82,15 @@ class MLP(Network):
             laid[f"layer_{layer}"]["kernel"] = own
         return laid
 
+    def shift(self, params: Params, values: Sequence[Any]) -> Params:
+        """See ``Network``: values added to the biases."""
+        layers = {f"layer_{layer}": params[f"layer_{layer}"] for layer in range(depth(params))}
+        moved = {
+            name: {**own, "bias": own["bias"] + value}
+            for (name, own), value in zip(layers.items(), values, strict=True)
+        }
+        return {**params, **moved}
+
     def init(self, key: Array, x: Float[Array, "N d"]) -> Params:
         """See ``Network``."""
         return unfolded(dict(_Module(self).init(as_key(key), x[:1])["params"]))
