@@ -1,7 +1,7 @@
 """One network, in three functions: its flows, what its output shows, and what pruning does to that.
 
-Both are pure functions of arrays and work inside ``jit`` and ``vmap`` where their estimator does (gaussian, copula).
-Runs of many networks go the faster way of ``measurements`` and ``sweeps``, to the same numbers.
+They work inside ``jit`` and ``vmap`` where their estimator does. Runs go the faster way of ``measurements`` and
+``sweeps``, to the same numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from jaxflow.information.estimates import LayerBits
 from jaxflow.information.search import search_flows
 from jaxflow.interventions import analysed_weights, check_strategies, checked_strategy, prune, select, strategy_ranks
 from jaxflow.messages import Message, as_message, conditioned, unpermuted
+from jaxflow.metrics.rows import looked_at
 from jaxflow.networks import Network, Params, activations_of, check_fit, layer_sizes
 from jaxflow.outputs import Roles, counted_measures, measure_names, outputs_of
 from jaxflow.values import whole
@@ -302,8 +303,7 @@ def measure_pruning(
         By name as ``measure_outputs``, in per cent ``[K, F]``: a row for every strategy, a column for every factor.
 
     Raises:
-        InputError: a strategy that the network is too small for, no strategy, no factor, and what ``rank`` and
-            ``measure_outputs`` refuse.
+        InputError: no strategy or factor, a network too small for one, and what ``rank`` and ``measure_outputs`` refuse.
 
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
@@ -319,7 +319,8 @@ def measure_pruning(
         raise InputError("give at least one strategy, such as ('bias/acc', 'node', 2), and one factor, such as 0")
     weights = analysed_weights(network.weights(params), flows, (keep, remove))
     check_strategies(chosen, layer_sizes(weights))
-    ranks = strategy_ranks(weights, flows, chosen, keep=keep, remove=remove, key=key)
+    seen = looked_at(network, params, x, messages, (keep, remove, given), len(weights))
+    ranks = strategy_ranks(weights, flows, chosen, keep=keep, remove=remove, key=key, rows=seen)
     levels = jnp.array([strategy.level for strategy in chosen])
 
     def after(ranks: Array, level: Array, factor: Array) -> dict[str, Array]:
@@ -336,8 +337,7 @@ def measure_pruning(
 def _roles(messages: Mapping[str, Message], label: str) -> Roles:
     """The label, and all other messages as attributes.
 
-    The order of the names says nothing: ``jit`` sorts them. Where no message has the label's default name, the only one
-    of classes must be the label, since numbers cannot.
+    ``jit`` sorts the names. Where none is the label's default, the only message of classes must be it.
     """
     classes = [name for name, message in messages.items() if not message.continuous]
     if label not in messages and label == "y" and len(classes) == 1:

@@ -5,7 +5,7 @@ so that nodes, edges and paths of the whole network are ranked together. Everyth
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,17 +20,9 @@ from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, counted, shown
 from jaxflow.flows import Flows
-from jaxflow.metrics import (
-    METHODS,
-    METRICS,
-    PAPER_METRICS,
-    Metric,
-    Padded,
-    Shown,
-    checked_metric,
-    metric_title,
-    padded_scores,
-)
+from jaxflow.metrics import METHODS, METRICS, NODE_METRICS, PAPER_METRICS, Metric, Padded, Rows, Shown
+from jaxflow.metrics.known import checked_metric, metric_title, padded_scores
+from jaxflow.metrics.rows import looked_at
 from jaxflow.networks.contract import SEVERAL, Network, Params
 from jaxflow.networks.leaves import is_floating
 from jaxflow.paths import widest_paths
@@ -71,6 +63,8 @@ def checked_strategy(value: Any, functions: bool = False) -> Strategy:
     if not (known and isinstance(method, str) and method in METHODS):
         names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
         raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
+    if metric in NODE_METRICS and method != "node":
+        raise InputError(f"the metric {metric} scores nodes alone, not what {method} needs")
     name = metric_title(metric)
     metric = str(metric) if isinstance(metric, str) else checked_metric(metric)
     return Strategy(metric, str(method), whole(f"the level of {name}, {method}", level, 1, MOST_LEVEL))
@@ -104,6 +98,9 @@ def rank(
     remove: str = "z",
     key: Array | None = None,
     most: int | None = None,
+    x: ArrayLike | None = None,
+    messages: Mapping[str, Any] | None = None,
+    given: Any = None,
 ) -> Int[Array, "L W W"]:
     """Rank of every edge of a network under a metric: pruning at ``level`` takes the edges of rank below it.
 
@@ -121,6 +118,9 @@ def rank(
         remove: the message whose flow shall go.
         key: for the random metric, of this network alone.
         most: paths to rank; by default all of them, or the 100 widest where there are more.
+        x: features ``[N, d]`` of rows that metrics such as ``gradient`` or ``removal`` look at.
+        messages: of those rows, by name.
+        given: what the message to remove is conditioned on there.
 
     Returns:
         Ranks int32 ``[L, W, W]`` of the L weight layers from the first analysed one on, W the widest layer. What is not
@@ -144,7 +144,9 @@ def rank(
     count = (
         min(paths, MOST_PATHS) if most is None else whole("most, the paths to rank,", most, 1, min(paths, MOST_LEVEL))
     )
-    return strategy_ranks(own, flows, (Strategy(metric, method, count),), keep=keep, remove=remove, key=key)[0]
+    rows = None if x is None else looked_at(network, params, x, messages, (keep, remove, given), len(own))
+    ranking = (Strategy(metric, method, count),)
+    return strategy_ranks(own, flows, ranking, keep=keep, remove=remove, key=key, rows=rows)[0]
 
 
 def analysed_weights(weights: Sequence[Array], flows: Flows, messages: Sequence[str]) -> Sequence[Array]:
@@ -183,6 +185,7 @@ def strategy_ranks(
     keep: str = "y",
     remove: str = "z",
     key: Array | None = None,
+    rows: Rows | None = None,
 ) -> Int[Array, "K L W W"]:
     """Ranks of the edges under many strategies, those of one metric and method from one ranking.
 
@@ -193,6 +196,7 @@ def strategy_ranks(
         keep: the message whose flow shall stay.
         remove: the message whose flow shall go.
         key: for the random metric.
+        rows: the network on rows, for metrics that look at more than flows.
 
     Raises:
         InputError: a metric that is unknown, that has no scores of what is to be ranked or needs a key.
@@ -201,7 +205,7 @@ def strategy_ranks(
     about = {name: [flows.node[name][layer] for layer in layers] for name in (keep, remove)}
     ranks = {}
     for method in dict.fromkeys(strategy.method for strategy in strategies):
-        show = Shown(about[keep], about[remove], list(weights), random, flows.samples, method)
+        show = Shown(about[keep], about[remove], list(weights), random, flows.samples, method, rows)
         metrics = list(dict.fromkeys(strategy.metric for strategy in strategies if strategy.method == method))
         most = max(strategy.level for strategy in strategies if strategy.method == method)
         scores = [padded_scores(metric, show) for metric in metrics]

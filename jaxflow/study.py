@@ -12,7 +12,7 @@ from jaxtyping import Array
 from jaxflow.information import Advance, Estimates, EstimatorSpec, Options
 from jaxflow.information.estimates import ignore
 from jaxflow.messages import Message, unpermuted
-from jaxflow.networks import Network
+from jaxflow.networks import Network, Params
 from jaxflow.orders import orders_within
 from jaxflow.outputs import Roles
 
@@ -83,6 +83,13 @@ class Study:
     ) -> dict[str, Estimates]:
         """The estimator on a stack of layers, see ``Estimate`` and ``EstimatorSpec.with_options``."""
         return self.spec.with_options(self.options, by_row)(layers, messages, members, **how)
+
+
+def pass_bytes(params: Params, x: Any, study: Study) -> int:
+    """What one pass through one of the networks holds, roughly: every layer's activations twice."""
+    one = jax.tree.map(lambda leaf: leaf[0], params)
+    shapes = jax.eval_shape(study.network.activations, one, x)
+    return 8 * sum(a.size for a in shapes[study.first_layer + 1 :])
 
 
 def with_permutations(

@@ -14,18 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow import interventions
 from jaxflow.batching import batched_map, on_all_cores
-from jaxflow.flows import Flows
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import Strategy, prune, select
+from jaxflow.interventions import prune, select
 from jaxflow.layers import Fits, fits_of, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
 from jaxflow.outputs import counted_measures, outputs_of, stack_outputs
-from jaxflow.programs import BRIEF, REPEATED, compiled
-from jaxflow.study import Messages, Study
+from jaxflow.programs import REPEATED, compiled
+from jaxflow.study import Messages, Study, pass_bytes
 
 MOST_TOGETHER = 32  # interventions by factors in one call
 MOST_VARIANTS = 256  # in one call of an estimator that takes them as variants of one layer
@@ -65,32 +63,6 @@ class Stack(NamedTuple):
     ranks: Any
     x: Any
     messages: Messages
-
-
-@compiled("study", "strategies", on_cpu=BRIEF)
-def strategy_ranks(
-    keys: Array, params: Params, flows: Flows, study: Study, strategies: tuple[Strategy, ...]
-) -> Int[Array, "S K L W W"]:
-    """Rank of every edge under every strategy, for networks with the keys ``[S]``: below the level it is chosen.
-
-    The rankings of one attribute after the other's, each with all strategies.
-
-    Args:
-        keys: of the random control.
-        params: stacked parameters.
-        flows: of the same networks.
-        study: which messages to keep and to remove, and where interventions begin.
-        strategies: what to rank by; strategies of one metric and method share one ranking.
-    """
-    roles = study.roles
-
-    def one(item: tuple[Array, Params, Flows]) -> Array:
-        key, params, flows = item
-        weights = study.network.weights(params)[study.first_layer :]
-        rank = partial(interventions.strategy_ranks, weights, flows, strategies, keep=roles.measured(roles.label))
-        return jnp.concatenate([rank(remove=roles.measured(name), key=key) for name in roles.attributes])
-
-    return jax.vmap(one)((keys, params, Flows(flows.node, samples=flows.samples)))
 
 
 def measure_interventions(
@@ -307,7 +279,7 @@ def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
 
         return jax.vmap(pruned)(rows)
 
-    item_bytes = len(rows.level) * _pass_bytes(stack, study)
+    item_bytes = len(rows.level) * pass_bytes(stack.params, stack.x, study)
     return batched_map(one, stack[:3], item_bytes, rows, stack.x, dict(stack.messages))
 
 
@@ -320,15 +292,8 @@ def _removed(stack: Stack, edges: Int[Array, "G 3"], study: Study) -> Any:
         logits = study.network.logits_without(params, x, start, study.first_layer, edges)
         return jax.vmap(partial(_seen, study, messages=messages))(logits)
 
-    item_bytes = (1 + len(edges) // 4) * _pass_bytes(stack, study)
+    item_bytes = (1 + len(edges) // 4) * pass_bytes(stack.params, stack.x, study)
     return batched_map(one, stack[:2], item_bytes, edges, stack.x, dict(stack.messages))
-
-
-def _pass_bytes(stack: Stack, study: Study) -> int:
-    """What one pass through one network holds, roughly: every layer's activations twice."""
-    one = jax.tree.map(lambda leaf: leaf[0], stack.params)
-    shapes = jax.eval_shape(study.network.activations, one, stack.x)
-    return 8 * sum(a.size for a in shapes[study.first_layer + 1 :])
 
 
 def _seen(study: Study, logits: Float[Array, "N c"], messages: Messages) -> Any:

@@ -168,9 +168,9 @@ ENTRIES = {
     ),
     "sweeps._pruned": Entry(8, lambda: (of_sweep(), of_interventions()), {"study": STUDY}),
     "sweeps._removed": Entry(9, lambda: (of_sweep(ranked=False), integers(6, 3)), {"study": STUDY}),
-    "sweeps.strategy_ranks": Entry(
+    "rankings.strategy_ranks": Entry(
         5,
-        lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)),
+        lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES), X, about()),
         {"study": STUDY, "strategies": STRATEGIES},
     ),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20, "rows": 2**30}),

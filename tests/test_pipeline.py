@@ -25,6 +25,7 @@ from jaxflow import (
     measurements,
     node_flows,
     pipeline,
+    rankings,
     significance,
     sweeps,
     training,
@@ -86,7 +87,7 @@ def tables(folder):
     return {name: (folder / f"{name}.csv").read_bytes() for name in TABLES}
 
 
-TRACED = (training.train_numbers, measurements._shown, sweeps._pruned, sweeps.strategy_ranks)
+TRACED = (training.train_numbers, measurements._shown, sweeps._pruned, rankings.strategy_ranks)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from jaxflow.measurements import measure_flows
 from jaxflow.messages import as_message, unpermuted
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER
+from jaxflow.rankings import strategy_ranks
 from jaxflow.study import Study
-from jaxflow.sweeps import Stack, measure_interventions, measure_removals, strategy_ranks
+from jaxflow.sweeps import Stack, measure_interventions, measure_removals
 from jaxflow.tables import edge_list
 
 NETWORK = MLP((3, 2))
@@ -51,7 +52,7 @@ def tradeoff(params, data, measured, reference):
     parts = [name.split("-") for name in CURVES]
     strategies = tuple(Strategy(METRICS[metric], method, int(level)) for metric, method, level in parts)
     keys = jax.random.split(jax.random.key(0), 5)
-    ranks = strategy_ranks(keys, params, measured.flows, STUDY, strategies)
+    ranks = strategy_ranks(keys, params, measured.flows, *data, STUDY, strategies)
     levels = [s.level for s in strategies]
     stack, factors = Stack(params, measured.start, ranks, *data), reference["factors"].tolist()
     return measure_interventions(STUDY, stack, levels, factors, measured.outputs)[0], ranks

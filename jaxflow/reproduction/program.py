@@ -27,9 +27,10 @@ from jaxflow.metrics import Shown, padded_scores
 from jaxflow.networks import Network, Params
 from jaxflow.outputs import PAPER, counted_measures, measure_names, outputs_of, stack_outputs
 from jaxflow.paths import widest_paths
+from jaxflow.rankings import strategy_ranks
 from jaxflow.running.config import Config, measured_messages, strategy_grid
 from jaxflow.study import Study
-from jaxflow.sweeps import Outputs, Stack, measure_interventions, strategy_ranks
+from jaxflow.sweeps import Outputs, Stack, measure_interventions
 
 NodeFlows: TypeAlias = dict[str, dict[int, Any]]  # message → layer → flows [S, n]
 GAPS = list(measure_names(PAPER)[2:])
@@ -88,15 +89,16 @@ def measured_again(params: Params, config: Config, dataset: Dataset, spec: Estim
     study, x, messages = _analysed(config, dataset, spec)
     single = unpermuted(messages)
     measured = measure_flows(study, params, x, single)
-    stack = Stack(params, measured.start, _ranks(study, params, config, measured.flows), x, messages)
+    ranks = _ranks(study, params, config, measured.flows, (x, messages))
+    stack = Stack(params, measured.start, ranks, x, messages)
     levels = [strategy.level for strategy in config.strategies]
     return measure_interventions(study, stack, levels, config.factors, measured.outputs)[0]
 
 
-def _ranks(study: Study, params: Params, config: Config, flows: Flows) -> Array:
+def _ranks(study: Study, params: Params, config: Config, flows: Flows, rows: tuple[Array, dict[str, Message]]) -> Array:
     """Ranks of the edges under strategies of which none is random."""
     keys = jax.random.split(jax.random.key(0), len(jax.tree.leaves(params)[0]))
-    return strategy_ranks(keys, params, flows, study, config.strategies)
+    return strategy_ranks(keys, params, flows, *rows, study, config.strategies)
 
 
 def _analysed(config: Config, dataset: Dataset, spec: EstimatorSpec) -> tuple[Study, Array, dict[str, Message]]:
@@ -205,7 +207,7 @@ def alpha_table(params: Params, config: Config, dataset: Dataset, node: NodeFlow
     config = dataclasses.replace(config, strategies=strategy_grid((2, 3), (3, 6), metrics=PAPER_METRICS[:1]))
     study, x, messages = _analysed(config, dataset, spec)
     activations = jax.vmap(lambda network_params: study.network.activations(network_params, x))(params)
-    ranks = _ranks(study, params, config, Flows(node, samples=len(x)))
+    ranks = _ranks(study, params, config, Flows(node, samples=len(x)), (x, messages))
     stack = Stack(params, activations[0], ranks, x, messages)
     single = unpermuted(messages)
     levels, frames = [strategy.level for strategy in config.strategies], []

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 
 from jaxflow.datasets import Dataset, Split
-from jaxflow.interventions import METHODS, METRICS, Strategy
+from jaxflow.interventions import METHODS, Strategy
+from jaxflow.metrics import FLOW_METRICS
 from jaxflow.running.config import Config, factor_grid, strategy_grid
 from jaxflow.running.presets import PAPER_ESTIMATORS, PRESETS, paper_preset, preset
 
@@ -99,4 +100,4 @@ def _swept(name: str, seeds: int, estimator: str) -> Config:
     """A closed-form run with the magnitude control beside the preset's strategies."""
     config = preset(name, seeds=seeds, estimator=estimator)
     levels = {f"{method}s": sorted({s.level for s in config.strategies if s.method == method}) for method in METHODS}
-    return preset(name, seeds=seeds, estimator=estimator, strategies=strategy_grid(**levels, metrics=tuple(METRICS)))
+    return preset(name, seeds=seeds, estimator=estimator, strategies=strategy_grid(**levels, metrics=FLOW_METRICS))

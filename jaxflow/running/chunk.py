@@ -20,6 +20,7 @@ from jaxflow.layers import SEARCH_STEPS, Fits, widest
 from jaxflow.measurements import Measured, measure_flows
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Network, Params
+from jaxflow.rankings import strategy_ranks
 from jaxflow.running.config import Config, measured_messages
 from jaxflow.running.progress import Stages
 from jaxflow.study import Study, with_permutations
@@ -30,7 +31,6 @@ from jaxflow.sweeps import (
     measure_interventions,
     measure_removals,
     measure_together,
-    strategy_ranks,
 )
 from jaxflow.training import Trained, train_many
 
@@ -109,7 +109,7 @@ def _intervened(
     width = group_width(study, *([swept + len(edges)] if together else [swept, len(edges)]))
     draws = measured.draws if config.tune == "once" else None
     with stages("tradeoff") as advance:
-        ranks = strategy_ranks(keys, params, measured.flows, study, config.strategies)
+        ranks = strategy_ranks(keys, params, measured.flows, inputs.x, inputs.messages, study, config.strategies)
         stack = Stack(params, measured.start, ranks, inputs.x, inputs.messages)
         sweep = study, stack, levels, config.factors, measured.outputs
         if together:

@@ -12,8 +12,8 @@ from jaxflow.errors import InputError, counted, shown
 from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
 from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checked_strategy
 from jaxflow.messages import MOST_CLASSES, Message
-from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, check_metrics, checked_metric
-from jaxflow.networks import MLP, Network, mlp
+from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Rows, check_metrics, checked_metric
+from jaxflow.networks import MLP, Network, Params, mlp
 from jaxflow.outputs import NOTIONS, Roles, favourable_class
 from jaxflow.running.identity import function_identity
 from jaxflow.study import Study
@@ -215,20 +215,24 @@ class Config:
             measured = roles.measured(name)
             self.spec.accepts(messages[measured], f"{measured} in the analysis half")
 
-    def try_functions(self, widths: Sequence[int], network: Network, dataset: Dataset) -> None:
-        """Try the user's own metrics and estimator on little, before a folder is made and anything is trained.
+    def try_functions(self, widths: Sequence[int], network: Network, params: Params, dataset: Dataset) -> None:
+        """Try metrics and the user's own estimator on little, before a folder is made and anything is trained.
 
         Args:
             widths: nodes of every layer, input and output included.
             network: the architecture.
+            params: of one network, or their shapes.
             dataset: its data.
 
         Raises:
             InputError: one of them fails, or returns what cannot be used.
         """
-        check_metrics(self.strategies, widths[self.first_layer :])
-        messages = measured_messages(self.roles(dataset), dataset)
-        for name in self.roles(dataset).measured_names:
+        roles, messages = self.roles(dataset), measured_messages(self.roles(dataset), dataset)
+        for name in roles.attributes:
+            label, attribute = messages[roles.label], messages[roles.measured(name)]
+            rows = Rows(network, params, dataset.test.x, label, attribute, self.first_layer)
+            check_metrics(self.strategies, widths[self.first_layer :], rows)
+        for name in roles.measured_names:
             self.spec.try_out(messages[name], dataset.test.x, network.groups or ())
 
     def as_json(self) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _run(plan: Plan) -> Results:
     config, hosts, report = plan.config, plan.hosts, plan.report
     if hosts.processes == 1:  # else JAX may not start before all have met
         local_mesh(plan.devices)
-        config.try_functions(plan.widths, plan.network, plan.dataset)
+        _try_functions(plan)
         announce(plan)
     planned = dataclasses.replace(config, chunk=config.chunk or chunk_size(plan))
     if hosts.processes > 1:
@@ -135,7 +135,7 @@ def _run(plan: Plan) -> Results:
     with _opened(plan, planned) as (results, manifest):
         mesh = local_mesh(plan.devices)
         if hosts.processes > 1:
-            config.try_functions(plan.widths, plan.network, plan.dataset)
+            _try_functions(plan)
             announce(plan)
         with spread_over(mesh):
             inputs = inputs_of(config, plan.network, plan.dataset, plan.params)
@@ -145,6 +145,15 @@ def _run(plan: Plan) -> Results:
         if hosts.process == 0:
             _finish(results, manifest, plan)
     return results
+
+
+def _try_functions(plan: Plan) -> None:
+    """Try metrics and the user's own estimator on one network's shapes, see ``Config.try_functions``."""
+    if plan.params is None:
+        one = jax.eval_shape(plan.network.init, jax.random.key(0), plan.dataset.test.x)
+    else:
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), plan.params)
+    plan.config.try_functions(plan.widths, plan.network, one, plan.dataset)
 
 
 def _checked(
