@@ -303,7 +303,7 @@ def measure_pruning(
         By name as ``measure_outputs``, in per cent ``[K, F]``: a row for every strategy, a column for every factor.
 
     Raises:
-        InputError: no strategy or factor, a network too small for one, and what ``rank`` and ``measure_outputs`` refuse.
+        InputError: no strategy or factor, too small a network, and what ``rank`` and ``measure_outputs`` refuse.
 
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
