@@ -16,6 +16,7 @@ ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "probe", "quadra
 WITH_NULL = ("gaussian", "copula", "quadratic")  # estimators that permutations of a message make sense for
 BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
+ABLATIONS = ("zero", "mean", "resample")
 NOTIONS = ("parity", "odds", "opportunity")
 TABLES = (".csv", ".parquet", ".pq", ".tsv")
 
@@ -123,6 +124,8 @@ def _add_estimator(run: Any) -> None:
     run.add_argument("--favourable", metavar="CLASS", help="of --notion opportunity: the label's value that is wished"
                      " for, such as yes; of two values the second in sorted order if not given")  # fmt: skip
     run.add_argument("--backend", choices=BACKENDS, default="jax", help="of the SVMs")
+    run.add_argument("--ablation", choices=ABLATIONS, default="zero", help="what a pruned edge transmits in the place"
+                     " of its signal: nothing, its mean, or that of another row")  # fmt: skip
     run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
                      " program, for --backend sklearn")  # fmt: skip
     run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")

@@ -129,6 +129,7 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
         "notion",
         "favourable",
         "backend",
+        "ablation",
         "published_alpha",
         "tune",
         "permutations",

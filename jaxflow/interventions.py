@@ -1,7 +1,7 @@
-"""Interventions: flows → scores → ranks of edges → selection (a mask pytree) → pruned parameters.
+"""Interventions: flows → scores → ranks of edges → selection (a mask pytree) → pruned parameters of one network.
 
 Venkatesh et al. 2021, §3.2. Layers of different widths share one array, padded to the widest layer with scores of −∞,
-so that nodes, edges and paths of the whole network are ranked together. Everything handles one network.
+so that nodes, edges and paths of the whole network are ranked together.
 """
 
 import math
@@ -20,9 +20,8 @@ from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import is_traced
 from jaxflow.errors import InputError, counted, shown
 from jaxflow.flows import Flows
-from jaxflow.metrics import METHODS, METRICS, NODE_METRICS, PAPER_METRICS, Metric, Padded, Rows, Shown
+from jaxflow.metrics import METHODS, METRICS, NODE_METRICS, PAPER_METRICS, Metric, Padded, Rows, Shown, looked_at
 from jaxflow.metrics.known import checked_metric, metric_title, padded_scores
-from jaxflow.metrics.rows import looked_at
 from jaxflow.networks.contract import SEVERAL, Network, Params
 from jaxflow.networks.leaves import is_floating
 from jaxflow.paths import widest_paths
@@ -116,7 +115,7 @@ def rank(
         method: ``node``, ``edge`` or ``path``.
         keep: the message whose flow shall stay.
         remove: the message whose flow shall go.
-        key: for the random metric, of this network alone.
+        key: for random metrics, of this network alone.
         most: paths to rank; by default all of them, or the 100 widest where there are more.
         x: features ``[N, d]`` of rows that metrics such as ``gradient`` or ``removal`` look at.
         messages: of those rows, by name.
@@ -145,8 +144,8 @@ def rank(
         min(paths, MOST_PATHS) if most is None else whole("most, the paths to rank,", most, 1, min(paths, MOST_LEVEL))
     )
     rows = None if x is None else looked_at(network, params, x, messages, (keep, remove, given), len(own))
-    ranking = (Strategy(metric, method, count),)
-    return strategy_ranks(own, flows, ranking, keep=keep, remove=remove, key=key, rows=rows)[0]
+    about = {"keep": keep, "remove": remove, "key": key, "rows": rows}
+    return strategy_ranks(own, flows, (Strategy(metric, method, count),), **about)[0]
 
 
 def analysed_weights(weights: Sequence[Array], flows: Flows, messages: Sequence[str]) -> Sequence[Array]:
@@ -269,11 +268,16 @@ def select(network: Network, params: Params, ranks: Int[Array, "L W W"], level: 
         )
     if not is_traced((ranks, level)):
         _check_level(int(level), np.asarray(ranks), [w.shape for w in weights[before:]])
-    chosen = [
+    return network.spread(params, selected(weights, ranks, level))
+
+
+def selected(weights: Sequence[Array], ranks: Int[Array, "L W W"], level: int | Array) -> list[Array]:
+    """Whether every edge has a rank below the level, by layer; edges before the ranked layers do not."""
+    before = len(weights) - len(ranks)
+    return [
         ranks[layer - before, : w.shape[0], : w.shape[1]] < level if layer >= before else jnp.zeros(w.shape, bool)
         for layer, w in enumerate(weights)
     ]
-    return network.spread(params, chosen)
 
 
 def _check_level(level: int, ranks: Int[np.ndarray, "L W W"], shapes: Sequence[tuple[int, ...]]) -> None:

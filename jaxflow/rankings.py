@@ -27,6 +27,7 @@ def strategy_ranks(
     messages: Messages,
     study: Study,
     strategies: tuple[Strategy, ...],
+    donors: Any = None,
 ) -> Int[Array, "S K L W W"]:
     """Rank of every edge under every strategy, for networks with the keys ``[S]``: below the level it is chosen.
 
@@ -40,22 +41,23 @@ def strategy_ranks(
         messages: of those, by name, without permutations ``[N]``.
         study: which messages to keep and to remove, and where interventions begin.
         strategies: what to rank by; strategies of one metric and method share one ranking.
+        donors: the row whose values every row gets under the ablation ``resample``.
     """
     roles = study.roles
 
-    def one(item: tuple[Array, Params, Flows], x: Any, messages: Messages) -> Array:
+    def one(item: tuple[Array, Params, Flows], x: Any, messages: Messages, donors: Any) -> Array:
         key, params, flows = item
         weights = study.network.weights(params)[study.first_layer :]
         rank = partial(interventions.strategy_ranks, weights, flows, strategies, keep=roles.measured(roles.label))
 
         def about(name: str) -> Array:
             label, attribute = messages[roles.label], messages[roles.measured(name)]
-            rows = Rows(study.network, params, x, label, attribute, study.first_layer)
+            rows = Rows(study.network, params, x, label, attribute, study.first_layer, study.ablation, donors)
             return rank(remove=roles.measured(name), key=key, rows=rows)
 
         return jnp.concatenate([about(name) for name in roles.attributes])
 
     items = keys, params, Flows(flows.node, samples=flows.samples)
     if all(strategy.metric in FLOW_METRICS for strategy in strategies):
-        return jax.vmap(partial(one, x=x, messages=messages))(items)
-    return batched_map(one, items, TOGETHER * pass_bytes(params, x, study), x, dict(messages))
+        return jax.vmap(partial(one, x=x, messages=messages, donors=donors))(items)
+    return batched_map(one, items, TOGETHER * pass_bytes(params, x, study), x, dict(messages), donors)

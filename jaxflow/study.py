@@ -31,6 +31,7 @@ class Study:
         spec: the estimator of information.
         options: of the estimator.
         first_layer: where the analysis begins.
+        ablation: what a pruned edge transmits in the place of its signal, see ``jaxflow.ablations``.
     """
 
     network: Network
@@ -38,6 +39,7 @@ class Study:
     spec: EstimatorSpec
     options: Options = NO_OPTIONS
     first_layer: int = 0
+    ablation: str = "zero"
 
     def estimated(self, messages: Messages) -> dict[str, Message]:
         """The messages that information is measured about, label first: those of ``Roles.measured``."""

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxflow.ablations import replacements, shifted_logits, shifts_of
 from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
-from jaxflow.interventions import prune, select
+from jaxflow.interventions import prune, select, selected
 from jaxflow.layers import Fits, fits_of, sum_of_fits
 from jaxflow.messages import Message, unpermuted
 from jaxflow.networks import Params
@@ -56,6 +57,7 @@ class Stack(NamedTuple):
         ranks: of the edges under every ranking ``[S, K, L, W, W]``.
         x: inputs, the same for all.
         messages: by name, without permutations ``[N]``.
+        donors: the row whose values every row gets under the ablation ``resample``.
     """
 
     params: Params
@@ -63,6 +65,7 @@ class Stack(NamedTuple):
     ranks: Any
     x: Any
     messages: Messages
+    donors: Any = None
 
 
 def measure_interventions(
@@ -167,7 +170,7 @@ def measure_removals(
         width: edges that are measured together.
         advance: told how many (network, edge, message) are done.
     """
-    if stack.ranks is None or len(edges) > FEW_EDGES:
+    if stack.ranks is None or (len(edges) > FEW_EDGES and study.ablation == "zero"):
         bare = stack._replace(ranks=None)
         return _in_groups(study, partial(_removed, study=study), bare, edges, draws, width, advance)
     rows = _without_edges(study, edges)
@@ -269,18 +272,25 @@ def group_width(study: Study, *counts: int) -> int:
 def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
     """What networks show after every intervention, ``[S, G, ...]``: see ``_seen``."""
 
-    def one(item: tuple[Params, Any, Array], rows: Interventions, x: Array, messages: dict[str, Message]) -> Any:
-        intact, start, ranks = item
+    def one(item: tuple[Params, Any, Array], rows: Interventions, shared: tuple[Any, ...]) -> Any:
+        (intact, start, ranks), (x, messages, donors) = item, shared
+        weights, first = study.network.weights(intact), study.first_layer
+        signals = () if study.ablation == "zero" else study.network.activations(intact, x)[first:-1]
+        replaced = replacements(signals, study.ablation, donors)
 
         def pruned(row: Interventions) -> Any:
             chosen = ranks[row.ranking].at[tuple(row.edge)].set(-1, mode="drop")
             params = prune(intact, select(study.network, intact, chosen, row.level), row.factor)
-            return _seen(study, study.network.resume(params, x, start, study.first_layer)[-1], messages)
+            if replaced is None:
+                return _seen(study, study.network.resume(params, x, start, first)[-1], messages)
+            gone = [jnp.where(own, 1 - row.factor, 0) for own in selected(weights, chosen, row.level)[first:]]
+            shifts = shifts_of(weights[first:], gone, replaced)
+            return _seen(study, shifted_logits(study.network, params, x, shifts, first), messages)
 
         return jax.vmap(pruned)(rows)
 
     item_bytes = len(rows.level) * pass_bytes(stack.params, stack.x, study)
-    return batched_map(one, stack[:3], item_bytes, rows, stack.x, dict(stack.messages))
+    return batched_map(one, stack[:3], item_bytes, rows, (stack.x, dict(stack.messages), stack.donors))
 
 
 @compiled("study", alone=True, on_cpu=REPEATED)

@@ -302,11 +302,12 @@ def test_help_and_version(arguments, says):
 
 
 def test_choices_of_the_command_are_those_of_the_library():
-    from jaxflow import arguments, outputs
+    from jaxflow import ablations, arguments, outputs
     from jaxflow.datasets import DATASETS
     from jaxflow.information import ESTIMATORS
     from jaxflow.running.presets import PRESETS
 
     assert arguments.NOTIONS == outputs.NOTIONS
+    assert arguments.ABLATIONS == ablations.ABLATIONS
     assert arguments.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
     assert tuple(ESTIMATORS) == arguments.ESTIMATORS

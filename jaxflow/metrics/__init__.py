@@ -16,7 +16,7 @@ from jaxflow.metrics.known import (
     metric_title,
     padded_scores,
 )
-from jaxflow.metrics.rows import Rows
+from jaxflow.metrics.rows import Rows, looked_at
 
 __all__ = [
     "FLOW_METRICS",
@@ -34,6 +34,7 @@ __all__ = [
     "check_metrics",
     "checked_metric",
     "flow_ratio",
+    "looked_at",
     "magnitude",
     "metric_title",
     "padded_scores",

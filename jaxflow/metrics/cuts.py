@@ -135,7 +135,7 @@ def greedy(shown: Shown) -> Scores:
 
 def _merit(rows: Rows, alive: Sequence[Array]) -> Float[Array, ""]:
     """Accuracy less bias in per cent, by Gaussian information in all logits, with edges scaled."""
-    logits = rows.layers(alive)[-1]
+    logits = rows.logits(alive)
     spec = ESTIMATORS["gaussian"]
     about = {"accuracy": rows.label, "bias": rows.attribute}
     bits = spec.layer_bits(unpermuted(about), logits, spec.output_groups(logits.shape[1], None))  # pyright: ignore[reportOptionalCall]

@@ -26,7 +26,8 @@ def gradient(shown: Shown) -> Scores:
     """First-order effect of every edge on the bias: w ∂B/∂w, the change of B that its removal promises, negated.
 
     A node has the sum over the edges that leave it. Edge attribution of Syed et al. (2023), with the differentiable
-    bias of Marcinkevičs et al. (2022) for an outcome.
+    bias of Marcinkevičs et al. (2022) for an outcome. Under another ablation than zero it is that of replacing the
+    edge's signal.
 
     Args:
         shown: the network on rows.
@@ -229,7 +230,7 @@ def conductance(shown: Shown) -> Scores:
 
 def _gradient(rows: Rows, multipliers: Sequence[Array]) -> list[Array]:
     """∂B by every edge's multiplier."""
-    return jax.grad(lambda own: logit_gap(rows.layers(own)[-1], rows.attribute))(list(multipliers))
+    return jax.grad(lambda own: logit_gap(rows.logits(own), rows.attribute))(list(multipliers))
 
 
 def _influence(rows: Rows, multipliers: Sequence[Array]) -> list[Array]:

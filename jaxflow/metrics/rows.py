@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxflow.ablations import replacements, shifted_logits, shifts_of
 from jaxflow.errors import InputError, shown
 from jaxflow.messages import Message, as_message, conditioned
 from jaxflow.networks.contract import Network, Params
@@ -17,8 +18,8 @@ from jaxflow.networks.leaves import is_floating
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["params", "x", "label", "attribute"],
-    meta_fields=["network", "first_layer"],
+    data_fields=["params", "x", "label", "attribute", "donors"],
+    meta_fields=["network", "first_layer", "ablation"],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -34,6 +35,8 @@ class Rows:
         label: what the network tells.
         attribute: the protected one, conditioned as the notion of fairness has it.
         first_layer: where the analysis begins.
+        ablation: what a cut edge transmits, see ``jaxflow.ablations``.
+        donors: the row whose values every row gets under ``resample``.
 
     Example:
         >>> from jaxflow import mlp
@@ -50,6 +53,8 @@ class Rows:
     label: Message
     attribute: Message
     first_layer: int = 0
+    ablation: str = "zero"
+    donors: Any = None
 
     @property
     def weights(self) -> list[Array]:
@@ -68,20 +73,18 @@ class Rows:
         start = self.network.start(self.params, self.x, self.first_layer)
         return self.network.resume(self.scaled(multipliers), self.x, start, self.first_layer)
 
-    def shifted_logits(self, params: Params, shifts: Sequence[Float[Array, "N _"]]) -> Float[Array, "N c"]:
-        """The output where the inputs of all nodes behind an analysed edge are larger by a value, another in every row.
+    def logits(self, multipliers: Sequence[Array]) -> Float[Array, "N c"]:
+        """The output, where edges transmit by their multipliers, and for the rest what the ablation puts there."""
+        layers = self.layers([jnp.ones_like(own) for own in multipliers])[:-1] if self.ablation != "zero" else ()
+        replaced = replacements(layers, self.ablation, self.donors)
+        if replaced is None:
+            return self.layers(multipliers)[-1]
+        shifts = shifts_of(self.weights, [1 - own for own in multipliers], replaced)
+        return self.shifted_logits(self.scaled(multipliers), shifts)
 
-        Raises:
-            InputError: nodes of several columns, or a network that does not say where its biases lie.
-        """
-        if any(groups is not None for groups in self.network.groups or ()):
-            raise InputError("what a node transmits is one number in every row, which it is not of several columns")
-        before = [jnp.zeros(w.shape[1:], shifts[0].dtype) for w in self.network.weights(params)[: self.first_layer]]
-
-        def of_row(x: Array, shifts: list[Array]) -> Array:
-            return self.network.activations(self.network.shift(params, [*before, *shifts]), x[None])[-1][0]
-
-        return jax.vmap(of_row)(jnp.asarray(self.x), list(shifts))
+    def shifted_logits(self, params: Params, shifts: Sequence[Float[Array, "_ _"]]) -> Float[Array, "N c"]:
+        """The output where inputs of nodes are larger by a value, see ``ablations.shifted_logits``."""
+        return shifted_logits(self.network, params, jnp.asarray(self.x), shifts, self.first_layer)
 
     def input_gradients(
         self, params: Params, outcome: Callable[[Float[Array, "N c"]], Float[Array, ""]]

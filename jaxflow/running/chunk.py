@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxflow import tables
+from jaxflow.ablations import donors
 from jaxflow.batching import on_all_cores
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError
@@ -33,6 +34,8 @@ from jaxflow.sweeps import (
     measure_together,
 )
 from jaxflow.training import Trained, train_many
+
+DONORS = 4  # purpose of a key, after training, random control, permutations and halves
 
 
 class Inputs(NamedTuple):
@@ -82,7 +85,7 @@ def measured_chunk(inputs: Inputs, start: int, width: int, stages: Stages) -> Ch
     """Train and analyse networks start … start + width − 1."""
     config, study, messages = inputs.config, inputs.study, inputs.messages
     numbers = jnp.arange(start, start + width)
-    train_key, control_key, null_key, half_key = (jax.random.fold_in(inputs.key, purpose) for purpose in range(4))
+    train_key, control_key, null_key, half_key = (jax.random.fold_in(inputs.key, purpose) for purpose in range(DONORS))
     trained = _trained(inputs, train_key, numbers, stages)
     single = unpermuted(messages)
     permuted = with_permutations(null_key, study.estimated(messages), _exchangeable(inputs), config.permutations or 0)
@@ -109,8 +112,12 @@ def _intervened(
     width = group_width(study, *([swept + len(edges)] if together else [swept, len(edges)]))
     draws = measured.draws if config.tune == "once" else None
     with stages("tradeoff") as advance:
-        ranks = strategy_ranks(keys, params, measured.flows, inputs.x, inputs.messages, study, config.strategies)
-        stack = Stack(params, measured.start, ranks, inputs.x, inputs.messages)
+        rows, given_by = (
+            (inputs.x, inputs.messages),
+            donors(jax.random.fold_in(inputs.key, DONORS), study.ablation, len(inputs.x)),
+        )
+        ranks = strategy_ranks(keys, params, measured.flows, *rows, study, config.strategies, given_by)
+        stack = Stack(params, measured.start, ranks, *rows, given_by)
         sweep = study, stack, levels, config.factors, measured.outputs
         if together:
             tradeoff, removed, fits = measure_together(*sweep, edges, width=width, advance=advance)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
+
+from jaxflow.ablations import ABLATIONS, donors
 from jaxflow.datasets import Dataset
 from jaxflow.errors import InputError, counted, shown
 from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
@@ -96,6 +99,8 @@ class Config:
         favourable: that class, by its name in the dataset's ``values`` or by its number; None is class 1, of a table's
             two values the second in sorted order.
         backend: of an estimator that searches hyperparameters: ``jax`` or ``sklearn``.
+        ablation: what a pruned edge transmits in the place of its signal: nothing (``zero``, the paper), its ``mean``,
+            or that of another row (``resample``).
         published_alpha: the kernel SVM with the range of its penalty as in the authors' program, see
             ``information.kernel_svm``.
         tune: where it searches them: for ``each`` estimate (the paper), or ``once`` per network and message on the
@@ -135,6 +140,7 @@ class Config:
     seed: int = 0
     data_seed: int | None = None
     chunk: int | None = None
+    ablation: str = "zero"
 
     def __post_init__(self) -> None:
         """Plain values, so that equal configs are equal as JSON; refuse what no dataset could make right."""
@@ -187,7 +193,7 @@ class Config:
 
     def study(self, network: Network, dataset: Dataset) -> Study:
         """How the networks of this experiment are measured."""
-        return Study(network, self.roles(dataset), self.spec, self.options, self.first_layer)
+        return Study(network, self.roles(dataset), self.spec, self.options, self.first_layer, self.ablation)
 
     def network(self, dataset: Dataset) -> MLP:
         """The architecture for a dataset, a logit for every class of the label at its end.
@@ -230,7 +236,8 @@ class Config:
         roles, messages = self.roles(dataset), measured_messages(self.roles(dataset), dataset)
         for name in roles.attributes:
             label, attribute = messages[roles.label], messages[roles.measured(name)]
-            rows = Rows(network, params, dataset.test.x, label, attribute, self.first_layer)
+            others = donors(jax.random.key(0), self.ablation, len(dataset.test.x))
+            rows = Rows(network, params, dataset.test.x, label, attribute, self.first_layer, self.ablation, others)
             check_metrics(self.strategies, widths[self.first_layer :], rows)
         for name in roles.measured_names:
             self.spec.try_out(messages[name], dataset.test.x, network.groups or ())
@@ -238,7 +245,7 @@ class Config:
     def as_json(self) -> dict[str, Any]:
         """The config as plain JSON types; a function by its qualified name and a hash of its source."""
         plain = json.loads(json.dumps(dataclasses.asdict(self), default=function_identity))
-        for name, default in (("notion", "parity"), ("favourable", None)):
+        for name, default in (("notion", "parity"), ("favourable", None), ("ablation", "zero")):
             if plain[name] == default:
                 del plain[name]  # so that folders of earlier versions go on
         return plain
@@ -287,6 +294,7 @@ def _plain(config: Config) -> dict[str, Any]:
         "backend": choice("backend", config.backend, BACKENDS),
         "published_alpha": flag("published_alpha", config.published_alpha),
         "tune": choice("tune", config.tune, TUNE),
+        "ablation": choice("ablation", config.ablation, ABLATIONS),
         "permutations": _permutations(config),
         "seed": whole("seed", config.seed, 0, LARGEST_SEED),
         "data_seed": None if config.data_seed is None else whole("data_seed", config.data_seed, 0, LARGEST_SEED),
