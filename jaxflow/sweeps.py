@@ -274,23 +274,49 @@ def _pruned(stack: Stack, rows: Interventions, study: Study) -> Any:
 
     def one(item: tuple[Params, Any, Array], rows: Interventions, shared: tuple[Any, ...]) -> Any:
         (intact, start, ranks), (x, messages, donors) = item, shared
-        weights, first = study.network.weights(intact), study.first_layer
-        signals = () if study.ablation == "zero" else study.network.activations(intact, x)[first:-1]
-        replaced = replacements(signals, study.ablation, donors)
+        replaced = transmitted_instead(study, intact, x, donors)
 
         def pruned(row: Interventions) -> Any:
             chosen = ranks[row.ranking].at[tuple(row.edge)].set(-1, mode="drop")
-            params = prune(intact, select(study.network, intact, chosen, row.level), row.factor)
-            if replaced is None:
-                return _seen(study, study.network.resume(params, x, start, first)[-1], messages)
-            gone = [jnp.where(own, 1 - row.factor, 0) for own in selected(weights, chosen, row.level)[first:]]
-            shifts = shifts_of(weights[first:], gone, replaced)
-            return _seen(study, shifted_logits(study.network, params, x, shifts, first), messages)
+            logits = pruned_logits(study, intact, (x, start), (chosen, row.level, row.factor), replaced)
+            return _seen(study, logits, messages)
 
         return jax.vmap(pruned)(rows)
 
     item_bytes = len(rows.level) * pass_bytes(stack.params, stack.x, study)
     return batched_map(one, stack[:3], item_bytes, rows, (stack.x, dict(stack.messages), stack.donors))
+
+
+def transmitted_instead(study: Study, params: Params, x: Any, donors: Any) -> list[Array] | None:
+    """What the ablated edges of one network transmit, see ``ablations.replacements``."""
+    if study.ablation == "zero":
+        return None
+    return replacements(study.network.activations(params, x)[study.first_layer : -1], study.ablation, donors)
+
+
+def pruned_logits(
+    study: Study,
+    intact: Params,
+    begin: tuple[Any, Any],
+    chosen: tuple[Int[Array, "L W W"], Any, Any],
+    replaced: Sequence[Array] | None,
+) -> Float[Array, "N c"]:
+    """The output of one network after one intervention.
+
+    Args:
+        study: the architecture and the ablation.
+        intact: parameters of the network as it is.
+        begin: inputs, and what interventions begin with (``Network.start``).
+        chosen: ranks of the edges, the level below which they are chosen, and the factor that they are multiplied by.
+        replaced: what ablated edges transmit, see ``transmitted_instead``.
+    """
+    (x, start), (ranks, level, factor), first = begin, chosen, study.first_layer
+    params = prune(intact, select(study.network, intact, ranks, level), factor)
+    if replaced is None:
+        return study.network.resume(params, x, start, first)[-1]
+    weights = study.network.weights(intact)
+    gone = [jnp.where(own, 1 - factor, 0) for own in selected(weights, ranks, level)[first:]]
+    return shifted_logits(study.network, params, x, shifts_of(weights[first:], gone, replaced), first)
 
 
 @compiled("study", alone=True, on_cpu=REPEATED)

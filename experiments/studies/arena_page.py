@@ -1,0 +1,209 @@
+"""The page of the arena: tables, verdicts and the figure, all from what was measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from arena_choices import BOUND, READINGS, ROUNDING, Front, fair_accuracy, faithfulness, front, members, one_step_excess
+from arena_measures import Candidate, rankings
+from matplotlib.figure import Figure
+from measuring import fill_page, markdown, write_table
+
+from jaxflow.figures import COLOURS, new_figure, paper_style
+from jaxflow.metrics import METRICS
+from jaxflow.statistics import PERCENTILES, resampled
+
+FLOW = "bias/acc"
+MARK = "<!-- from arena: {} -->"
+CONTROLS = ("acc/bias", "random", "magnitude")
+EXACT = ("removal", BOUND)
+
+
+class Scene(NamedTuple):
+    """What was measured of a scene under an ablation, see ``arena_measures.Found``."""
+
+    name: str
+    ablation: str
+    wanted: Sequence[Candidate]
+    measures: np.ndarray
+    score: np.ndarray
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean over networks and its 95 % bootstrap interval."""
+    count = len(values)
+    drawn = resampled(count, 0) @ values / count
+    low, high = np.percentile(drawn, PERCENTILES)
+    return float(values.mean()), float(low), float(high)
+
+
+def fronts_table(scenes: Sequence[Scene]) -> pd.DataFrame:
+    """Area under every front, the accuracy that it cost, and what it is short of flow's and of the bound's."""
+    rows = []
+    for scene in scenes:
+        for reading in READINGS:
+            found = {m: front(scene.measures, members(scene.wanted, m), reading) for m in METRICS}
+            rows += [_front_row(scene, reading, metric, found) for metric in METRICS]
+    return pd.DataFrame(rows)
+
+
+def _front_row(scene: Scene, reading: str, metric: str, found: dict[str, Front]) -> dict[str, object]:
+    """One metric in one scene; differences are paired by network."""
+    own = found[metric]
+    row: dict[str, object] = {"scene": scene.name, "ablation": scene.ablation, "reading": reading, "metric": metric}
+    row |= {"networks": len(own.area), "lost": own.lost.mean()}
+    for name, values in (
+        ("area", own.area),
+        ("flow_less", found[FLOW].area - own.area),
+        ("to_bound", found[BOUND].area - own.area),
+    ):
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
+    return row
+
+
+def methods_table(scenes: Sequence[Scene]) -> pd.DataFrame:
+    """Area under the front of every metric by nodes, edges and paths alone."""
+    rows = []
+    for scene in scenes:
+        for metric, method in rankings(tuple(METRICS)):
+            own = members(scene.wanted, metric, method)
+            for reading in READINGS:
+                area, low, high = interval(front(scene.measures, own, reading).area)
+                rows.append((scene.name, scene.ablation, reading, metric, method, area, low, high))
+    return pd.DataFrame(rows, columns=["scene", "ablation", "reading", "metric", "method", "area", "low", "high"])
+
+
+def scores_table(scenes: Sequence[Scene]) -> pd.DataFrame:
+    """Rank correlations with exact removal on the other half, φ, and faithfulness, by metric."""
+    rows = []
+    for scene in scenes:
+        listed = rankings(tuple(METRICS))
+        for metric in METRICS:
+            row: dict[str, object] = {"scene": scene.name, "ablation": scene.ablation, "metric": metric}
+            for method in ("node", "edge"):
+                if (metric, method) in listed:
+                    rho = scene.score[:, :, listed.index((metric, method))].mean(axis=1)
+                    row |= dict(zip((f"{method}_rho", f"{method}_low", f"{method}_high"), interval(rho), strict=True))
+            phi, fair = fair_accuracy(scene.measures, members(scene.wanted, metric))
+            row |= dict(zip(("phi", "phi_low", "phi_high"), interval(phi), strict=True)) | {"fair": 100 * fair.mean()}
+            if (metric, "edge") in listed:
+                _, parts = faithfulness(scene.measures, scene.wanted, metric)
+                row |= {"cpr": np.nanmean(parts), "cmd": np.nanmean(np.abs(1 - parts))}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def verdicts(fronts: pd.DataFrame, scenes: Sequence[Scene]) -> str:
+    """What the tables say, in sentences; flow may lose."""
+    zero = fronts[fronts["ablation"] == "zero"]
+    lines = []
+    for reading in READINGS:
+        own = zero[zero["reading"] == reading]
+        rivals = [f"{metric} {_won(own[own['metric'] == metric])}" for metric in METRICS if metric != FLOW]
+        count = own["scene"].nunique()
+        lines.append(
+            f"- **{reading}** (of {count} scenes, in how many flow takes off more, less): {'; '.join(rivals)}."
+        )
+        flow, bound = (own[own["metric"] == metric]["area"].mean() for metric in (FLOW, BOUND))
+        lines.append(f"  Flow takes off {flow:.2f} points on average of the scenes, {BOUND} removal {bound:.2f}.")
+    excess = max(one_step_excess(scene.measures, scene.wanted) for scene in scenes)
+    said = "holds" if excess <= ROUNDING else "does NOT hold"
+    lines.append(
+        f"- That no ranking's first removal beats exact removal's where both choose {said}: the largest excess is"
+        f" {excess:.3f} points."
+    )
+    return "\n".join(lines)
+
+
+def _won(of: pd.DataFrame) -> str:
+    """In how many scenes flow takes off more and less than a rival, beyond chance."""
+    return f"{(of['flow_less_low'] > 0).sum()}, {(of['flow_less_high'] < 0).sum()}"
+
+
+def fronts_markdown(fronts: pd.DataFrame, reading: str) -> str:
+    """Areas by metric and scene under the zero ablation; ↑ where flow takes off more, ↓ where less."""
+    own = fronts[(fronts["ablation"] == "zero") & (fronts["reading"] == reading)]
+    names = list(dict.fromkeys(own["scene"]))
+
+    def cell(metric: str, name: str) -> str:
+        row = own[(own["metric"] == metric) & (own["scene"] == name)].iloc[0]
+        mark = "" if metric == FLOW else " ↑" if row["flow_less_low"] > 0 else " ↓" if row["flow_less_high"] < 0 else ""
+        return f"{row['area']:.2f} ({row['lost']:.1f}){mark}"
+
+    return markdown(("metric", *names), [(f"`{m}`", *(cell(m, name) for name in names)) for m in METRICS])
+
+
+def scores_markdown(scores: pd.DataFrame) -> str:
+    """Mean over scenes under the zero ablation of what ``scores_table`` has."""
+    own = scores[scores["ablation"] == "zero"].drop(columns=["scene", "ablation"]).groupby("metric").mean()
+    columns = {"node_rho": "ρ nodes", "edge_rho": "ρ edges", "phi": "φ, %", "fair": "fair, %"}
+    columns |= {"cpr": "CPR", "cmd": "CMD"}
+    values = own.reindex(index=list(METRICS), columns=list(columns)).to_numpy(float)
+    rows = [
+        (f"`{metric}`", *("" if np.isnan(value) else f"{value:.2f}" for value in of))
+        for metric, of in zip(METRICS, values, strict=True)
+    ]
+    return markdown(("metric", *columns.values()), rows)
+
+
+def ablations_markdown(fronts: pd.DataFrame) -> str:
+    """Areas of information by metric and ablation, mean over scenes."""
+    own = fronts[fronts["reading"] == "information"].pivot_table("area", "metric", "ablation", sort=False)
+    return markdown(("metric", *own.columns), [(f"`{m}`", *(f"{v:.2f}" for v in own.loc[m])) for m in METRICS])
+
+
+def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
+    """Where flow beats a rival and where not, and how far all are from the bound: one panel a scene."""
+    own = fronts[(fronts["ablation"] == "zero") & (fronts["reading"] == reading)]
+    names = list(dict.fromkeys(own["scene"]))
+    figure, grid = new_figure(1.1 + 1.35 * len(names), 3.4, 1, len(names), shared="row")
+    order = list(METRICS)[::-1]
+    for axes, name in zip(grid[0], names, strict=True):
+        of = own[own["scene"] == name].set_index("metric").loc[order]
+        flow = of.loc[FLOW, "area"]
+        axes.axvline(flow, color=COLOURS[0], linewidth=0.8)
+        axes.axvline(of.loc[BOUND, "area"], color="0.5", linewidth=0.8, linestyle=":")
+        for place, (metric, row) in enumerate(of.iterrows()):
+            # an interval of the paired difference, drawn about the area, meets flow's line where nothing is decided
+            low, high = flow - row["flow_less_high"], flow - row["flow_less_low"]
+            colour = (
+                COLOURS[0]
+                if metric == FLOW
+                else "black"
+                if metric in EXACT
+                else "0.55"
+                if metric in CONTROLS
+                else COLOURS[1]
+            )
+            axes.plot([low, high], [place, place], color=colour, linewidth=1)
+            axes.plot(row["area"], place, "o", color=colour, markersize=3)
+        axes.set_title(name)
+        axes.set_yticks(range(len(order)), order)
+    grid[0, len(names) // 2].set_xlabel("points of bias taken off, mean over budgets of 0.5 to 10 points of accuracy")
+    return figure
+
+
+def _colour(metric: str) -> str:
+    """Flow, exact removal, controls, and attribution."""
+    if metric == FLOW:
+        return COLOURS[0]
+    return "black" if metric in EXACT else "0.55" if metric in CONTROLS else COLOURS[1]
+
+
+def write_page(docs: Path, scenes: Sequence[Scene]) -> None:
+    """Tables, figure and the parts of the page."""
+    fronts, scores = fronts_table(scenes), scores_table(scenes)
+    for name, table in (("fronts", fronts), ("methods", methods_table(scenes)), ("scores", scores)):
+        write_table(table, docs / f"arena_{name}.csv")
+    with paper_style():
+        figure = glance_figure(fronts)
+        for suffix in ("png", "svg"):
+            file = docs / "figures" / f"arena.{suffix}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(file, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
+    parts = {reading: fronts_markdown(fronts, reading) for reading in READINGS}
+    parts |= {"verdicts": verdicts(fronts, scenes), "scores": scores_markdown(scores)}
+    parts |= {"ablations": ablations_markdown(fronts)}
+    fill_page(docs / "arena.md", parts, MARK)
