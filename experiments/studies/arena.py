@@ -44,7 +44,7 @@ TABLES = {  # label and attribute
 }
 SCENES = ("synthetic", "adult-small", "adult-large", *TABLES)
 QUICK = ("synthetic", "adult-small", "german")
-CHUNK = 25  # networks that are measured and saved together
+CHUNK = 50  # networks that are measured and saved together
 
 
 class Networks(NamedTuple):

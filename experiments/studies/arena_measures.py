@@ -16,17 +16,18 @@ from jaxtyping import Array, Float, Int
 from scipy.stats import spearmanr
 
 from jaxflow.ablations import donors
-from jaxflow.batching import map_networks, on_all_cores
+from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.flows import Flows
 from jaxflow.inference.honest import equal_halves, rows_of
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows
-from jaxflow.messages import Message, unpermuted
+from jaxflow.messages import Message, read_out, unpermuted
 from jaxflow.metrics import METRICS, NODE_METRICS, Rows, Shown
 from jaxflow.networks import Params
-from jaxflow.outputs import decision_measures, outputs_of
+from jaxflow.outputs import decision_measures
+from jaxflow.programs import REPEATED, compiled
 from jaxflow.rankings import strategy_ranks
-from jaxflow.study import Messages, Study
+from jaxflow.study import Messages, Study, pass_bytes
 from jaxflow.sweeps import pruned_logits, transmitted_instead
 
 COUNTED = ("argmax_accuracy", "balanced_accuracy", "parity_gap", "odds_gap")
@@ -75,6 +76,14 @@ def candidates(metrics: Sequence[str], sizes: dict[str, int]) -> list[Candidate]
     edges = [metric for metric, method in rankings(metrics) if method == "edge"]
     counts = sorted({-(-share * sizes["edge"] // 100) for share in SHARES})
     return found + [Candidate(metric, "edge", count, 0.0, True) for metric, count in product(edges, counts)]
+
+
+class Part(NamedTuple):
+    """Half of the analysis rows: inputs, messages, and the donors of the ablation ``resample``."""
+
+    x: Any
+    messages: dict[str, Message]
+    others: Any
 
 
 class Found(NamedTuple):
@@ -130,19 +139,22 @@ def _role(
     study: Study, params: Params, data: Any, halves: np.ndarray, metrics: Sequence[str], wanted: Any, keys: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measures and score where the first of the halves chooses and the second reports."""
-    choosing, reporting = (part_of(*data, rows) for rows in halves)
+    choosing, reporting = (part_of(data[0], data[1], rows) for rows in halves)
     flows = measure_flows(study, params, choosing[0], unpermuted(choosing[1])).flows
     listed = rankings(metrics)
     strategies = tuple(Strategy(metric, method, max(LEVELS[method])) for metric, method in listed)
     others = [donors(jax.random.fold_in(keys[0], 1), study.ablation, len(part[0])) for part in (choosing, reporting)]
+    halved = [Part(*part, own) for part, own in zip((choosing, reporting), others, strict=True)]
 
     def ranked(items: Any) -> Array:
         return strategy_ranks(*items, *choosing, study, strategies, others[0])
 
+    def shown(items: Any) -> Array:
+        return _shown(*items, tuple(halved), _rows(wanted, listed), study=study)
+
     ranks = np.asarray(on_all_cores(ranked, (keys[1], params, Flows(flows.node, samples=flows.samples))))
-    shown = partial(_shown, study, [*zip((choosing, reporting), others, strict=True)], _rows(wanted, listed))
-    effects = map_networks(partial(_removals, study, reporting, others[1]), params)
-    return np.asarray(map_networks(shown, params, ranks)), _agreement(listed, ranks, effects, study, params)
+    effects = on_all_cores(partial(_removals, part=halved[1], study=study), params)
+    return np.asarray(on_all_cores(shown, (params, ranks))), _agreement(listed, ranks, effects, study, params)
 
 
 def _rows(wanted: Sequence[Candidate], listed: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
@@ -156,26 +168,33 @@ def _rows(wanted: Sequence[Candidate], listed: Sequence[tuple[str, str]]) -> dic
     }
 
 
+@compiled("study", alone=True, on_cpu=REPEATED)
 def _shown(
-    study: Study, parts: Any, rows: dict[str, np.ndarray], params: Params, ranks: Array
-) -> Float[Array, "G 2 M"]:
-    """All candidates' measures of one network, on the half that chose and on the one that reports."""
-    begun = [
-        ((x, study.network.start(params, x, study.first_layer)), transmitted_instead(study, params, x, others))
-        for (x, _), others in parts
-    ]
-    edges = sum(w.size for w in study.network.weights(params)[study.first_layer :])
+    params: Params, ranks: Any, halves: tuple[Part, Part], rows: dict[str, Any], study: Study
+) -> Float[Array, "S G 2 M"]:
+    """All candidates' measures of every network, on the half that chose and on the one that reports."""
 
-    def one(row: dict[str, Array]) -> Array:
-        own = ranks[row["ranking"]]
-        own = jnp.where(row["kept"], edges - 1 - own, own)
-        level = jnp.where(row["kept"], edges - row["level"], row["level"])
-        logits = [pruned_logits(study, params, begin, (own, level, row["factor"]), instead) for begin, instead in begun]
-        chosen = parts[0][0][1]
-        shift = best_shift(logits[0], chosen[study.roles.label].values)
-        return jnp.stack([_measures(study, of, part[1], shift) for of, (part, _) in zip(logits, parts, strict=True)])
+    def of_network(item: tuple[Params, Array], halves: tuple[Part, Part], rows: dict[str, Any]) -> Array:
+        (params, ranks), first = item, study.first_layer
+        edges = sum(w.size for w in study.network.weights(params)[first:])
+        begun = [
+            ((x, study.network.start(params, x, first)), transmitted_instead(study, params, x, others))
+            for x, _, others in halves
+        ]
 
-    return jax.lax.map(one, jax.tree.map(jnp.asarray, rows), batch_size=TOGETHER)
+        def one(row: dict[str, Array]) -> Array:
+            own = jnp.where(row["kept"], edges - 1 - ranks[row["ranking"]], ranks[row["ranking"]])
+            level = jnp.where(row["kept"], edges - row["level"], row["level"])
+            logits = [pruned_logits(study, params, begin, (own, level, row["factor"]), put) for begin, put in begun]
+            shift = best_shift(logits[0], halves[0].messages[study.roles.label].values)
+            return jnp.stack(
+                [_measures(study, of, part.messages, shift) for of, part in zip(logits, halves, strict=True)]
+            )
+
+        return jax.lax.map(one, rows, batch_size=TOGETHER)
+
+    item_bytes = 2 * TOGETHER * pass_bytes(params, halves[0].x, study)
+    return batched_map(of_network, (params, ranks), item_bytes, halves, rows)
 
 
 def _measures(study: Study, logits: Float[Array, "N 2"], messages: Messages, shift: Array) -> Float[Array, " M"]:
@@ -183,14 +202,10 @@ def _measures(study: Study, logits: Float[Array, "N 2"], messages: Messages, shi
     roles, about = study.roles, study.estimated(messages)
     layer_bits: Any = study.spec.layer_bits
     bits = layer_bits(unpermuted(about), logits, study.output_groups(logits.shape[1]))
-    counted = decision_measures(logits, messages, roles) | dict.fromkeys(
-        ("threshold_accuracy", "threshold_bias"), jnp.zeros((), logits.dtype)
-    )
-    told = outputs_of({name: own[0, -1] for name, own in bits.items()}, counted, messages, roles)
+    measured_names = map(roles.measured, (roles.label, roles.attributes[0]))
+    told = [100 * read_out(bits[name][0, -1], about[name]) for name in measured_names]
     moved = logits - jnp.stack([jnp.zeros_like(shift), shift])[None]
-    return jnp.stack(
-        [told["accuracy"], told["bias"], *_decided(study, logits, messages), *_decided(study, moved, messages)]
-    )
+    return jnp.stack([*told, *_decided(study, logits, messages), *_decided(study, moved, messages)])
 
 
 def _decided(study: Study, logits: Float[Array, "N 2"], messages: Messages) -> list[Array]:
@@ -214,14 +229,18 @@ def best_shift(logits: Float[Array, "N 2"], y: Int[Array, " N"]) -> Float[Array,
     return low + width * jnp.argmax(right)
 
 
-def _removals(study: Study, part: Any, others: Any, params: Params) -> tuple[Array, Array]:
+@compiled("study", alone=True, on_cpu=REPEATED)
+def _removals(params: Params, part: Part, study: Study) -> tuple[Float[Array, "S _"], Float[Array, "S _"]]:
     """What exact removal of every node and of every edge takes off bias less accuracy, on some rows, flat."""
-    x, messages = part
-    label, attribute = (messages[name] for name in (study.roles.label, study.roles.attributes[0]))
-    rows = Rows(study.network, params, x, label, attribute, study.first_layer, study.ablation, others)
-    found = METRICS["removal"](Shown([], [], rows.weights, rows=rows))
-    node, edge = (jnp.concatenate([own.ravel() for own in scores]) for scores in (found.node, found.edge))
-    return node, edge
+
+    def one(params: Params, part: Part) -> tuple[Array, Array]:
+        label, attribute = (part.messages[name] for name in (study.roles.label, study.roles.attributes[0]))
+        rows = Rows(study.network, params, part.x, label, attribute, study.first_layer, study.ablation, part.others)
+        found = METRICS["removal"](Shown([], [], rows.weights, rows=rows))
+        node, edge = (jnp.concatenate([own.ravel() for own in scores]) for scores in (found.node, found.edge))
+        return node, edge
+
+    return batched_map(one, params, TOGETHER * pass_bytes(params, part.x, study), part)
 
 
 def _agreement(
