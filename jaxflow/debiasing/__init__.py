@@ -1,0 +1,32 @@
+"""Debiasing beside pruning: of the rows' weights, of training, of a layer, of trained parameters, and of decisions.
+
+Every debiaser handles one network, or all networks' training rows. Names of this package are not flat in ``jaxflow``:
+
+    from jaxflow.debiasing import erase, group_thresholds
+"""
+
+from jaxflow.debiasing.descent import Descent, bias_descent
+from jaxflow.debiasing.erasure import Eraser, erase, leace
+from jaxflow.debiasing.gaps import Rows, decision_gap, logit_gap, probability_gap
+from jaxflow.debiasing.losses import bias_penalty, reweighing
+from jaxflow.debiasing.side_by_side import DEBIASERS, Task, debiased_outputs
+from jaxflow.debiasing.thresholds import GroupThresholds, group_thresholds
+
+__all__ = [
+    "DEBIASERS",
+    "Descent",
+    "Eraser",
+    "GroupThresholds",
+    "Rows",
+    "Task",
+    "bias_descent",
+    "bias_penalty",
+    "debiased_outputs",
+    "decision_gap",
+    "erase",
+    "group_thresholds",
+    "leace",
+    "logit_gap",
+    "probability_gap",
+    "reweighing",
+]
