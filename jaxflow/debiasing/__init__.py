@@ -1,8 +1,11 @@
 """Debiasing beside pruning: of the rows' weights, of training, of a layer, of trained parameters, and of decisions.
 
-Every debiaser handles one network, or all networks' training rows. Names of this package are not flat in ``jaxflow``:
+Every debiaser is a function of one network, or of the rows that networks are trained on. The names are not flat in
+``jaxflow``; their examples begin with
 
-    from jaxflow.debiasing import erase, group_thresholds
+    from jaxflow.debiasing import *
+
+after what those of ``jaxflow`` begin with.
 """
 
 from jaxflow.debiasing.descent import Descent, bias_descent
@@ -11,12 +14,14 @@ from jaxflow.debiasing.gaps import Rows, decision_gap, logit_gap, probability_ga
 from jaxflow.debiasing.losses import bias_penalty, reweighing
 from jaxflow.debiasing.side_by_side import DEBIASERS, Task, debiased_outputs
 from jaxflow.debiasing.thresholds import GroupThresholds, group_thresholds
+from jaxflow.training import Penalty
 
 __all__ = [
     "DEBIASERS",
     "Descent",
     "Eraser",
     "GroupThresholds",
+    "Penalty",
     "Rows",
     "Task",
     "bias_descent",

@@ -82,22 +82,33 @@ def mean_gap(values: Float[Array, "N k"], attribute: Message) -> Float[Array, ""
     return jnp.max(jnp.where(both, high - low, 0))
 
 
-def logit_gap(logits: Float[Array, "N c"], attribute: Message) -> Float[Array, ""]:
+def logit_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
     """A differentiable bias: the largest difference between two groups of the mean margin of a class.
 
     The margin of class k is its logit less the mean of the other logits; of two classes the difference of the logits.
 
     Args:
         logits: of one network; a single one is that of class 1 against class 0, whose own is 0.
-        attribute: classes, conditioned on classes perhaps: groups are then compared within strata.
+        attribute: classes ``[N]``, an array or a ``Message``; conditioned on classes perhaps: groups are then compared
+            within strata.
+
+    Returns:
+        The bias, from 0 on.
+
+    Raises:
+        InputError: an attribute of numbers, or conditioned on numbers.
+
+    Example:
+        >>> logit_gap(jnp.array([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0]]), [0, 0, 1]).item()
+        3.0
     """
     logits = of_classes(logits)
     classes = logits.shape[1]
     margins = (logits - jnp.mean(logits, axis=1, keepdims=True)) * (classes / (classes - 1))
-    return mean_gap(margins, attribute)
+    return mean_gap(margins, classes_of("attribute", attribute))
 
 
-def probability_gap(logits: Float[Array, "N c"], attribute: Message) -> Float[Array, ""]:
+def probability_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
     """A differentiable bias: the largest difference between two groups of the mean probability of a class.
 
     The difference of groups' mean outputs by which Marcinkevičs et al. 2022 stand in for the gaps of decisions, whose
@@ -105,9 +116,20 @@ def probability_gap(logits: Float[Array, "N c"], attribute: Message) -> Float[Ar
 
     Args:
         logits: of one network; a single one is that of class 1 against class 0, whose own is 0.
-        attribute: classes, conditioned on classes perhaps: groups are then compared within strata.
+        attribute: classes ``[N]``, an array or a ``Message``; conditioned on classes perhaps: groups are then compared
+            within strata.
+
+    Returns:
+        The bias, from 0 to 1.
+
+    Raises:
+        InputError: an attribute of numbers, or conditioned on numbers.
+
+    Example:
+        >>> probability_gap(jnp.array([[0.0, -50.0], [0.0, 0.0], [0.0, 50.0]]), [0, 0, 1]).item()
+        0.75
     """
-    return mean_gap(jax.nn.softmax(of_classes(logits)), attribute)
+    return mean_gap(jax.nn.softmax(of_classes(logits)), classes_of("attribute", attribute))
 
 
 def of_classes(logits: Float[Array, "N c"]) -> Float[Array, "N c2"]:
@@ -120,14 +142,26 @@ def decided(logits: Float[Array, "N c"]) -> Int[Array, " N"]:
     return jnp.argmax(of_classes(logits), axis=1)
 
 
-def decision_gap(logits: Float[Array, "N c"], attribute: Message) -> Float[Array, ""]:
-    """Largest difference between two groups in how often a class is decided, as a fraction; NaN where a logit is.
+def decision_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
+    """Largest difference between two groups in how often a class is decided, as a fraction.
 
     The amount of ``parity_gap``; of ``odds_gap`` where the attribute is conditioned on the label.
 
     Args:
         logits: of one network.
-        attribute: classes, conditioned on classes perhaps: groups are then compared within strata.
+        attribute: classes ``[N]``, an array or a ``Message``; conditioned on classes perhaps: groups are then compared
+            within strata.
+
+    Returns:
+        The gap, from 0 to 1; NaN where a logit is.
+
+    Raises:
+        InputError: an attribute of numbers, or conditioned on numbers.
+
+    Example:
+        >>> decision_gap(jnp.array([[0.0, -1.0], [0.0, 1.0], [0.0, 2.0]]), [0, 0, 1]).item()
+        0.5
     """
     chosen = jax.nn.one_hot(decided(logits), max(2, logits.shape[1]), dtype=logits.dtype)
-    return jnp.where(jnp.any(jnp.isnan(logits)), jnp.nan, mean_gap(chosen, attribute))
+    gap = mean_gap(chosen, classes_of("attribute", attribute))
+    return jnp.where(jnp.any(jnp.isnan(logits)), jnp.nan, gap)

@@ -134,8 +134,8 @@ def debiased_outputs(
         >>> network, key, training = mlp(hidden=(3,)), jax.random.key(0), Training(epochs=2)
         >>> params = train_many(key, 2, network, x, rows.label, training).params
         >>> task = Task(network, params, key, training, rows, rows, rows)
-        >>> outputs = debiased_outputs(task, {"leace": DEBIASERS["leace"]})
-        >>> outputs["leace"]["parity_gap"].shape
+        >>> outputs = debiased_outputs(task, {"unchanged": DEBIASERS["unchanged"]})
+        >>> outputs["unchanged"]["parity_gap"].shape
         (2,)
     """
     messages = {"y": classes_of("label", task.reported.label), "z": classes_of("attribute", task.reported.attribute)}
