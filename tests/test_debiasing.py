@@ -12,7 +12,7 @@ from given_logits import outputs_of_logits
 from jaxflow import InputError, as_message, gaussian, map_networks, mlp, network
 from jaxflow.debiasing import (
     DEBIASERS,
-    Rows,
+    Sample,
     Task,
     bias_descent,
     bias_penalty,
@@ -22,10 +22,10 @@ from jaxflow.debiasing import (
     erase,
     group_thresholds,
     leace,
-    logit_gap,
     probability_gap,
     reweighing,
 )
+from jaxflow.gaps import logit_gap
 from jaxflow.training import Training, train_many
 
 NETWORK = mlp(hidden=(3,))
@@ -41,7 +41,7 @@ def rows():
     z = np.where(rng.random(3 * ROWS) < 0.8, y, 1 - y)
     x = rng.normal(size=(3 * ROWS, 3)) + np.column_stack([1.5 * y, 3 * z, np.zeros(3 * ROWS)])
     parts = (slice(start * ROWS, (start + 1) * ROWS) for start in range(3))
-    return [Rows(jnp.asarray(x[own], jnp.float32), as_message(y[own]), as_message(z[own])) for own in parts]
+    return [Sample(jnp.asarray(x[own], jnp.float32), as_message(y[own]), as_message(z[own])) for own in parts]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_decision_gaps_are_those_of_outputs(rng, groups):
 def test_numbers_have_no_groups():
     for refused in (np.linspace(0, 1, 4), as_message([0, 1, 0, 1], given=np.linspace(0, 1, 4))):
         with pytest.raises(InputError, match="numbers have no groups"):
-            logit_gap(jnp.zeros((4, 2)), refused)
+            probability_gap(jnp.zeros((4, 2)), refused)
 
 
 # Reweighing and a penalty, in training

@@ -10,7 +10,7 @@ after what those of ``jaxflow`` begin with.
 
 from jaxflow.debiasing.descent import Descent, bias_descent
 from jaxflow.debiasing.erasure import Eraser, erase, leace
-from jaxflow.debiasing.gaps import Rows, decision_gap, logit_gap, probability_gap
+from jaxflow.debiasing.gaps import Sample, decision_gap, probability_gap
 from jaxflow.debiasing.losses import bias_penalty, reweighing
 from jaxflow.debiasing.side_by_side import DEBIASERS, Task, debiased_outputs
 from jaxflow.debiasing.thresholds import GroupThresholds, group_thresholds
@@ -22,7 +22,7 @@ __all__ = [
     "Eraser",
     "GroupThresholds",
     "Penalty",
-    "Rows",
+    "Sample",
     "Task",
     "bias_descent",
     "bias_penalty",
@@ -31,7 +31,6 @@ __all__ = [
     "erase",
     "group_thresholds",
     "leace",
-    "logit_gap",
     "probability_gap",
     "reweighing",
 ]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.debiasing.gaps import Rows, classes_of, decided, decision_gap, probability_gap
+from jaxflow.debiasing.gaps import Sample, classes_of, decided, decision_gap, probability_gap
 from jaxflow.errors import InputError
 from jaxflow.messages import Message
 from jaxflow.networks import Network, Params
@@ -42,8 +42,8 @@ class Descent(NamedTuple):
 def bias_descent(
     network: Network,
     params: Params,
-    rows: Rows,
-    choosing: Rows,
+    rows: Sample,
+    choosing: Sample,
     *,
     most: float = 5.0,
     steps: int = 100,
@@ -78,7 +78,7 @@ def bias_descent(
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
         >>> params, z = network.init(jax.random.key(0), x), (x[:, 0] > 0).astype(int)
-        >>> rows = Rows(x, (x[:, 1] > 0).astype(int), z)
+        >>> rows = Sample(x, (x[:, 1] > 0).astype(int), z)
         >>> descent = bias_descent(network, params, rows, rows, steps=20)
         >>> descent.gap.shape
         (21,)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.debiasing.gaps import Rows, classes_of
+from jaxflow.debiasing.gaps import Sample, classes_of
 from jaxflow.errors import InputError
 from jaxflow.information.columns import coordinates, orthonormalised, standardised
 from jaxflow.information.matrices import one_by_one
@@ -117,7 +117,7 @@ def _singular(factor: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Float[A
     return left, sizes, right
 
 
-def erase(network: Network, params: Params, rows: Rows, layer: int) -> Params:
+def erase(network: Network, params: Params, rows: Sample, layer: int) -> Params:
     """Parameters under which a layer transmits its erased activations: LEACE folded into the next kernel and bias.
 
     With the eraser h ↦ μ + (h − μ) M of ``leace``, the next layer's input h K + b becomes h (M K) + (b + (μ − μ M) K):
@@ -140,7 +140,7 @@ def erase(network: Network, params: Params, rows: Rows, layer: int) -> Params:
     Example:
         >>> network, x = mlp(hidden=(3,)), jax.random.normal(jax.random.key(1), (200, 2))
         >>> params, z = network.init(jax.random.key(0), x), (x[:, 0] > 0).astype(int)
-        >>> logits = network.activations(erase(network, params, Rows(x, None, z), layer=1), x)[-1]
+        >>> logits = network.activations(erase(network, params, Sample(x, None, z), layer=1), x)[-1]
         >>> bool(jnp.allclose(logits[z == 0].mean(axis=0), logits[z == 1].mean(axis=0), atol=1e-5))
         True
     """

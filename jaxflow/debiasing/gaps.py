@@ -1,4 +1,4 @@
-"""How far groups of an attribute are apart: in the mean of some values, in their logits, in their decisions."""
+"""Rows that debiasers are shown, and how far the groups of an attribute are apart in probabilities and decisions."""
 
 from typing import Any, NamedTuple
 
@@ -7,12 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.errors import InputError
+from jaxflow.gaps import logit_gap
 from jaxflow.messages import Message, as_message
 
-HIGHEST = jax.lax.Precision.HIGHEST
 
-
-class Rows(NamedTuple):
+class Sample(NamedTuple):
     """Rows that a debiaser is shown, or that it is judged on.
 
     Attributes:
@@ -22,7 +21,7 @@ class Rows(NamedTuple):
             among rows of the same label, for equalised odds.
 
     Example:
-        >>> Rows(jnp.ones((4, 3)), jnp.array([0, 1, 0, 1]), jnp.array([0, 0, 1, 1])).x.shape
+        >>> Sample(jnp.ones((4, 3)), jnp.array([0, 1, 0, 1]), jnp.array([0, 0, 1, 1])).x.shape
         (4, 3)
     """
 
@@ -47,72 +46,20 @@ def classes_of(name: str, message: Any) -> Message:
     return form
 
 
-def group_means(values: Float[Array, "N k"], attribute: Message) -> tuple[Float[Array, "G K k"], Float[Array, "G K"]]:
-    """Mean of some values in every stratum and group, 0 where there are no rows, and the number of rows.
+def shares_gap(shares: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
+    """Largest difference between two groups in the mean of a class's share; the shares of a row sum to 1.
 
-    Args:
-        values: of every row.
-        attribute: K classes; in G strata if it is conditioned, else in one.
+    A share p is a margin of (p − 1/c) c/(c − 1) to ``logit_gap``, whose groups and strata these are.
     """
-    shape = max(1, attribute.strata), attribute.classes
-    cell = jnp.asarray(attribute.values)
-    if attribute.strata:
-        given = jnp.asarray(attribute.given)
-        cell = jnp.where(given < 0, -1, given * attribute.classes + cell)  # −1 is the indicator of no cell
-    cells = jax.nn.one_hot(cell, shape[0] * shape[1], dtype=values.dtype)
-    total = jnp.sum(cells, axis=0)
-    means = jnp.matmul(cells.T, values, precision=HIGHEST) / jnp.maximum(total, 1)[:, None]
-    return means.reshape(*shape, values.shape[1]), total.reshape(shape)
-
-
-def mean_gap(values: Float[Array, "N k"], attribute: Message) -> Float[Array, ""]:
-    """Largest difference between two groups' means, over columns and strata; differentiable almost everywhere.
-
-    A group without rows adds no gap.
-
-    Args:
-        values: of every row.
-        attribute: classes, conditioned on classes perhaps: groups are then compared within strata.
-    """
-    means, total = group_means(values, attribute)
-    real = (total > 0)[..., None]
-    high = jnp.max(jnp.where(real, means, -jnp.inf), axis=1)
-    low = jnp.min(jnp.where(real, means, jnp.inf), axis=1)
-    both = jnp.sum(real, axis=1) > 1
-    return jnp.max(jnp.where(both, high - low, 0))
-
-
-def logit_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
-    """A differentiable bias: the largest difference between two groups of the mean margin of a class.
-
-    The margin of class k is its logit less the mean of the other logits; of two classes the difference of the logits.
-
-    Args:
-        logits: of one network; a single one is that of class 1 against class 0, whose own is 0.
-        attribute: classes ``[N]``, an array or a ``Message``; conditioned on classes perhaps: groups are then compared
-            within strata.
-
-    Returns:
-        The bias, from 0 on.
-
-    Raises:
-        InputError: an attribute of numbers, or conditioned on numbers.
-
-    Example:
-        >>> logit_gap(jnp.array([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0]]), [0, 0, 1]).item()
-        3.0
-    """
-    logits = of_classes(logits)
-    classes = logits.shape[1]
-    margins = (logits - jnp.mean(logits, axis=1, keepdims=True)) * (classes / (classes - 1))
-    return mean_gap(margins, classes_of("attribute", attribute))
+    classes = shares.shape[1]
+    return logit_gap(shares, classes_of("attribute", attribute)) * ((classes - 1) / classes)
 
 
 def probability_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""]:
     """A differentiable bias: the largest difference between two groups of the mean probability of a class.
 
     The difference of groups' mean outputs by which Marcinkevičs et al. 2022 stand in for the gaps of decisions, whose
-    gradient is 0. Other than ``logit_gap`` it does not depend on how far beyond doubt an output is.
+    gradient is 0. Other than ``jaxflow.gaps.logit_gap`` it does not depend on how far beyond doubt an output is.
 
     Args:
         logits: of one network; a single one is that of class 1 against class 0, whose own is 0.
@@ -129,7 +76,7 @@ def probability_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array,
         >>> probability_gap(jnp.array([[0.0, -50.0], [0.0, 0.0], [0.0, 50.0]]), [0, 0, 1]).item()
         0.75
     """
-    return mean_gap(jax.nn.softmax(of_classes(logits)), classes_of("attribute", attribute))
+    return shares_gap(jax.nn.softmax(of_classes(logits)), attribute)
 
 
 def of_classes(logits: Float[Array, "N c"]) -> Float[Array, "N c2"]:
@@ -163,5 +110,4 @@ def decision_gap(logits: Float[Array, "N c"], attribute: Any) -> Float[Array, ""
         0.5
     """
     chosen = jax.nn.one_hot(decided(logits), max(2, logits.shape[1]), dtype=logits.dtype)
-    gap = mean_gap(chosen, classes_of("attribute", attribute))
-    return jnp.where(jnp.any(jnp.isnan(logits)), jnp.nan, gap)
+    return jnp.where(jnp.any(jnp.isnan(logits)), jnp.nan, shares_gap(chosen, attribute))

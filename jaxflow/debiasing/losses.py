@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.debiasing.gaps import classes_of, group_means, probability_gap
+from jaxflow.debiasing.gaps import classes_of, probability_gap
 from jaxflow.errors import InputError
+from jaxflow.gaps import cell_indicators
 from jaxflow.messages import Message
 from jaxflow.training import Penalty
 
@@ -37,9 +38,8 @@ def reweighing(label: Any, attribute: Any) -> Float[Array, " N"]:
     y, z = classes_of("label", label), classes_of("attribute", attribute)
     if y.given is not None or z.given is not None or jnp.shape(y.values) != jnp.shape(z.values):
         raise InputError("label and attribute must hold a class for every row, with nothing given")
-    rows = len(y.values)
-    # the label's classes as strata of the attribute: their cells are those of both
-    _, joint = group_means(jnp.ones((rows, 1)), Message(z.values, jnp.asarray(y.values), z.classes, y.classes))
+    rows, of_cells = len(y.values), Message(jnp.asarray(z.values), jnp.asarray(y.values), z.classes, y.classes)
+    joint = jnp.sum(cell_indicators(of_cells, jnp.dtype(jnp.float32)), axis=0).reshape(y.classes, z.classes)
     expected = jnp.sum(joint, axis=1, keepdims=True) * jnp.sum(joint, axis=0, keepdims=True) / rows
     return (expected / jnp.maximum(joint, 1))[jnp.asarray(y.values), jnp.asarray(z.values)]
 
@@ -55,8 +55,8 @@ def bias_penalty(
     Args:
         attribute: classes ``[N]`` of the training rows; conditioned on the label, the gap is that within its classes.
         strength: one number from 0 on; 0 is plain training. Other strengths are no other program.
-        bias: (logits, attribute) → the differentiable bias: ``probability_gap``, ``logit_gap`` or a function of one's
-            own.
+        bias: (logits, attribute) → the differentiable bias: ``probability_gap``, ``jaxflow.gaps.logit_gap`` or a
+            function of one's own.
 
     Returns:
         For ``train_many(..., penalty=)``.
@@ -65,9 +65,9 @@ def bias_penalty(
         InputError: numbers, or a condition of numbers.
 
     Example:
-        >>> penalty = bias_penalty([0, 0, 1, 1], 0.5, bias=logit_gap)
-        >>> penalty.of(jnp.array([[0.0, 1.0], [0.0, 1.0], [0.0, 3.0], [0.0, 3.0]]), penalty.about).item()
-        4.0
+        >>> penalty = bias_penalty([0, 0, 1, 1], 0.5)
+        >>> penalty.of(jnp.array([[0.0, -50.0], [0.0, -50.0], [0.0, 0.0], [0.0, 50.0]]), penalty.about).item()
+        0.5625
     """
     return Penalty(_Squared(bias), classes_of("attribute", attribute), strength)
 

@@ -5,18 +5,21 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxflow.analysis import Estimator, measure_outputs
 from jaxflow.batching import map_networks
 from jaxflow.debiasing.descent import bias_descent
 from jaxflow.debiasing.erasure import erase
-from jaxflow.debiasing.gaps import Rows, classes_of
+from jaxflow.debiasing.gaps import Sample, classes_of
 from jaxflow.debiasing.losses import bias_penalty, reweighing
 from jaxflow.debiasing.thresholds import group_thresholds
-from jaxflow.information import gaussian
-from jaxflow.networks import Network, Params, network
+from jaxflow.information import gaussian, spec_of
+from jaxflow.messages import unpermuted
+from jaxflow.networks import Network, Params
+from jaxflow.outputs import PAPER, counted_measures, measure_names, stack_outputs
+from jaxflow.study import Study
 from jaxflow.training import Training, train_many
 
 
@@ -37,7 +40,7 @@ class Task(NamedTuple):
             on what it says (``as_message(z, given=y)`` for ``odds``); thresholds go by the name.
 
     Example:
-        >>> rows = Rows(jnp.ones((4, 3)), jnp.array([0, 1, 0, 1]), jnp.array([0, 0, 1, 1]))
+        >>> rows = Sample(jnp.ones((4, 3)), jnp.array([0, 1, 0, 1]), jnp.array([0, 0, 1, 1]))
         >>> Task(mlp(hidden=(3,)), None, jax.random.key(0), Training(), rows, rows, rows).notion
         'parity'
     """
@@ -46,9 +49,9 @@ class Task(NamedTuple):
     params: Params
     key: Array
     training: Training
-    trained: Rows
-    choosing: Rows
-    reported: Rows
+    trained: Sample
+    choosing: Sample
+    reported: Sample
     notion: str = "parity"
 
 
@@ -111,14 +114,14 @@ DEBIASERS: dict[str, Debiaser] = {
 
 
 def debiased_outputs(
-    task: Task, debiasers: Mapping[str, Debiaser] = DEBIASERS, estimator: Estimator = gaussian
+    task: Task, debiasers: Mapping[str, Debiaser] = DEBIASERS, estimator: Any = gaussian
 ) -> dict[str, dict[str, Float[Array, " S"]]]:
     """What the outputs of many networks show on the reported rows after every debiaser.
 
     Args:
         task: the networks, and rows to train, to choose and to report on.
         debiasers: by name, functions of the task to the logits of all networks on the reported rows ``[S, N, c]``.
-        estimator: of information, see ``measure_outputs``.
+        estimator: of information, a name or a function, see ``network_flows``.
 
     Returns:
         By debiaser, the measures of ``measure_outputs`` in per cent, ``[S]`` each: ``accuracy``, ``bias``,
@@ -130,7 +133,7 @@ def debiased_outputs(
 
     Example:
         >>> x = jax.random.normal(jax.random.key(1), (200, 2))
-        >>> rows = Rows(x, (x[:, 1] > 0).astype(int), (x[:, 0] > 0).astype(int))
+        >>> rows = Sample(x, (x[:, 1] > 0).astype(int), (x[:, 0] > 0).astype(int))
         >>> network, key, training = mlp(hidden=(3,)), jax.random.key(0), Training(epochs=2)
         >>> params = train_many(key, 2, network, x, rows.label, training).params
         >>> task = Task(network, params, key, training, rows, rows, rows)
@@ -139,14 +142,21 @@ def debiased_outputs(
         (2,)
     """
     messages = {"y": classes_of("label", task.reported.label), "z": classes_of("attribute", task.reported.attribute)}
+    study = Study(task.network, PAPER, spec_of(estimator))
+
+    def counted(logits: Array) -> dict[str, Array]:
+        return counted_measures(logits, messages, PAPER)
 
     def measured(logits: Array) -> dict[str, Array]:
-        return measure_outputs(GIVEN, (), logits, messages, estimator)
+        estimates = study.estimate_output(logits, unpermuted(messages))
+        bits = {name: jnp.asarray(own.bits)[0, :, 0] for name, own in estimates.items()}
+        found = stack_outputs(bits, map_networks(counted, logits), messages, PAPER)
+        return {name: found[name] for name in measure_names(PAPER)}
 
-    return {name: map_networks(measured, debiaser(task)) for name, debiaser in debiasers.items()}
+    return {name: measured(jnp.asarray(debiaser(task))) for name, debiaser in debiasers.items()}
 
 
-def _logits(task: Task, params: Params, rows: Rows) -> Float[Array, "S N c"]:
+def _logits(task: Task, params: Params, rows: Sample) -> Float[Array, "S N c"]:
     """The output of every network."""
     return map_networks(lambda own: task.network.activations(own, rows.x)[-1], params)
 
@@ -155,6 +165,3 @@ def _retrained(task: Task, **how: Any) -> Params:
     """The parameters of the same networks, from the same initialisations and shuffles, trained otherwise."""
     count = jax.tree.leaves(task.params)[0].shape[0]
     return train_many(task.key, count, task.network, task.trained.x, task.trained.label, task.training, **how).params
-
-
-GIVEN = network(activations=lambda _, logits: (logits, logits), kernels=lambda _: ())  # whose input is its output
