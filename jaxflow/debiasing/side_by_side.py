@@ -15,12 +15,14 @@ from jaxflow.debiasing.erasure import erase
 from jaxflow.debiasing.gaps import Sample, classes_of
 from jaxflow.debiasing.losses import bias_penalty, reweighing
 from jaxflow.debiasing.thresholds import group_thresholds
+from jaxflow.errors import InputError
 from jaxflow.information import gaussian, spec_of
 from jaxflow.messages import unpermuted
 from jaxflow.networks import Network, Params
-from jaxflow.outputs import PAPER, counted_measures, measure_names, stack_outputs
+from jaxflow.outputs import NOTIONS, PAPER, counted_measures, measure_names, stack_outputs
 from jaxflow.study import Study
 from jaxflow.training import Training, train_many
+from jaxflow.values import choice
 
 
 class Task(NamedTuple):
@@ -129,7 +131,7 @@ def debiased_outputs(
         themselves.
 
     Raises:
-        InputError: what the debiasers refuse.
+        InputError: attributes that are conditioned otherwise than the notion says; what the debiasers refuse.
 
     Example:
         >>> x = jax.random.normal(jax.random.key(1), (200, 2))
@@ -142,6 +144,8 @@ def debiased_outputs(
         (2,)
     """
     messages = {"y": classes_of("label", task.reported.label), "z": classes_of("attribute", task.reported.attribute)}
+    if (messages["z"].given is None) != (choice("notion", task.notion, NOTIONS) == "parity"):
+        raise InputError(f"notion {task.notion!r}: condition the attributes on the label for all notions but parity")
     study = Study(task.network, PAPER, spec_of(estimator))
 
     def counted(logits: Array) -> dict[str, Array]:
