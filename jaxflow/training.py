@@ -1,7 +1,7 @@
 """Training: loss, step, epoch and one network's ``train``; many networks are its map over their numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxflow.arrays import as_key, as_real_array
+from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import batched_map, is_traced, on_all_cores
 from jaxflow.errors import CLASS_NUMBERS, InputError, counted
 from jaxflow.messages import MOST_CLASSES, Message, as_message
@@ -69,6 +69,29 @@ class Trained(NamedTuple):
     learning_rate: Array
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["about", "strength"], meta_fields=["of"])
+@dataclass(frozen=True)
+class Penalty:
+    """What ``train_many`` adds to the loss of every batch: ``strength * of(logits, about)``.
+
+    A pytree: other rows or another strength of the same function are no other program.
+
+    Attributes:
+        of: (logits ``[B, c]``, what ``about`` holds of the batch's rows) → one number; pure and differentiable.
+        about: what the function needs to know of the rows: a pytree of arrays ``[N, ...]``, such as a ``Message``.
+        strength: one number from 0 on.
+
+    Example:
+        >>> of = lambda logits, about: jnp.mean(about * jnp.sum(logits**2, axis=1))
+        >>> Penalty(of, jnp.ones(4), 0.1).strength
+        0.1
+    """
+
+    of: Callable[[Array, Any], Array]
+    about: Any
+    strength: Any = 1.0
+
+
 class State(NamedTuple):
     """What a step carries on: the floating leaves of the packed parameters, and their momentum."""
 
@@ -79,6 +102,17 @@ class State(NamedTuple):
 def cross_entropy(logits: Float[Array, "N c"], y: Int[Array, " N"]) -> Float[Array, ""]:
     """Mean softmax cross-entropy against the label, in nats."""
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+
+
+def batch_loss(
+    logits: Float[Array, "B c"], y: Int[Array, " B"], weights: Float[Array, " B"] | None, penalty: Penalty | None
+) -> Float[Array, ""]:
+    """Loss of a batch: the mean cross-entropy, every row's times its weight if there are weights, and a penalty."""
+    if weights is None:
+        loss = cross_entropy(logits, y)
+    else:
+        loss = jnp.mean(weights * optax.softmax_cross_entropy_with_integer_labels(logits, y))
+    return loss if penalty is None else loss + penalty.strength * penalty.of(logits, penalty.about)
 
 
 def shuffled(key: Array, size: int) -> Int[Array, " size"]:
@@ -96,7 +130,15 @@ def shuffled(key: Array, size: int) -> Int[Array, " size"]:
     return (jnp.sort(packed) & jnp.uint32(2**index_bits - 1)).astype(jnp.int32)
 
 
-def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Network, config: Training) -> Trained:
+def train(
+    key: Array,
+    x: Float[Array, "N ..."],
+    y: Int[Array, " N"],
+    network: Network,
+    config: Training,
+    weights: Float[Array, " N"] | None = None,
+    penalty: Penalty | None = None,
+) -> Trained:
     """Train one network on x and y: ``config.epochs`` epochs, each over its own shuffle.
 
     Rows beyond a multiple of the batch size sit out an epoch, other ones in every epoch. Parameters that are no
@@ -108,6 +150,8 @@ def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Ne
         y: labels 0 … K − 1, for a network of K outputs.
         network: its architecture.
         config: how to train it.
+        weights: of the rows in the loss, all equal if not given.
+        penalty: added to the loss of every batch.
 
     Raises:
         InputError: fewer rows than one batch, a network without ``init``.
@@ -120,7 +164,9 @@ def train(key: Array, x: Float[Array, "N ..."], y: Int[Array, " N"], network: Ne
     plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=config.patience, rtol=1e-4)
 
     def loss(leaves: list[Array], rows: Array) -> Array:
-        return cross_entropy(network.packed_activations(rebuild(leaves), x[rows])[-1], y[rows])
+        logits = network.packed_activations(rebuild(leaves), x[rows])[-1]
+        of_rows = jax.tree.map(lambda a: a[rows], (weights, penalty and penalty.about))
+        return batch_loss(logits, y[rows], of_rows[0], penalty and replace(penalty, about=of_rows[1]))
 
     run_epoch = partial(_epoch, loss=loss, momentum=momentum, config=config, size=len(x))
 
@@ -168,6 +214,9 @@ def train_many(
     x: ArrayLike,
     y: ArrayLike | Message,
     training: Training = Training(),  # frozen
+    *,
+    weights: ArrayLike | None = None,
+    penalty: Penalty | None = None,
 ) -> Trained:
     """Train many networks on the same rows, side by side in one compiled program.
 
@@ -181,13 +230,17 @@ def train_many(
         x: features ``[N, ...]``.
         y: labels 0 … K − 1 ``[N]``, for a network of K outputs.
         training: learning rate, epochs and the like.
+        weights: of the rows in the loss ``[N]``, from 0 on; with a mean of 1 the learning rate means what it means
+            without. ``debiasing.reweighing`` makes some.
+        penalty: added to the loss of every batch; ``debiasing.bias_penalty`` makes one.
 
     Returns:
         ``Trained`` with a leading axis of the networks: parameters, and loss and learning rate of every epoch.
 
     Raises:
         InputError: a network without ``init``, fewer rows than one batch; x and y that differ in length, NaN or
-            infinity in x, labels that are no classes or more than the network has outputs.
+            infinity in x, labels that are no classes or more than the network has outputs; weights or what a penalty
+            is about that do not fit the rows, negative weights or strength.
 
     Example:
         >>> from jaxflow import mlp
@@ -198,11 +251,12 @@ def train_many(
     """
     key = as_key(key)
     x, y = _checked_rows(key, network, x, y)
-    run = partial(train_numbers, key, x=x, y=y, network=network, training=training)
+    of_rows = _checked_weights(weights, len(x)), _checked_penalty(penalty, len(x))
+    run = partial(train_numbers, key, x=x, y=y, network=network, training=training, of_rows=of_rows)
     if jnp.ndim(count):
         return run(jnp.asarray(count))
     numbers = jnp.arange(whole("the number of networks", count, 1, MOST_NETWORKS))
-    if is_traced((key, x, y)):
+    if is_traced((key, x, y, of_rows)):
         return run(numbers)
     return jax.device_put(on_all_cores(run, numbers))
 
@@ -227,6 +281,28 @@ def _checked_rows(key: Array, network: Network, x: Any, y: Any) -> tuple[Array, 
     return x, jnp.asarray(label.values)
 
 
+def _checked_weights(weights: Any, rows: int) -> Array | None:
+    """Weights of the rows, or None."""
+    if weights is None:
+        return None
+    weights = as_finite_array("weights", weights)
+    if weights.shape != (rows,) or (not is_traced(weights) and np.min(np.asarray(weights)) < 0):
+        raise InputError(f"weights must hold a number from 0 on for each of the {rows} rows of x")
+    return weights
+
+
+def _checked_penalty(penalty: Penalty | None, rows: int) -> Penalty | None:
+    """The penalty with its numbers as arrays, or None. JAX would take the last row for one that is not there."""
+    if penalty is None:
+        return None
+    if any(jnp.shape(leaf)[:1] != (rows,) for leaf in jax.tree.leaves(penalty.about)):
+        raise InputError(f"what the penalty is about must hold a value for each of the {rows} rows of x")
+    strength = as_finite_array("strength of the penalty", penalty.strength)
+    if strength.ndim or (not is_traced(strength) and strength < 0):
+        raise InputError("the strength of the penalty must be one number from 0 on")
+    return replace(penalty, about=jax.tree.map(jnp.asarray, penalty.about), strength=strength)
+
+
 def _announced(y: Any) -> int | None:
     """A number of classes for labels that are being traced, which training does not need to know."""
     return MOST_CLASSES if is_traced(y) and not jnp.issubdtype(y.dtype, jnp.floating) else None
@@ -240,11 +316,13 @@ def train_numbers(
     y: Int[Array, " N"],
     network: Network,
     training: Training,
+    of_rows: tuple[Float[Array, " N"] | None, Penalty | None] = (None, None),
 ) -> Trained:
-    """``train_many`` of the networks with these numbers."""
+    """``train_many`` of the networks with these numbers; ``of_rows`` are the rows' weights and the penalty."""
 
-    def one(number: Array, key: Array, x: Array, y: Array) -> Trained:
-        return train(jax.random.fold_in(key, number), x, y, network, training)
+    def one(number: Array, key: Array, x: Array, y: Array, of_rows: Any) -> Trained:
+        return train(jax.random.fold_in(key, number), x, y, network, training, *of_rows)
 
-    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, numbers[0], key, x, y).params))
-    return batched_map(one, numbers, 2 * size, key, x, y)  # a sixth of what it holds: many lanes outweigh cache misses
+    size = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(one, numbers[0], key, x, y, of_rows).params))
+    # a sixth of what a network holds: many lanes outweigh cache misses
+    return batched_map(one, numbers, 2 * size, key, x, y, of_rows)

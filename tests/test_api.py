@@ -11,15 +11,19 @@ import pytest
 from searches import few_steps, three_draws
 
 import jaxflow
+from jaxflow import debiasing
 
 PUBLIC = {name: getattr(jaxflow, name) for name in jaxflow.__all__}
 MODULES = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, types.ModuleType)}
 PUBLIC |= {f"pipeline.{name}": getattr(jaxflow.pipeline, name) for name in ("Config", "analyse", "preset", "run")}
-DOCUMENTED = {name: thing for name, thing in PUBLIC.items() if name not in (*MODULES, "METRICS")}
+PUBLIC |= {f"debiasing.{name}": getattr(debiasing, name) for name in debiasing.__all__}
+TABLES = ("METRICS", "debiasing.DEBIASERS")
+DOCUMENTED = {name: thing for name, thing in PUBLIC.items() if name not in (*MODULES, *TABLES)}
 IMPORTS = "import jax, jax.numpy as jnp, numpy as np\nfrom jaxflow import *"  # what all examples begin with
 SHORTER = {"linear_svm": three_draws, "kernel_svm": three_draws, "probe": few_steps}
 NAMESPACE: dict[str, Any] = {}
 exec(IMPORTS, NAMESPACE)
+OF_DEBIASING = {name: getattr(debiasing, name) for name in debiasing.__all__}
 
 
 def sections(docstring: str) -> set[str]:
@@ -54,7 +58,8 @@ def test_every_argument_is_explained(name):
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_the_examples_run(name):
     docstring = inspect.getdoc(DOCUMENTED[name]) or ""
-    examples = doctest.DocTestParser().get_doctest(docstring, dict(NAMESPACE), name, None, 0)
+    names = NAMESPACE | (OF_DEBIASING if name.startswith("debiasing.") else {})
+    examples = doctest.DocTestParser().get_doctest(docstring, names, name, None, 0)
     assert examples.examples
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     said: list[str] = []
@@ -63,7 +68,7 @@ def test_the_examples_run(name):
     assert not runner.failures, "".join(said)
 
 
-@pytest.mark.parametrize("name", [*MODULES, "METRICS"])
+@pytest.mark.parametrize("name", [*MODULES, *TABLES])
 def test_a_module_and_a_table_say_what_they_are(name):
     assert isinstance(PUBLIC[name], dict) or (PUBLIC[name].__doc__ or "").strip().endswith(".")
 

@@ -17,6 +17,7 @@ import pytest
 from jax import export
 
 import jaxflow
+from jaxflow.debiasing import bias_penalty
 from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
@@ -33,7 +34,7 @@ from jaxflow.outputs import PAPER, measure_names
 from jaxflow.running.config import strategy_grid
 from jaxflow.study import Study
 from jaxflow.sweeps import Interventions, Stack
-from jaxflow.training import Training
+from jaxflow.training import Penalty, Training
 
 NETWORKS, NODES, DEPTH = 500, 24, 21  # a run of equal layers, and more subsets than any device takes at once
 SAMPLES = 211  # of no other test, which might have traced these shapes with a CPU's batches
@@ -109,6 +110,11 @@ def of_interventions() -> Interventions:
     return Interventions(integers(6), integers(6), floats(6), integers(6, 3))
 
 
+def of_rows() -> tuple[jax.ShapeDtypeStruct, Penalty]:
+    """Weights and a penalty on bias."""
+    return floats(SAMPLES), bias_penalty(Message(Y, Y, 2, 2), floats())
+
+
 def about(*permutations: int) -> dict[str, Message]:
     return {name: Message(integers(*permutations, SAMPLES)) for name in "yz"}
 
@@ -155,6 +161,9 @@ ENTRIES = {
     "batching._compiled_map": Entry(1, lambda: ((params(),),), {"function": partial(jax.tree.map, jnp.sum)}),
     "training.train_numbers": Entry(
         5, lambda: (keys(), integers(NETWORKS), X, Y), {"network": NETWORK, "training": Training(epochs=3)}
+    ),
+    "training.train_numbers, debiased": Entry(
+        5, lambda: (keys(), integers(NETWORKS), X, Y, NETWORK, Training(epochs=3), of_rows())
     ),
     "measurements._shown": Entry(
         34, lambda: (params(LISTED), X, about(201), halves()), {"study": Study(LISTED, PAPER, GAUSSIAN)}

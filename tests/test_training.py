@@ -1,15 +1,19 @@
 """Training against a plain NumPy loop, and the independence of networks from one another."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import oracles
 import pytest
 
 from jaxflow import InputError, training
 from jaxflow.networks import MLP, mlp, network, perceptron
 from jaxflow.networks.layouts import WIDE
-from jaxflow.training import Training, shuffled, train_many
+from jaxflow.networks.leaves import floating_leaves
+from jaxflow.training import Penalty, Training, shuffled, train_many
 
 NETWORK = MLP((3, 2))
 SHORT = Training(learning_rate=0.1, epochs=6)  # of most tests, so that they compile their two networks once
@@ -190,6 +194,51 @@ def test_a_network_without_init_cannot_be_trained(data):
     own = network(lambda params, x: (x, x @ params), lambda params: [params])
     with pytest.raises(InputError, match="init"):
         train_many(jax.random.key(0), 2, own, *data)
+
+
+def test_without_weights_and_penalty_not_an_operation_is_added(monkeypatch, data):
+    """The program is that of the mean cross-entropy alone, operation by operation: no bit of a network changes."""
+
+    def program():
+        return str(jax.make_jaxpr(lambda key: training.train(key, *data, NETWORK, SHORT))(jax.random.key(0)))
+
+    whole, epoch, (x, y) = program(), training._epoch, data
+    rebuild = floating_leaves(jax.eval_shape(lambda: NETWORK.packed(NETWORK.init(jax.random.key(0), x))))[1]
+
+    def plain(leaves, rows):
+        logits = NETWORK.packed_activations(rebuild(leaves), x[rows])[-1]
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y[rows]))
+
+    monkeypatch.setattr(training, "_epoch", lambda *carried, **how: epoch(*carried, **how | {"loss": plain}))
+    assert program() == whole
+
+
+def test_a_weight_stands_for_as_many_rows(rng):
+    """The loss of weighted rows is that of rows that come as often, where their mean is 1."""
+    logits, y, often = np.float32(rng.normal(size=(6, 3))), np.int32([0, 1, 2, 2, 1, 0]), np.array([1, 0, 2, 1, 1, 1])
+    repeated = [jnp.asarray(np.repeat(own, often, axis=0)) for own in (logits, y)]
+    weighted = training.batch_loss(jnp.asarray(logits), jnp.asarray(y), jnp.asarray(often, jnp.float32), None)
+    np.testing.assert_allclose(weighted, training.batch_loss(*repeated, None, None), rtol=1e-6)
+
+
+def test_weights_and_a_penalty_follow_their_rows(data):
+    """Rows of weight 0 might as well have other labels; a penalty is shown the batch's rows, whatever its strength."""
+    x, y = data
+    weights, flipped = (x[:, 2] > 0).astype(jnp.float32), jnp.where(x[:, 2] > 0, y, 1 - y)
+    run = partial(train_many, jax.random.key(3), 2, NETWORK, x, training=SHORT)
+    ours, theirs = (run(y=labels, weights=weights) for labels in (y, flipped))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    before = training.train_numbers._cache_size()
+    by_penalty = run(y=y, weights=jnp.zeros_like(weights), penalty=Penalty(_weighted_loss, (y, weights), 1.0))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), by_penalty, ours)
+    stronger = run(y=y, weights=jnp.zeros_like(weights), penalty=Penalty(_weighted_loss, (y, weights), 2.0))
+    assert training.train_numbers._cache_size() == before + 1
+    assert not np.allclose(stronger.loss, ours.loss)
+
+
+def _weighted_loss(logits, about):
+    labels, weights = about
+    return training.batch_loss(logits, labels, weights, None)
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 5300, 10230, 2**16 + 5])
