@@ -26,6 +26,7 @@ from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import jaxflow as jf
 from jaxflow.ablations import ABLATIONS
+from jaxflow.debiasing import DEBIASERS, Sample, Task, debiased_outputs
 from jaxflow.metrics import METRICS
 from jaxflow.networks.contract import layer_sizes
 from jaxflow.pipeline import Config, preset
@@ -33,8 +34,8 @@ from jaxflow.running.config import measured_messages
 from jaxflow.running.presets import table_hidden
 
 sys.path.append(str(Path(__file__).parents[1]))
-from arena_measures import Candidate, candidates, measured
-from arena_page import Scene, write_page
+from arena_measures import Candidate, candidates, halves_of, measured
+from arena_page import DEBIASED, Scene, write_page
 
 TABLES = {  # label and attribute
     "compas": ("two_year_recid", "race"),
@@ -96,6 +97,27 @@ def measured_chunk(networks: Networks, ablation: str, numbers: np.ndarray) -> di
     return measured(study, params, (data.test.x, messages), tuple(METRICS), networks.wanted, keys)._asdict()
 
 
+def debiased(networks: Networks, seeds: int) -> dict[str, np.ndarray]:
+    """What debiasers make of the same networks: measures of each ``[S, 2, M]``, chosen and reported as rankings are."""
+    config, data = networks.config, networks.data
+    network, key = config.network(data), jax.random.fold_in(jax.random.key(config.seed), 0)
+    study = config.study(network, data)
+    messages = measured_messages(study.roles, data)
+    train = Sample(data.train.x, data.train.messages[data.label], data.train.messages[data.attributes[0]])
+    params = jf.train_many(key, seeds, network, train.x, train.label, config.training).params
+    halves = halves_of(study, messages, jax.random.fold_in(jax.random.key(config.seed), 5))
+    found: dict[str, list[np.ndarray]] = {name: [] for name in DEBIASERS}
+    for choosing, reporting in (halves, halves[::-1]):
+        parts = [
+            Sample(data.test.x[rows], *(data.test.messages[name][rows] for name in data.messages))
+            for rows in (choosing, reporting)
+        ]
+        outputs = debiased_outputs(Task(network, params, key, config.training, train, *parts))
+        for name, measures in outputs.items():
+            found[name].append(np.stack([np.asarray(measures[own]) for own in DEBIASED], axis=1))
+    return {name: np.stack(own, axis=1) for name, own in found.items()}
+
+
 def kept(file: Path, arrays: dict[str, np.ndarray]) -> None:
     """Save arrays; the file appears whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -127,9 +149,10 @@ def main(argv: list[str] | None = None) -> None:
     scenes = options.scenes or (QUICK if options.quick else SCENES)
     ablations = options.ablations or (ABLATIONS[:1] if options.quick else ABLATIONS)
     found: list[Scene] = []
+    others: dict[str, dict[str, np.ndarray]] = {}
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task("arena", total=len(scenes) * len(ablations) * len(chunks(seeds)))
+        task = progress.add_task("arena", total=len(scenes) * (1 + len(ablations) * len(chunks(seeds))))
         for name in scenes:
             networks = scene(name, options.data_dir)
             for ablation in ablations:
@@ -144,7 +167,14 @@ def main(argv: list[str] | None = None) -> None:
                     progress.advance(task)
                 joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
                 found.append(Scene(name, ablation, networks.wanted, **joined))
-    write_page(options.docs, found)
+            progress.update(task, description=f"{name}, debiasers")
+            file = options.results / f"{name}-debiasers-{seeds:04d}.npz"
+            if not file.exists():
+                kept(file, debiased(networks, seeds))
+            with np.load(file) as saved:
+                others[name] = dict(saved)
+            progress.advance(task)
+    write_page(options.docs, found, others)
 
 
 if __name__ == "__main__":

@@ -117,16 +117,17 @@ def measured(
         wanted: the interventions.
         keys: of halves and random rows, the same for all networks; and of random rankings, one for every network.
     """
-    halves = equal_halves(jax.random.fold_in(keys[0], 0), cells_of(study, data[1]))
+    halves = halves_of(study, data[1], keys[0])
     found = [_role(study, params, data, halves[[k, 1 - k]], metrics, wanted, keys) for k in range(2)]
     measures, score = (np.stack([own[part] for own in found], axis=1) for part in range(2))
     return Found(measures, score)
 
 
-def cells_of(study: Study, messages: Messages) -> Message:
-    """Label and attribute as one message, within whose classes halves are drawn."""
+def halves_of(study: Study, messages: Messages, key: Any) -> Int[np.ndarray, "2 H"]:
+    """Row numbers of two halves, drawn within the cells of label and attribute."""
     y, z = (messages[name] for name in (study.roles.label, study.roles.attributes[0]))
-    return Message(np.asarray(y.values) * z.classes + np.asarray(z.values), None, y.classes * z.classes)
+    cells = np.asarray(y.values) * z.classes + np.asarray(z.values)
+    return equal_halves(jax.random.fold_in(key, 0), Message(cells, None, y.classes * z.classes))
 
 
 def part_of(x: Any, messages: Messages, rows: Int[np.ndarray, " H"]) -> tuple[Array, dict[str, Message]]:

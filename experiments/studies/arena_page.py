@@ -1,6 +1,7 @@
 """The page of the arena: tables, verdicts and the figure, all from what was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from jaxflow.statistics import PERCENTILES, resampled
 
 FLOW = "bias/acc"
 MARK = "<!-- from arena: {} -->"
+DEBIASED = ("accuracy", "bias", "argmax_accuracy", "parity_gap", "odds_gap")
 CONTROLS = ("acc/bias", "random", "magnitude")
 EXACT = ("removal", BOUND)
 
@@ -93,6 +95,33 @@ def scores_table(scenes: Sequence[Scene]) -> pd.DataFrame:
                 row |= {"cpr": np.nanmean(parts), "cmd": np.nanmean(np.abs(1 - parts))}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def debiasers_table(others: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Outputs after every debiaser by scene, in per cent, gaps without their sign; means of roles and networks."""
+    rows = []
+    for (scene, found), (k, name) in product(others.items(), enumerate(DEBIASED)):
+        for debiaser, measures in found.items():
+            values, before = (np.abs(own[:, :, k]).mean(axis=1) for own in (measures, found["unchanged"]))
+            mean, less = interval(values), interval(before - values)
+            rows.append((scene, debiaser, name, *mean, *less))
+    columns = ["scene", "debiaser", "measure", "mean", "low", "high", "less", "less_low", "less_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def debiasers_markdown(table: pd.DataFrame) -> str:
+    """Argmax accuracy and parity gap by debiaser and scene."""
+    keys = zip(table["scene"], table["debiaser"], table["measure"], strict=True)
+    mean = dict(zip(keys, table["mean"], strict=True))
+    names, debiasers = (list(dict.fromkeys(table[column])) for column in ("scene", "debiaser"))
+    rows = [
+        (
+            debiaser,
+            *(f"{mean[n, debiaser, 'argmax_accuracy']:.1f} / {mean[n, debiaser, 'parity_gap']:.1f}" for n in names),
+        )
+        for debiaser in debiasers
+    ]
+    return markdown(("debiaser", *names), rows)
 
 
 def verdicts(fronts: pd.DataFrame, scenes: Sequence[Scene]) -> str:
@@ -192,10 +221,11 @@ def _colour(metric: str) -> str:
     return "black" if metric in EXACT else "0.55" if metric in CONTROLS else COLOURS[1]
 
 
-def write_page(docs: Path, scenes: Sequence[Scene]) -> None:
-    """Tables, figure and the parts of the page."""
-    fronts, scores = fronts_table(scenes), scores_table(scenes)
-    for name, table in (("fronts", fronts), ("methods", methods_table(scenes)), ("scores", scores)):
+def write_page(docs: Path, scenes: Sequence[Scene], others: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Tables, figure and the parts of the page, from rankings and, by scene, from debiasers' measures ``[S, 2, M]``."""
+    fronts, scores, beside = fronts_table(scenes), scores_table(scenes), debiasers_table(others)
+    tables = {"fronts": fronts, "methods": methods_table(scenes), "scores": scores, "debiasers": beside}
+    for name, table in tables.items():
         write_table(table, docs / f"arena_{name}.csv")
     with paper_style():
         figure = glance_figure(fronts)
@@ -205,5 +235,5 @@ def write_page(docs: Path, scenes: Sequence[Scene]) -> None:
             figure.savefig(file, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
     parts = {reading: fronts_markdown(fronts, reading) for reading in READINGS}
     parts |= {"verdicts": verdicts(fronts, scenes), "scores": scores_markdown(scores)}
-    parts |= {"ablations": ablations_markdown(fronts)}
+    parts |= {"ablations": ablations_markdown(fronts), "debiasers": debiasers_markdown(beside)}
     fill_page(docs / "arena.md", parts, MARK)
