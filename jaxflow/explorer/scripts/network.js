@@ -1,0 +1,284 @@
+// The network: nodes shaded by their flows, edges as wide as theirs, pruned edges lit up. Many edges go onto a canvas.
+
+import { colourOf, html, sharpContext, svg } from "./drawing.js";
+import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows, nodeName } from "./view.js";
+
+const MANY_EDGES = 400, MANY_NODES = 1200; // beyond which a canvas is faster
+const LIT = 0.6; // opacity of the light behind an edge that all networks prune
+const REACH = 7; // how near to an edge the pointer must come
+
+// Where everything lies, in the units of the drawing.
+export function layoutOf(model) {
+  const { widths, names } = model.data;
+  const widest = Math.max(...widths);
+  const narrow = widths.length <= 8;
+  const width = narrow ? 720 : 1240;
+  const height = Math.round(Math.min(Math.max(narrow ? 460 : 360, 24 * widest + 90), 760));
+  const recorded = model.data.kind === "recording";
+  const longest = Math.max(0, ...names.slice(0, recorded ? widest : widths[0]).map((name) => name.length));
+  const left = 40 + Math.min(longest, 22) * 6.2;
+  const gap = Math.min((height - 110) / Math.max(widest - 1, 1), 150);
+  const step = (width - left - 40) / Math.max(widths.length - 1, 1);
+  const x = Float64Array.from({ length: model.nodes }, (_, k) => left + (widths.length > 1 ? step * model.layerOf[k] : step / 2));
+  const y = Float64Array.from({ length: model.nodes }, (_, k) => {
+    const own = recorded ? widest : widths[model.layerOf[k]]; // of a recording a row is the same unit at all times
+    return 35 + (height - 110) / 2 + (model.indexOf[k] - (own - 1) / 2) * gap;
+  });
+  const radius = Math.min(narrow ? 17 : 11, 0.4 * gap, 0.42 * step);
+  return { width, height, x, y, gap, step, radius, thick: Math.min(9, Math.max(1.5, 1.1 * radius)), dense: model.nodes > MANY_NODES };
+}
+
+export function makeNetwork(plot, model, on) {
+  const layout = layoutOf(model);
+  const { width, height } = layout;
+  const canvas = html("canvas", { "aria-hidden": "true" });
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  plot.replaceChildren(canvas, drawing);
+  const onCanvas = model.edges > MANY_EDGES || layout.dense;
+  canvas.hidden = !onCanvas;
+  const own = { plot, model, layout, canvas, drawing, onCanvas, lines: [], halos: [], sectors: [] };
+  if (!onCanvas) addLines(own);
+  if (!layout.dense) addNodes(own);
+  addNames(own);
+  own.over = svg("g", { class: "over" }, drawing);
+  listenToPointer(own, on);
+  return own;
+}
+
+function addLines({ model, layout, drawing, lines, halos }) {
+  for (const [list, name] of [[halos, "halo"], [lines, "edge"]]) {
+    const group = svg("g", {}, drawing);
+    for (let edge = 0; edge < model.edges; edge++) list.push(svg("line", { ...endsOf(model, layout, edge), class: name }, group));
+  }
+}
+
+function endsOf(model, { x, y }, edge) {
+  const [from, to] = [model.source[edge], model.target[edge]];
+  return { x1: x[from].toFixed(1), y1: y[from].toFixed(1), x2: x[to].toFixed(1), y2: y[to].toFixed(1) };
+}
+
+// Every node is a disc of as many sectors as there are messages, the first on the left.
+function addNodes({ model, layout, drawing, sectors }) {
+  const { x, y, radius } = layout;
+  for (let node = 0; node < model.nodes; node++) {
+    const group = svg("g", { transform: `translate(${x[node].toFixed(1)} ${y[node].toFixed(1)})` }, drawing);
+    svg("circle", { r: radius, class: "paper" }, group);
+    sectors.push(model.data.messages.map((_, message) => {
+      const path = sectorPath(message, model.messages, radius);
+      return svg("path", { d: path, class: `f${message % 7}` }, group);
+    }));
+    svg("circle", { r: radius, class: "rim" }, group);
+  }
+}
+
+function sectorPath(message, count, radius) {
+  if (count === 1) return `M0,${-radius}A${radius},${radius} 0 1 1 0,${radius}A${radius},${radius} 0 1 1 0,${-radius}Z`;
+  const at = (part) => {
+    const angle = -Math.PI / 2 - 2 * Math.PI * part; // counterclockwise from above
+    return `${(radius * Math.cos(angle)).toFixed(2)},${(radius * Math.sin(angle)).toFixed(2)}`;
+  };
+  return `M0,0L${at(message / count)}A${radius},${radius} 0 0 0 ${at((message + 1) / count)}Z`;
+}
+
+function addNames({ model, layout, drawing }) {
+  const { widths } = model.data;
+  const group = svg("g", { class: "names" }, drawing);
+  const every = Math.ceil(widths.length / 24);
+  let first = 0;
+  widths.forEach((width, layer) => {
+    if (layer % every === 0 || layer === widths.length - 1) {
+      const label = svg("text", { x: layout.x[first], y: layout.height - 14, "text-anchor": "middle" }, group);
+      label.textContent = widths.length > 12 && layer < widths.length - 1 ? layerName(model, layer).replace(/^\w+ /, "") : layerName(model, layer);
+    }
+    first += width;
+  });
+  for (let node = 0; node < widths[0]; node++) {
+    const name = nodeName(model, node);
+    if (name.startsWith("node ") || layout.gap < 9) continue;
+    const label = svg("text", { x: layout.x[node] - layout.radius - 6, y: layout.y[node] + 4, "text-anchor": "end" }, group);
+    label.textContent = name.length > 22 ? `${name.slice(0, 21)}…` : name;
+  }
+}
+
+// Draws everything. What is shown: place, message, share of networks that lose each edge or null, factor, and which
+// edges are brushed or null.
+export function drawNetwork(own, shown) {
+  const { model } = own;
+  own.shown = shown;
+  const full = fullFlow(model, shown.place, shown.message);
+  if (own.onCanvas) drawCanvas(own, shown, full);
+  else drawLines(own, shown, full);
+  const about = `${shown.place}`; // nodes change with the network alone
+  if (own.about === about) return full;
+  own.about = about;
+  own.sectors.forEach((parts, node) => parts.forEach((part, message) => {
+    const flow = nodeFlows(model, shown.place, message)[node];
+    part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
+  }));
+  return full;
+}
+
+function shadeOf(flow, full) {
+  return Math.min(1, 0.03 + (0.92 * flow) / full).toFixed(3);
+}
+
+// How an edge looks: width, shrunk by the factor where it is pruned, share of networks that prune it, and whether its
+// flow may be none.
+function looks(own, shown, full) {
+  const { model, layout } = own;
+  const flows = edgeFlows(model, shown.place, shown.message);
+  const faint = faintNodes(model, shown.place, shown.message);
+  return (edge) => {
+    const share = shown.share ? shown.share[edge] : 0;
+    const left = 1 - share + share * Math.abs(shown.factor);
+    return {
+      share,
+      thick: 0.35 + (layout.thick * flows[edge] * left) / full.edge,
+      faint: faint[model.source[edge]] === 1,
+      aside: shown.brushed !== null && !shown.brushed[edge],
+    };
+  };
+}
+
+function drawLines(own, shown, full) {
+  const look = looks(own, shown, full);
+  own.lines.forEach((line, edge) => {
+    const { share, thick, faint, aside } = look(edge);
+    line.setAttribute("class", `edge ${faint ? "faint" : `s${shown.message % 7}`}${aside ? " aside" : ""}`);
+    line.setAttribute("stroke-width", thick.toFixed(2));
+    const halo = own.halos[edge];
+    halo.setAttribute("stroke-width", share > 0 ? (thick + 9).toFixed(2) : 0);
+    halo.setAttribute("stroke-opacity", (LIT * share).toFixed(3));
+  });
+}
+
+// Edges of the same colour and nearly the same width are one stroke.
+function drawCanvas(own, shown, full) {
+  const { model, layout, canvas } = own;
+  const context = sharpContext(canvas, layout.width, layout.height);
+  const look = looks(own, shown, full);
+  const bunches = new Map();
+  const add = (order, colour, alpha, thick, edge) => {
+    const width = Math.ceil(thick * 4) / 4, shade = Math.ceil(alpha * 10) / 10;
+    const name = `${order} ${colour} ${shade} ${width}`;
+    if (!bunches.has(name)) bunches.set(name, { order, colour, shade, width, edges: [] });
+    bunches.get(name).edges.push(edge);
+  };
+  for (let edge = 0; edge < model.edges; edge++) {
+    const { share, thick, faint, aside } = look(edge);
+    if (share > 0) add(0, "lit", LIT * share, thick + 5, edge);
+    add(faint ? 1 : 2, faint ? "faint" : `c${shown.message % 7}`, aside ? 0.1 : faint ? 0.5 : 0.85, thick, edge);
+  }
+  const inOrder = [...bunches.values()].sort((a, b) => a.order - b.order || a.width - b.width);
+  for (const { colour, shade, width, edges } of inOrder) {
+    context.beginPath();
+    for (const edge of edges) {
+      context.moveTo(layout.x[model.source[edge]], layout.y[model.source[edge]]);
+      context.lineTo(layout.x[model.target[edge]], layout.y[model.target[edge]]);
+    }
+    context.strokeStyle = colourOf(colour);
+    context.globalAlpha = shade;
+    context.lineWidth = width;
+    context.stroke();
+  }
+  context.globalAlpha = 1;
+  if (layout.dense) drawCells(own, shown, full, context);
+}
+
+// Very many nodes are cells of a matrix, a point in those of a significant flow.
+function drawCells({ model, layout }, shown, full, context) {
+  const { x, y, step, gap } = layout;
+  const flows = nodeFlows(model, shown.place, shown.message);
+  const [wide, high] = [Math.min(step, 40), gap];
+  for (let node = 0; node < model.nodes; node++) {
+    context.fillStyle = colourOf("paper");
+    context.globalAlpha = 1;
+    context.fillRect(x[node] - wide / 2, y[node] - high / 2, wide, high);
+    context.fillStyle = colourOf(`c${shown.message % 7}`);
+    context.globalAlpha = Number(shadeOf(flows[node], full.node));
+    context.fillRect(x[node] - wide / 2, y[node] - high / 2, wide + 0.3, high + 0.3);
+  }
+  context.globalAlpha = 1;
+  context.fillStyle = colourOf("ink");
+  const dot = Math.min(2, wide / 3, high / 3);
+  const faint = faintNodes(model, shown.place, shown.message);
+  for (let node = 0; node < model.nodes; node++) {
+    if (!faint[node]) context.fillRect(x[node] - dot / 2, y[node] - dot / 2, dot, dot);
+  }
+}
+
+// Rings the node, or marks the edge, that is looked at; null for none.
+export function markNetwork(own, item) {
+  own.over.replaceChildren();
+  if (!item) return;
+  const { layout, model } = own;
+  if (item.edge !== undefined) {
+    svg("line", { ...endsOf(model, layout, item.edge), class: "mark" }, own.over);
+  } else {
+    svg("circle", { cx: layout.x[item.node], cy: layout.y[item.node], r: layout.radius + 4, class: "mark" }, own.over);
+  }
+}
+
+// The node at a place of the drawing, else the nearest edge, else null.
+function itemAt({ model, layout }, px, py) {
+  const near = layout.dense ? Math.max(layout.step, layout.gap) / 2 : layout.radius + 3;
+  let found = null, least = near * near;
+  for (let node = 0; node < model.nodes; node++) {
+    const distance = (layout.x[node] - px) ** 2 + (layout.y[node] - py) ** 2;
+    if (distance < least) [found, least] = [{ node }, distance];
+  }
+  if (found) return found;
+  least = REACH * REACH;
+  for (let edge = 0; edge < model.edges; edge++) {
+    const [from, to] = [model.source[edge], model.target[edge]];
+    if (px < layout.x[from] || px > layout.x[to]) continue;
+    const [dx, dy] = [layout.x[to] - layout.x[from], layout.y[to] - layout.y[from]];
+    const across = (dx * (py - layout.y[from]) - dy * (px - layout.x[from])) ** 2 / (dx * dx + dy * dy);
+    if (across < least) [found, least] = [{ edge }, across];
+  }
+  return found;
+}
+
+function listenToPointer(own, on) {
+  const { plot, model, layout, drawing } = own;
+  const place = (event) => {
+    const box = drawing.getBoundingClientRect();
+    const scale = layout.width / box.width;
+    return itemAt(own, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
+  };
+  drawing.addEventListener("pointermove", (event) => on.look(place(event)));
+  drawing.addEventListener("pointerleave", () => on.look(null));
+  drawing.addEventListener("click", (event) => on.pin(place(event)));
+  plot.addEventListener("keydown", (event) => {
+    const next = stepped(model, on.pinned(), event.key);
+    if (next === undefined) return;
+    event.preventDefault();
+    on.pin(next);
+  });
+}
+
+// Where a key leads from a node or an edge; undefined for keys that mean nothing here.
+export function stepped(model, item, key) {
+  if (key === "Escape") return null;
+  if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "e", "E"].includes(key)) return undefined;
+  if (!item) return { node: 0 };
+  const node = item.edge === undefined ? item.node : model.source[item.edge];
+  if (key === "e" || key === "E") return nextEdge(model, item, node, key === "e" ? 1 : -1);
+  const layer = model.layerOf[node], { widths } = model.data;
+  const first = node - model.indexOf[node];
+  const index = model.indexOf[node];
+  if (key === "ArrowUp") return { node: first + Math.max(index - 1, 0) };
+  if (key === "ArrowDown") return { node: first + Math.min(index + 1, widths[layer] - 1) };
+  const to = key === "ArrowLeft" ? layer - 1 : layer + 1;
+  if (to < 0 || to >= widths.length) return { node };
+  const start = key === "ArrowLeft" ? first - widths[to] : first + widths[layer];
+  return { node: start + Math.min(index, widths[to] - 1) };
+}
+
+function nextEdge(model, item, node, by) {
+  const out = [];
+  for (let edge = 0; edge < model.edges; edge++) if (model.source[edge] === node) out.push(edge);
+  if (!out.length) return item;
+  const at = item.edge === undefined ? (by > 0 ? -1 : 0) : out.indexOf(item.edge);
+  return { edge: out[(at + by + out.length) % out.length] };
+}
