@@ -1,6 +1,6 @@
 """Results folders of made-up numbers, as a run or a recording leaves them: what a report is made from, in milliseconds.
 
-Weights and flows are float32, as the tables hold them. With ``ties`` they take few values, so that many scores are equal.
+Weights and flows are float32, as tables hold them. With ``ties`` they take few values: many scores are then equal.
 """
 
 import json

@@ -5,6 +5,7 @@ import pandas as pd
 from jaxflow.explorer.contents import About, Table, recording_contents, run_contents, titles_of
 from jaxflow.explorer.page import filled
 from jaxflow.explorer.still import (
+    headline,
     key,
     network_figure,
     networks_table,
@@ -53,6 +54,7 @@ def run_page(table: Table, about: About) -> str:
     first = list(titles).index(roles.measured(roles.attributes[0]))
     edges = kept["edge_flows"] if contents["edges"] is not None else None
     parts = {
+        "headline": headline(kept["networks"], sweep, bias, title),
         "network_figure": network_figure(kept["node_flows"], edges, title, first),
         "tradeoff_figure": tradeoff_figure(sweep, bias, title) if len(sweep) else "",
         "statistics": statistics_tables(table("correlations"), table("predictors"), titles),
@@ -95,6 +97,7 @@ def _common(about: About, titles: list[str]) -> dict[str, str]:
     return {
         "heading": escaped(about.title),
         "subtitle": escaped(about.subtitle),
+        "headline": "",
         "version": escaped(about.version),
         "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
         "network_title": "Network" if about.roles is not None else "Flow over time",

@@ -113,6 +113,23 @@ def key(titles: Sequence[str], pruned: bool) -> str:
     return "".join(items) + (item(lit, "pruned") if pruned else "")
 
 
+def headline(outputs: pd.DataFrame, tradeoff: pd.DataFrame, bias: str, title: str) -> str:
+    """A sentence: what the networks show at their outputs, and without what the first strategy takes off."""
+    column = bias if bias in outputs else "output_bias"
+    start = outputs["output_accuracy"].mean(), outputs[column].mean()
+    text = f"At the output {start[0]:.1f} % accuracy and {start[1]:.1f} % {title}"
+    removed = tradeoff[tradeoff["factor"] == 0] if len(tradeoff) else tradeoff
+    if len(removed):
+        metric, method = removed[["metric", "method"]].iloc[0]
+        rows = removed[(removed["metric"] == metric) & (removed["method"] == method)]
+        level = middle_level(rows["level"])
+        aim = rows[rows["attribute"] == rows["attribute"].iloc[0]] if "attribute" in rows else rows
+        means = aim.loc[aim["level"] == level, ["accuracy", bias]].mean()
+        what = counted(level, str(method))
+        text += f"; without the top {what} by {metric} {means['accuracy']:.1f} % and {means[bias]:.1f} %"
+    return element("p", escaped(f"{text}."), class_="headline")
+
+
 def networks_table(outputs: pd.DataFrame, shown: Sequence[int]) -> str:
     """Every network as it is, per cent."""
     rows = outputs if len(outputs) <= MOST_ROWS else outputs[outputs["network"].isin(shown)].head(MOST_ROWS)

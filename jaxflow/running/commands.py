@@ -22,6 +22,7 @@ def command_of(manifest: Mapping[str, Any]) -> str:
     source = data.get("source", {})
     given = {name: identity[name] for name in FIELDS if name in identity}
     try:
+        given["hidden"] = tuple(given["hidden"])
         if "params" in identity or not isinstance(identity.get("estimator"), str):
             return ""
         if manifest["experiment"] in PRESETS:

@@ -79,15 +79,21 @@ export function axes(parent, box, x, y, xLabel, yLabel) {
   return group;
 }
 
-// A colour of the style sheet, as canvas needs it.
+// A colour of the style sheet, as canvas needs it; asked for once, until the scheme changes.
+const COLOURS = new Map();
 export function colourOf(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (!COLOURS.has(name)) COLOURS.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  return COLOURS.get(name);
+}
+
+export function forgetColours() {
+  COLOURS.clear();
 }
 
 // A canvas as sharp as the screen; returns its context in the units of the drawing.
 export function sharpContext(canvas, width, height) {
-  const shown = canvas.getBoundingClientRect().width || width;
-  const scale = (shown / width) * Math.min(window.devicePixelRatio || 1, 2);
+  canvas.shown ??= canvas.getBoundingClientRect().width || width; // measured again when the window changes
+  const scale = (canvas.shown / width) * Math.min(window.devicePixelRatio || 1, 2);
   const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
   const context = canvas.getContext("2d");

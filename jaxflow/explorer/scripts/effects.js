@@ -4,7 +4,7 @@ import { axes, colourOf, html, scaleOf, sharpContext, svg } from "./drawing.js";
 import { edgeFlows, effectsOf, layerName } from "./view.js";
 
 const FRAME = { width: 560, height: 420, left: 62, right: 546, top: 14, bottom: 372 };
-const MOST_POINTS = 40_000; // of networks that stand behind the chosen one
+const MOST_POINTS = 20_000; // of networks that stand behind the chosen one
 
 export function makeEffects(plot, model, on) {
   const canvas = html("canvas", { "aria-hidden": "true" });

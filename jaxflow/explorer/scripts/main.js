@@ -1,6 +1,6 @@
 // The page: data into a model, controls into a state, the state into drawings and into the address.
 
-import { html, percent, shortNumber, svg } from "./drawing.js";
+import { forgetColours, html, percent, shortNumber, svg } from "./drawing.js";
 import { brushedEdges, drawEffects, layerKey, makeEffects, markEffects, showBrush } from "./effects.js";
 import { drawNetwork, makeNetwork, markNetwork } from "./network.js";
 import { hashOf, oncePerFrame, readState } from "./state.js";
@@ -15,6 +15,7 @@ const sweep = sweepOf(data);
 const found = (id) => document.getElementById(id);
 const MESSAGES = data.messages.map((own) => own.name);
 const ATTRIBUTES = (data.attributes ?? []).map((own) => own.name);
+const RANGE = ["flow-from", "flow-to", "effect-from", "effect-to"]; // of the rectangle
 const parts = {}; // what is on the page
 const drawn = {}; // from which state each drawing was made
 
@@ -49,7 +50,7 @@ function allowed(name, value) {
     level: () => /^\d+$/.test(value),
     factor: () => Boolean(sweep?.factors.map(String).includes(value)),
     measure: () => value in PAIRS,
-    sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) < (parts.table?.headers.length ?? 1000),
+    sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= Object.keys(data.outputs).length,
     brush: () => /^(-?[\d.]+(e-?\d+)?,){3}-?[\d.]+(e-?\d+)?$/.test(value),
     at: () => /^(node|edge)-\d+$/.test(value) && Number(value.slice(5)) < (value.startsWith("node") ? model.nodes : model.edges),
   };
@@ -189,27 +190,33 @@ function check(name, value) {
 function draw() {
   showControls();
   const place = placeOf(model, state.network), message = MESSAGES.indexOf(state.message);
-  if (parts.effects) {
-    unlessDrawn("effects", [place, message], () => drawEffects(parts.effects, { place, message }));
-  }
+  if (parts.effects) unlessDrawn("effects", [place, message], () => drawEffects(parts.effects, { place, message }));
   const range = rangeNow();
   const brushed = parts.effects ? brushedEdges(parts.effects, range) : { edges: null, points: 0 };
   const share = shareNow(), factor = Number(state.factor);
-  const full = drawNetwork(parts.network, { place, message, share, factor, brushed: brushed.edges });
-  found("network-plot").dataset.pruned = share ? [...share].map((own, edge) => (own > 0 ? edge : -1)).filter((own) => own >= 0).join(" ") : "";
+  const full = drawNetwork(parts.network, { place, message, share, factor, brushed: brushed.edges, redraw: !drawn.again });
+  drawn.again = "done";
+  if (parts.share !== share) listPruned((parts.share = share));
   captionNetwork(full, share, place);
   if (sweep) drawSweep();
   if (parts.effects) {
     showBrush(parts.effects, range);
     const where = range ? `${brushed.points} points, ${brushed.edges.reduce((sum, own) => sum + own, 0)} edges in the rectangle` : "";
     found("brush-out").textContent = where;
-    ["flow-from", "flow-to", "effect-from", "effect-to"].forEach((id, k) => {
+    RANGE.forEach((id, k) => {
       if (document.activeElement !== found(id)) found(id).value = range ? Number(range[k].toPrecision(3)) : "";
     });
   }
   if (parts.table) unlessDrawn("sort", [state.sort], () => sortTable(parts.table, state.sort));
   if (parts.table) markRow(parts.table, state.network);
   look(itemOf(state.at));
+}
+
+// Numbers of the pruned edges, for whoever reads the page by a program.
+function listPruned(share) {
+  const edges = [];
+  share?.forEach((own, edge) => own > 0 && edges.push(edge));
+  found("network-plot").dataset.pruned = edges.join(" ");
 }
 
 function unlessDrawn(name, from, what) {
@@ -220,13 +227,14 @@ function unlessDrawn(name, from, what) {
 }
 
 function captionNetwork(full, share, place) {
-  const unit = model.edges ? `The widest edge carries ${shortNumber(full.widest)} bits, ` : "";
-  const dark = `${unit ? "the" : "The"} darkest node ${shortNumber(full.strongest)} bits. `;
-  const dashed = model.edges ? `Grey and dashed: flow not significant (p_max ≥ ${data.alpha})${place < 0 ? " in most networks" : ""}. ` : "";
+  const widest = `The widest edge carries ${shortNumber(full.widest)} bits, the darkest node ${shortNumber(full.strongest)} bits. `;
+  const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
+  const most = place < 0 ? " in most networks" : "";
+  const dashed = `Grey${model.edges ? " and dashed" : " rim"}: flow not significant (p_max ≥ ${data.alpha})${most}. `;
   let lit = "";
   if (sweep && model.edges && !share) lit = `Which edges “${state.by}” prunes does not follow from the tables: none are lit.`;
   else if (sweep && share) lit = place < 0 ? `Lit: pruned edges, the stronger in the more of ${data.shown.length} networks.` : "Lit: pruned edges, as wide as the factor leaves them.";
-  found("network-caption").textContent = unit + dark + dashed + lit;
+  found("network-caption").textContent = scale + dashed + lit;
 }
 
 function drawSweep() {
@@ -260,7 +268,7 @@ function look(item) {
 }
 
 function hint() {
-  return [html("p", { class: "hint" }, "Point at a node or an edge, or use the arrow keys in the drawing; e steps through the edges that leave a node.")];
+  return [html("p", { class: "hint" }, "Point at a node or an edge; a click keeps it. In the drawing arrow keys move between nodes, and e steps through the edges that leave one.")];
 }
 
 function tableOf(caption, header, rows) {
@@ -331,17 +339,6 @@ function begin() {
     pin: (item) => change({ at: name(item) }),
     pinned: () => itemOf(state.at),
   });
-  if (model.effect && found("effects-plot")) {
-    const brush = (range) => change({ brush: range ? range.map((own) => Number(own.toPrecision(4))).join(",") : "" });
-    parts.effects = makeEffects(found("effects-plot"), model, { brush });
-    found("layers-key").replaceChildren(...layerKey(model));
-    const ids = ["flow-from", "flow-to", "effect-from", "effect-to"];
-    ids.forEach((id) => found(id).addEventListener("input", () => {
-      const values = ids.map((own, k) => (found(own).value === "" ? (k % 2 ? 1e6 : -1e6) : Number(found(own).value)));
-      change({ brush: ids.some((own) => found(own).value !== "") ? values.join(",") : "" });
-    }));
-    found("brush-clear").addEventListener("click", () => change({ brush: "" }));
-  }
   if (found("networks")) {
     parts.table = makeTable(found("networks"), {
       has: (number) => data.shown.map(String).includes(number),
@@ -349,8 +346,18 @@ function begin() {
       choose: (network) => change({ network: state.network === network && data.networks.length > 1 ? "mean" : network }),
     });
   }
+  document.documentElement.classList.add("live");
+  document.documentElement.classList.toggle("deep", data.widths.length > 8);
+  draw();
+  setTimeout(follow); // what lies below the first view comes after it
+}
+
+function follow() {
+  if (model.effect && found("effects-plot")) beginEffects();
   const again = () => {
-    drawn.effects = undefined;
+    forgetColours();
+    document.querySelectorAll("canvas").forEach((own) => (own.shown = undefined));
+    drawn.effects = drawn.again = undefined;
     render();
   };
   new ResizeObserver(again).observe(found("network-plot"));
@@ -359,9 +366,18 @@ function begin() {
     state = readState(location.hash, defaults, allowed);
     render();
   });
-  document.documentElement.classList.add("live");
-  document.documentElement.classList.toggle("deep", data.widths.length > 8);
-  draw();
+  render();
+}
+
+function beginEffects() {
+  const brush = (range) => change({ brush: range ? range.map((own) => Number(own.toPrecision(4))).join(",") : "" });
+  parts.effects = makeEffects(found("effects-plot"), model, { brush });
+  found("layers-key").replaceChildren(...layerKey(model));
+  RANGE.forEach((id) => found(id).addEventListener("input", () => {
+    const values = RANGE.map((own, k) => (found(own).value === "" ? (k % 2 ? 1e6 : -1e6) : Number(found(own).value)));
+    change({ brush: RANGE.some((own) => found(own).value !== "") ? values.join(",") : "" });
+  }));
+  found("brush-clear").addEventListener("click", () => change({ brush: "" }));
 }
 
 begin();

@@ -5,6 +5,7 @@ import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows, nodeName } from 
 
 const MANY_EDGES = 400, MANY_NODES = 1200; // beyond which a canvas is faster
 const LIT = 0.6; // opacity of the light behind an edge that all networks prune
+const SHADES = 20; // of edges on a canvas
 const REACH = 7; // how near to an edge the pointer must come
 
 // Where everything lies, in the units of the drawing.
@@ -31,12 +32,14 @@ export function layoutOf(model) {
 export function makeNetwork(plot, model, on) {
   const layout = layoutOf(model);
   const { width, height } = layout;
+  const rims = [];
   const canvas = html("canvas", { "aria-hidden": "true" });
+  const above = html("canvas", { "aria-hidden": "true" });
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  plot.replaceChildren(canvas, drawing);
+  plot.replaceChildren(canvas, above, drawing);
   const onCanvas = model.edges > MANY_EDGES || layout.dense;
-  canvas.hidden = !onCanvas;
-  const own = { plot, model, layout, canvas, drawing, onCanvas, lines: [], halos: [], sectors: [] };
+  canvas.hidden = above.hidden = !onCanvas;
+  const own = { plot, model, layout, canvas, above, drawing, onCanvas, lines: [], halos: [], sectors: [], rims };
   if (!onCanvas) addLines(own);
   if (!layout.dense) addNodes(own);
   addNames(own);
@@ -58,7 +61,7 @@ function endsOf(model, { x, y }, edge) {
 }
 
 // Every node is a disc of as many sectors as there are messages, the first on the left.
-function addNodes({ model, layout, drawing, sectors }) {
+function addNodes({ model, layout, drawing, sectors, rims }) {
   const { x, y, radius } = layout;
   for (let node = 0; node < model.nodes; node++) {
     const group = svg("g", { transform: `translate(${x[node].toFixed(1)} ${y[node].toFixed(1)})` }, drawing);
@@ -67,7 +70,7 @@ function addNodes({ model, layout, drawing, sectors }) {
       const path = sectorPath(message, model.messages, radius);
       return svg("path", { d: path, class: `f${message % 7}` }, group);
     }));
-    svg("circle", { r: radius, class: "rim" }, group);
+    rims.push(svg("circle", { r: radius, class: "rim" }, group));
   }
 }
 
@@ -83,12 +86,13 @@ function sectorPath(message, count, radius) {
 function addNames({ model, layout, drawing }) {
   const { widths } = model.data;
   const group = svg("g", { class: "names" }, drawing);
-  const every = Math.ceil(widths.length / 24);
+  const last = widths.length - 1, every = Math.ceil(widths.length / 21);
   let first = 0;
   widths.forEach((width, layer) => {
-    if (layer % every === 0 || layer === widths.length - 1) {
+    if (layer === last || (layer % every === 0 && last - layer >= every)) {
+      const name = layerName(model, layer);
       const label = svg("text", { x: layout.x[first], y: layout.height - 14, "text-anchor": "middle" }, group);
-      label.textContent = widths.length > 12 && layer < widths.length - 1 ? layerName(model, layer).replace(/^\w+ /, "") : layerName(model, layer);
+      label.textContent = widths.length > 12 && layer > 0 ? name.replace(/^(layer|time) /, "") : name;
     }
     first += width;
   });
@@ -108,9 +112,11 @@ export function drawNetwork(own, shown) {
   const full = fullFlow(model, shown.place, shown.message);
   if (own.onCanvas) drawCanvas(own, shown, full);
   else drawLines(own, shown, full);
-  const about = `${shown.place}`; // nodes change with the network alone
+  const about = `${shown.place} ${shown.message}`; // sliders leave the nodes alone
   if (own.about === about) return full;
   own.about = about;
+  const faint = faintNodes(model, shown.place, shown.message);
+  own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
   own.sectors.forEach((parts, node) => parts.forEach((part, message) => {
     const flow = nodeFlows(model, shown.place, message)[node];
     part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
@@ -130,10 +136,11 @@ function looks(own, shown, full) {
   const faint = faintNodes(model, shown.place, shown.message);
   return (edge) => {
     const share = shown.share ? shown.share[edge] : 0;
-    const left = 1 - share + share * Math.abs(shown.factor);
+    const rest = (flows[edge] * (1 - share + share * Math.abs(shown.factor))) / full.edge;
     return {
       share,
-      thick: 0.35 + (layout.thick * flows[edge] * left) / full.edge,
+      rest,
+      thick: 0.35 + layout.thick * rest,
       faint: faint[model.source[edge]] === 1,
       aside: shown.brushed !== null && !shown.brushed[edge],
     };
@@ -152,37 +159,62 @@ function drawLines(own, shown, full) {
   });
 }
 
-// Edges of the same colour and nearly the same width are one stroke.
+// All edges as they are go onto one canvas, which sliders leave alone; what is pruned is painted over on another.
 function drawCanvas(own, shown, full) {
   const { model, layout, canvas } = own;
-  const context = sharpContext(canvas, layout.width, layout.height);
-  const look = looks(own, shown, full);
-  const bunches = new Map();
-  const add = (order, colour, alpha, thick, edge) => {
-    const width = Math.ceil(thick * 4) / 4, shade = Math.ceil(alpha * 10) / 10;
-    const name = `${order} ${colour} ${shade} ${width}`;
-    if (!bunches.has(name)) bunches.set(name, { order, colour, shade, width, edges: [] });
-    bunches.get(name).edges.push(edge);
-  };
-  for (let edge = 0; edge < model.edges; edge++) {
-    const { share, thick, faint, aside } = look(edge);
-    if (share > 0) add(0, "lit", LIT * share, thick + 5, edge);
-    add(faint ? 1 : 2, faint ? "faint" : `c${shown.message % 7}`, aside ? 0.1 : faint ? 0.5 : 0.85, thick, edge);
+  const from = [shown.place, shown.message];
+  if (shown.redraw || own.below?.brushed !== shown.brushed || String(own.below.from) !== String(from)) {
+    own.below = { brushed: shown.brushed, from };
+    const context = sharpContext(canvas, layout.width, layout.height);
+    strokeEdges(own, context, shown, looks(own, { ...shown, share: null }, full));
+    if (layout.dense) drawCells(own, shown, full, context);
   }
-  const inOrder = [...bunches.values()].sort((a, b) => a.order - b.order || a.width - b.width);
-  for (const { colour, shade, width, edges } of inOrder) {
-    context.beginPath();
-    for (const edge of edges) {
-      context.moveTo(layout.x[model.source[edge]], layout.y[model.source[edge]]);
-      context.lineTo(layout.x[model.target[edge]], layout.y[model.target[edge]]);
-    }
-    context.strokeStyle = colourOf(colour);
-    context.globalAlpha = shade;
-    context.lineWidth = width;
-    context.stroke();
+  const context = sharpContext(own.above, layout.width, layout.height);
+  if (!shown.share || layout.dense) return;
+  const look = looks(own, shown, full), before = looks(own, { ...shown, share: null }, full);
+  for (let edge = 0; edge < model.edges; edge++) {
+    if (!shown.share[edge]) continue;
+    const { thick, faint, aside } = look(edge);
+    strokeOne(own, context, edge, "paper", before(edge).thick + 0.8, 1);
+    strokeOne(own, context, edge, "lit", thick + 5, (aside ? 0.2 : LIT) * shown.share[edge]);
+    strokeOne(own, context, edge, faint ? "faint" : `c${shown.message % 7}`, thick, aside ? 0.1 : 0.9);
   }
   context.globalAlpha = 1;
-  if (layout.dense) drawCells(own, shown, full, context);
+}
+
+function strokeOne(own, context, edge, colour, width, alpha) {
+  context.strokeStyle = colourOf(colour);
+  context.lineWidth = width;
+  context.globalAlpha = alpha;
+  context.beginPath();
+  trace(own, context, edge);
+  context.stroke();
+}
+
+// Edges of the same colour and nearly the same width are one stroke.
+function strokeEdges(own, context, shown, look) {
+  const { model, layout } = own;
+  const bunches = Array.from({ length: 4 * SHADES }, () => []);
+  for (let edge = 0; edge < model.edges; edge++) {
+    const { rest, faint, aside } = look(edge);
+    bunches[((aside ? 0 : 2) + (faint ? 0 : 1)) * SHADES + Math.min(SHADES - 1, Math.floor(rest * SHADES))].push(edge);
+  }
+  bunches.forEach((edges, place) => {
+    if (!edges.length) return;
+    const [kind, rest] = [Math.floor(place / SHADES), ((place % SHADES) + 0.5) / SHADES];
+    context.strokeStyle = colourOf(kind % 2 ? `c${shown.message % 7}` : "faint");
+    context.globalAlpha = kind < 2 ? 0.05 : (0.1 + 0.9 * rest) * (kind % 2 ? 1 : 0.5);
+    context.lineWidth = 0.35 + layout.thick * rest;
+    context.beginPath();
+    for (const edge of edges) trace(own, context, edge);
+    context.stroke();
+  });
+  context.globalAlpha = 1;
+}
+
+function trace({ model, layout }, context, edge) {
+  context.moveTo(layout.x[model.source[edge]], layout.y[model.source[edge]]);
+  context.lineTo(layout.x[model.target[edge]], layout.y[model.target[edge]]);
 }
 
 // Very many nodes are cells of a matrix, a point in those of a significant flow.

@@ -1,6 +1,6 @@
 // Accuracy against bias under pruning: a curve for every metric that is switched on, and a point at the factor.
 
-import { axes, percent, scaleOf, shortNumber, svg } from "./drawing.js";
+import { axes, percent, scaleOf, svg } from "./drawing.js";
 import { numbers } from "./data.js";
 
 export const PAIRS = {
@@ -146,7 +146,7 @@ export function readOut(sweep, shown, place) {
     const strategy = strategyAt(sweep, metric, shown.method, shown.level, shown.attribute);
     if (strategy < 0) return { metric, text: "not run at this level" };
     const own = curveOf(sweep, strategy, shown.pair, shown.attribute, shown.network)[place];
-    const error = (value) => (value ? ` ± ${shortNumber(value, 2)}` : "");
+    const error = (value) => (value ? ` ± ${value.toFixed(2)}` : "");
     const [x, y] = [percent(own.x, 2), percent(own.y, 2)];
     return { metric, x, y, text: `${x.replace(" %", "")}${error(own.dx)} % · ${y.replace(" %", "")}${error(own.dy)} %` };
   });
