@@ -41,7 +41,7 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
         self.open = str(dict(attrs).get("id") or tag) if tag in ("script", "style") else ""
 
-    def handle_endtag(self, _):
+    def handle_endtag(self, tag):  # noqa: ARG002
         self.open = ""
 
     def handle_data(self, data):

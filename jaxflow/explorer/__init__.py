@@ -55,7 +55,7 @@ def run_page(table: Table, about: About) -> str:
     edges = kept["edge_flows"] if contents["edges"] is not None else None
     parts = {
         "headline": headline(kept["networks"], sweep, bias, title),
-        "network_figure": network_figure(kept["node_flows"], edges, title, first),
+        "network_figure": network_figure(kept["node_flows"], edges, title, first, about.names),
         "tradeoff_figure": tradeoff_figure(sweep, bias, title) if len(sweep) else "",
         "statistics": statistics_tables(table("correlations"), table("predictors"), titles),
         "networks": networks_table(kept["networks"], contents["shown"]),
@@ -83,7 +83,7 @@ def recording_page(table: Table, edges: pd.DataFrame | None, about: About) -> st
     drawn = edges if contents["edges"] is not None else None
     parts = {
         "statistics": "",
-        "network_figure": network_figure(nodes, drawn, messages[0], 0),
+        "network_figure": network_figure(nodes, drawn, messages[0], 0, about.names),
         "tables": nodes_table(nodes, {}),
     }
     return filled(contents, {**_common(about, messages), **parts}, set())

@@ -18,12 +18,14 @@ PLACES = ("layer", "time", "node", "points", "nonzero")  # columns that count or
 DASHES = {"acc/bias": "6 3", "random": "2 3", "magnitude": "6 2 2 2"}
 
 
-def network_figure(nodes: pd.DataFrame, edges: pd.DataFrame | None, title: str, colour: int) -> str:
-    """Mean flow about the first message: width of edges, shade of nodes."""
+def network_figure(
+    nodes: pd.DataFrame, edges: pd.DataFrame | None, title: str, colour: int, names: Sequence[str] = ()
+) -> str:
+    """Mean flow about a message: width of edges, shade of nodes, names of the first layer's nodes."""
     grid = grid_of(nodes, edges)
     message = grid.messages[colour]
     flow = grid.of_nodes(nodes["flow"])[:, colour].mean(axis=0)
-    places = _places(grid)
+    places = _places(grid, max([len(name[:24]) for name in names], default=0))
     lines = []
     if edges is not None and len(edges):
         width = grid.of_edges(edges["flow"])[:, colour].mean(axis=0)
@@ -39,19 +41,24 @@ def network_figure(nodes: pd.DataFrame, edges: pd.DataFrame | None, title: str, 
         lines.append(element("circle", cx=x, cy=y, r=radius, class_="paper"))
         shade = f"{0.85 * value / max(flow.max(), 1e-12):.3f}"
         lines.append(element("circle", cx=x, cy=y, r=radius, class_=f"node f{colour}", fill_opacity=shade))
+    first = int(grid.layer.min())
+    for node, name in enumerate(names[: int((grid.layer == first).sum())]):
+        (x, y), short = places[first, node], name if len(name) < 24 else f"{name[:22]}…"
+        lines.append(element("text", escaped(short), x=f"{x - 18:.1f}", y=f"{y + 4:.1f}", text_anchor="end"))
     text = f"Mean {title} flow of every node and edge; the widest edge and the darkest node have the largest flow."
     return _drawing("".join(lines), text, f"about {message}")
 
 
-def _places(grid: Grid) -> dict[tuple[int, int], tuple[float, float]]:
-    """Where the nodes lie in a drawing."""
+def _places(grid: Grid, letters: int) -> dict[tuple[int, int], tuple[float, float]]:
+    """Where the nodes lie in a drawing that leaves room for so many letters on its left."""
+    left = MARGIN + 6.5 * letters
     layers = np.unique(grid.layer)
     across = {int(layer): k for k, layer in enumerate(layers)}
     widths = {int(layer): int((grid.layer == layer).sum()) for layer in layers}
     gap = (HEIGHT - 2 * MARGIN) / max(*widths.values(), 2)
     return {
         (layer, node): (
-            MARGIN + (WIDTH - 2 * MARGIN) * across[layer] / max(len(layers) - 1, 1),
+            left + (WIDTH - left - MARGIN) * across[layer] / max(len(layers) - 1, 1),
             HEIGHT / 2 + (node - (widths[layer] - 1) / 2) * gap,
         )
         for layer, node in zip(grid.layer.tolist(), grid.node.tolist(), strict=True)
@@ -89,8 +96,8 @@ def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str) -> str:
         line = element("polyline", points=" ".join(points), class_=f"curve s{look}",
                        stroke_dasharray=DASHES.get(str(metric)))  # fmt: skip
         end = points[-1].split(",")
-        parts += [line, element("text", escaped(metric), x=end[0], y=end[1], class_="label")]
-    middle = {"x": WIDTH / 2, "text_anchor": "middle", "class_": "label"}
+        parts += [line, element("text", escaped(metric), x=end[0], y=end[1], dx=6, dy=-6)]
+    middle = {"x": WIDTH / 2, "text_anchor": "middle"}
     ends = [f"{number(own, '.1f')}" for own in (low[bias], high[bias], low["accuracy"], high["accuracy"])]
     parts.append(element("text", escaped(f"{title}, {ends[0]} to {ends[1]} %"), y=HEIGHT - 12, **middle))
     parts.append(element("text", escaped(f"accuracy, {ends[2]} to {ends[3]} %"), y=18, **middle))
@@ -104,7 +111,8 @@ def key(titles: Sequence[str], pruned: bool) -> str:
     def item(mark: str, text: str) -> str:
         return element("li", element("svg", mark, viewBox="0 0 26 14") + escaped(text))
 
-    halves = ("left half", "right half") if len(titles) == 2 else [f"sector {k + 1}" for k in range(len(titles))]
+    sectors = [f"sector {k + 1}, anticlockwise from above" for k in range(len(titles))]
+    halves = ["left half", "right half"] if len(titles) == 2 else sectors
     where = [
         f"{title} flow{f' ({half})' if len(titles) > 1 else ''}" for title, half in zip(titles, halves, strict=True)
     ]

@@ -26,7 +26,9 @@ export function layoutOf(model) {
     return 35 + (height - 110) / 2 + (model.indexOf[k] - (own - 1) / 2) * gap;
   });
   const radius = Math.min(narrow ? 17 : 11, 0.4 * gap, 0.42 * step);
-  return { width, height, x, y, gap, step, radius, thick: Math.min(9, Math.max(1.5, 1.1 * radius)), dense: model.nodes > MANY_NODES };
+  const crowd = Math.max(model.edges / widths.length, 1); // edges between two layers, about
+  const thick = Math.min(9, Math.max(1.5, 1.1 * radius)) * Math.min(1, Math.sqrt(15 / crowd));
+  return { width, height, x, y, gap, step, radius, thick, dense: model.nodes > MANY_NODES };
 }
 
 export function makeNetwork(plot, model, on) {
