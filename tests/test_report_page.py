@@ -53,8 +53,14 @@ class Opened:
         self.settle()
 
     def settle(self) -> None:
-        """Until what was asked for is drawn, and the address is written."""
-        self.page.wait_for_timeout(350)
+        """Until what was asked for is drawn: a change is drawn at the next frame."""
+        self.page.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done, 30))))")
+
+    @property
+    def state(self) -> str:
+        """What stands in the address after a while."""
+        self.page.wait_for_timeout(300)
+        return self.page.url.partition("#")[2]
 
     def slide(self, name: str, place: int) -> None:
         self.page.locator(f"#{name}").fill(str(place))
@@ -294,7 +300,7 @@ def test_the_table_sorts_and_chooses_a_network(opened, run):
     opened.page.locator("#networks tbody button").first.click()
     opened.settle()
     assert opened.page.locator("#network-choice").input_value() == str(order[0])
-    assert f"network={order[0]}" in opened.page.url
+    assert f"network={order[0]}" in opened.state
 
 
 # --- the page as a whole ---------------------------------------------------------------------------------------------
@@ -312,7 +318,7 @@ def test_the_address_brings_back_what_was_shown(browser, opened, path):
     opened.page.locator("#network-plot").focus()
     opened.page.keyboard.press("ArrowDown")
     opened.settle()
-    again = Opened(browser, path, "#" + opened.page.url.partition("#")[2])
+    again = Opened(browser, path, f"#{opened.state}")
     for selector in ("#network-plot", "#tradeoff-plot", "#curves", "#details", "#network-caption", "#tradeoff-caption"):
         first, second = (own.page.locator(selector).inner_html().replace(' class=""', "") for own in (opened, again))
         assert first == second, selector
@@ -397,12 +403,22 @@ def test_it_opens_at_once_and_sliders_are_smooth(browser, tmp_path, widths, open
 
 
 def test_strategies_that_are_not_all_there_are_shown_as_they_are(browser, tmp_path):
-    """A metric of the user's, and one method alone."""
-    strategies = [*strategies_of({"edge": (1, 2, 5)}, ("mine", "bias/acc")), ("random", "edge", 2)]
+    """A metric of the user's, one level alone, and a metric that was run with one method only."""
+    strategies = [
+        *strategies_of({"edge": (1, 2, 5)}, ("mine", "bias/acc")),
+        ("random", "edge", 2),
+        ("saliency", "node", 1),
+    ]
     path = report(fake_run(tmp_path / "run", strategies=strategies))
     opened = Opened(browser, path)
     assert opened.said == []
     assert "“mine” prunes does not follow" in opened.page.locator("#network-caption").text_content()
     opened.slide("level", 0)
     assert opened.page.locator('#curves li[data-metric="random"] output').text_content() == "not run at this level"
+    opened.page.locator("#metric-choice").select_option("saliency")
+    opened.settle()
+    assert opened.page.locator("#network-caption").text_content().endswith("edges were not pruned by “saliency”.")
+    opened.choose("method", "node")
+    assert "“saliency” prunes does not follow" in opened.page.locator("#network-caption").text_content()
+    assert opened.said == []
     opened.context.close()

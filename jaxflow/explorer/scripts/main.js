@@ -59,8 +59,14 @@ function allowed(name, value) {
 
 // --- what follows from the state -------------------------------------------------------------------------------------
 
+// Levels of the metric that is chosen, else, where it was not run with this method, of the others.
+function levelsNow() {
+  const own = levelsOf(sweep, state.method, state.by);
+  return own.length ? own : [...new Set(sweep.metrics.flatMap((metric) => levelsOf(sweep, state.method, metric)))].sort((a, b) => a - b);
+}
+
 function levelNow() {
-  const levels = levelsOf(sweep, state.method, state.by);
+  const levels = levelsNow();
   return levels.includes(Number(state.level)) ? Number(state.level) : middle(levels);
 }
 
@@ -73,7 +79,7 @@ function itemOf(text) {
 }
 
 function shareNow() {
-  if (!sweep || !canRank(model, state.by)) return null;
+  if (!sweep || !canRank(model, state.by) || !levelsOf(sweep, state.method, state.by).length) return null;
   return prunedShare(model, placeOf(model, state.network), state.by, state.method, attributeNow(), levelNow());
 }
 
@@ -138,7 +144,7 @@ function setUpSweep() {
   listenTo("aim-choice", "aim");
   radios(found("method-choice"), "method", sweep.methods, sweep.methods.map((own) => `${own}s`), (method) => change({ method }));
   found("level").addEventListener("input", (event) => {
-    change({ level: String(levelsOf(sweep, state.method, state.by)[Number(event.target.value)]) });
+    change({ level: String(levelsNow()[Number(event.target.value)]) });
   });
   found("factor").max = sweep.factors.length - 1;
   found("factor").addEventListener("input", (event) => change({ factor: String(sweep.factors[Number(event.target.value)]) }));
@@ -169,7 +175,7 @@ function showControls() {
   found("aim-choice").value = state.aim;
   found("measure-choice").value = state.measure;
   check("method", state.method);
-  const levels = levelsOf(sweep, state.method, state.by), level = levelNow();
+  const levels = levelsNow(), level = levelNow();
   found("level").max = levels.length - 1;
   found("level").value = levels.indexOf(level);
   const amount = `${level} ${state.method}${level === 1 ? "" : "s"}`;
@@ -232,7 +238,9 @@ function captionNetwork(full, share, place) {
   const most = place < 0 ? " in most networks" : "";
   const dashed = `Grey${model.edges ? " and dashed" : " rim"}: flow not significant (p_max ≥ ${data.alpha})${most}. `;
   let lit = "";
-  if (sweep && model.edges && !share) lit = `Which edges “${state.by}” prunes does not follow from the tables: none are lit.`;
+  const run = sweep && levelsOf(sweep, state.method, state.by).length;
+  if (sweep && !run) lit = `${state.method}s were not pruned by “${state.by}”.`;
+  else if (sweep && model.edges && !share) lit = `Which edges “${state.by}” prunes does not follow from the tables: none are lit.`;
   else if (sweep && share) lit = place < 0 ? `Lit: pruned edges, the stronger in the more of ${data.shown.length} networks.` : "Lit: pruned edges, as wide as the factor leaves them.";
   found("network-caption").textContent = scale + dashed + lit;
 }

@@ -1,4 +1,4 @@
-// Ranks of edges, as jaxflow/metrics.py, interventions.py and paths.py make them: in float32, ties by the larger
+// Ranks of edges, as metrics/flow.py, interventions.py and paths.py make them: in float32, ties by the larger
 // numerator and then by index.
 
 export const UNRANKED = 2 ** 30;
