@@ -151,6 +151,7 @@ def test_names_of_the_users_stay_text(tmp_path):
     assert not {"img", "iframe", "link", "object", "base", "form", "source"} & set(tags)
     attributes = {name for _, own in elements.found for name in own}
     assert not [name for name in attributes if name.startswith("on") or name in ("src", "href", "style")]
+    assert not set("<>&") & set(elements.inside["data"])
     held = json.loads(elements.inside["data"])
     assert held["names"] == [HOSTILE[0], HOSTILE[1], HOSTILE[3]]
     assert [own["name"] for own in held["messages"]] == [HOSTILE[0], *HOSTILE[1:3]]

@@ -170,7 +170,11 @@ def test_the_sliders_move_the_points_to_the_means_of_the_table(opened, run, meth
             opened.slide("factor", 2 * k)
             for metric in METRICS:
                 row = opened.page.locator(f'#curves li[data-metric="{metric}"]')
-                mean = rows_of(run, metric, method, level, factor)[["bias", "accuracy"]].mean()
+                rows = rows_of(run, metric, method, level, factor)[["bias", "accuracy"]]
+                mean, error = rows.mean(), rows.sem()
+                said = row.locator("output").text_content().replace(" %", "").split(" · ")
+                errors = [number(part.split(" ± ")[1]) for part in said]
+                assert errors == pytest.approx([error["bias"], error["accuracy"]], abs=0.0056)
                 assert number(row.get_attribute("data-x")) == pytest.approx(mean["bias"], abs=0.0056)
                 assert number(row.get_attribute("data-y")) == pytest.approx(mean["accuracy"], abs=0.0056)
 
