@@ -113,16 +113,23 @@ def _output_tables(rng, networks: int, roles: Roles, strategies) -> dict[str, pd
             "tradeoff": tradeoff}  # fmt: skip
 
 
-def fake_recording(path: Path, bins: int = 5, nodes: int = 3, messages: Sequence[str] = ("stimulus",)) -> Results:
-    """A finished recording without weights."""
+def fake_recording(
+    path: Path, bins: int = 5, nodes: int = 3, messages: Sequence[str] = ("stimulus",), weights: bool = False
+) -> Results:
+    """A finished recording, with weights between its bins or without."""
     rng = np.random.default_rng(0)
     path.mkdir(parents=True)
-    layer = np.arange(bins)[:, None, None]
-    flow = rng.exponential(0.1, (bins, nodes, len(messages)))
+    layer, about = np.arange(bins)[:, None, None], np.array(messages, object)
+    flow = _float32(rng.exponential(0.1, (bins, nodes, len(messages))))
     p = (1 + rng.integers(0, 100, flow.shape)) / 1001
-    tidy(network=0, layer=layer, time=layer * 0.1, node=np.arange(nodes)[None, :, None],
-         message=np.array(messages, object), flow=flow, witness="", null95=0.02, p=p, p_max=p, honest=flow, low=flow,
-         high=flow).to_csv(path / "node_flows.csv", index=False)  # fmt: skip
+    tidy(network=0, layer=layer, time=layer * 0.1, node=np.arange(nodes)[None, :, None], message=about, flow=flow,
+         witness="", null95=0.02, p=p, p_max=p, honest=flow, low=flow, high=flow,
+         ).to_csv(path / "node_flows.csv", index=False, float_format="%.9g")  # fmt: skip
+    if weights:
+        weight, unit = _float32(rng.normal(size=(1, nodes, nodes, 1))), np.arange(nodes)
+        tidy(network=0, layer=layer[:-1, ..., None], source=unit[:, None, None], target=unit[:, None], weight=weight,
+             message=about, flow=np.abs(weight) * flow[:-1, :, None],
+             ).to_csv(path / "edge_flows.csv", index=False, float_format="%.9g")  # fmt: skip
     identity = {"name": "mine", "messages": dict.fromkeys(messages, ""), "estimator": "gaussian", "permutations": 1000,
                 "confidence": 0.95, "seed": 0}  # fmt: skip
     recording = {"trials": 100, "layers": bins, "nodes": [f"unit {k}" for k in range(nodes)], "notes": [],

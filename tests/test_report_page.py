@@ -339,11 +339,12 @@ def test_an_impossible_address_is_the_first_view(browser, opened, path, state):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["run", "recording", "attributes", "deep"])
+@pytest.mark.parametrize("kind", ["run", "recording", "dense", "attributes", "deep"])
 def test_nothing_is_said_or_asked_and_axe_finds_nothing(browser, tmp_path, kind, scheme):
     makers = {
         "run": lambda folder: fake_run(folder, WIDTHS, features=FEATURES),
-        "recording": lambda folder: fake_recording(folder, bins=30, messages=("stimulus", "context")),
+        "recording": lambda folder: fake_recording(folder, 30, messages=("stimulus", "context"), weights=True),
+        "dense": lambda folder: fake_recording(folder, bins=450),
         "attributes": lambda folder: fake_run(folder, label="hired", attributes=("sex", "<!--race")),
         "deep": lambda folder: fake_run(folder, (3, *[8] * 9, 2), networks=2),
     }
@@ -356,6 +357,18 @@ def test_nothing_is_said_or_asked_and_axe_finds_nothing(browser, tmp_path, kind,
     assert found.violations_count == 0, found.generate_report()
     assert opened.said == []
     assert opened.asked == [path.as_uri()]
+    opened.context.close()
+
+
+def test_edges_of_a_recording_are_as_wide_as_their_flows(browser, tmp_path):
+    results = fake_recording(tmp_path / "recording", messages=("stimulus", "context"), weights=True)
+    opened = Opened(browser, report(results))
+    opened.choose("message", "context")
+    flow = results.table("edge_flows").query("message == 'context'")["flow"].to_numpy()
+    lines = opened.page.locator("line.edge")
+    widths = np.array(lines.evaluate_all("all => all.map(own => Number(own.getAttribute('stroke-width')))"))
+    assert np.ptp(widths) > 1
+    np.testing.assert_allclose((widths - 0.35) / (widths.max() - 0.35), flow / flow.max(), atol=0.01)
     opened.context.close()
 
 

@@ -13,6 +13,7 @@ from jaxflow.figures.style import METRIC_LOOK
 
 WIDTH, HEIGHT, MARGIN = 720, 380, 46
 MOST_LINES = 400  # of a figure that stands still: those of the largest flow
+MOST_CIRCLES = 1_200
 MOST_ROWS = 500  # of a table
 PLACES = ("layer", "time", "node", "points", "nonzero")  # columns that count or say where
 DASHES = {"acc/bias": "6 3", "random": "2 3", "magnitude": "6 2 2 2"}
@@ -23,6 +24,8 @@ def network_figure(
 ) -> str:
     """Mean flow about a message: width of edges, shade of nodes, names of the first layer's nodes."""
     grid = grid_of(nodes, edges)
+    if len(grid.layer) > MOST_CIRCLES:
+        return element("p", f"{len(grid.layer):,} nodes, too many for a drawing that stands still.", class_="note")
     message = grid.messages[colour]
     flow = grid.of_nodes(nodes["flow"])[:, colour].mean(axis=0)
     places = _places(grid, max([len(name[:24]) for name in names], default=0))

@@ -30,7 +30,7 @@ function defaultState() {
     message: data.kind === "run" ? data.attributes[0].message : MESSAGES[0],
     aim: ATTRIBUTES[0] ?? "", by, method,
     level: sweep ? String(middle(levelsOf(sweep, method, by))) : "",
-    factor: String(factors.includes(0.5) ? 0.5 : Math.min(...factors.filter((own) => own >= 0))),
+    factor: String(factors.includes(0.5) ? 0.5 : (factors.findLast((own) => own >= 0) ?? factors[0] ?? 1)),
     curve: sweep?.metrics ?? [], measure: "information", sort: "", brush: "", at: "",
   };
 }
@@ -236,7 +236,8 @@ function captionNetwork(full, share, place) {
   const widest = `The widest edge carries ${shortNumber(full.widest)} bits, the darkest node ${shortNumber(full.strongest)} bits. `;
   const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
   const most = place < 0 ? " in most networks" : "";
-  const dashed = `Grey${model.edges ? " and dashed" : " rim"}: flow not significant (p_max ≥ ${data.alpha})${most}. `;
+  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not significant (p_max ≥ ${data.alpha})${most}. `;
+  const dashed = parts.network.layout.dense ? `Dots: flow significant (p_max < ${data.alpha})${most}. ` : grey;
   let lit = "";
   const run = sweep && levelsOf(sweep, state.method, state.by).length;
   if (sweep && !run) lit = `${state.method}s were not pruned by “${state.by}”.`;
@@ -356,6 +357,7 @@ function begin() {
   }
   document.documentElement.classList.add("live");
   document.documentElement.classList.toggle("deep", data.widths.length > 8);
+  document.documentElement.classList.toggle("dense", parts.network.layout.dense);
   draw();
   setTimeout(follow); // what lies below the first view comes after it
 }

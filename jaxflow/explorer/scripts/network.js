@@ -99,8 +99,8 @@ function addNames({ model, layout, drawing }) {
     first += width;
   });
   for (let node = 0; node < widths[0]; node++) {
-    const name = nodeName(model, node);
-    if (name.startsWith("node ") || layout.gap < 9) continue;
+    const name = model.data.names[node];
+    if (name === undefined || layout.gap < 9) continue;
     const label = svg("text", { x: layout.x[node] - layout.radius - 6, y: layout.y[node] + 4, "text-anchor": "end" }, group);
     label.textContent = name.length > 22 ? `${name.slice(0, 21)}…` : name;
   }
@@ -221,9 +221,9 @@ function trace({ model, layout }, context, edge) {
 
 // Very many nodes are cells of a matrix, a point in those of a significant flow.
 function drawCells({ model, layout }, shown, full, context) {
-  const { x, y, step, gap } = layout;
+  const { x, y } = layout;
   const flows = nodeFlows(model, shown.place, shown.message);
-  const [wide, high] = [Math.min(step, 40), gap];
+  const [wide, high] = cellOf(layout);
   for (let node = 0; node < model.nodes; node++) {
     context.fillStyle = colourOf("paper");
     context.globalAlpha = 1;
@@ -241,12 +241,19 @@ function drawCells({ model, layout }, shown, full, context) {
   }
 }
 
+function cellOf({ step, gap }) {
+  return [Math.min(step, 40), gap];
+}
+
 // Rings the node, or marks the edge, that is looked at; null for none.
 export function markNetwork(own, item) {
   own.over.replaceChildren();
   if (!item) return;
   const { layout, model } = own;
-  if (item.edge !== undefined) {
+  if (layout.dense && item.edge === undefined) {
+    const [wide, high] = cellOf(layout);
+    svg("rect", { x: layout.x[item.node] - wide / 2, y: layout.y[item.node] - high / 2, width: wide, height: high, class: "mark" }, own.over);
+  } else if (item.edge !== undefined) {
     svg("line", { ...endsOf(model, layout, item.edge), class: "mark" }, own.over);
   } else {
     svg("circle", { cx: layout.x[item.node], cy: layout.y[item.node], r: layout.radius + 4, class: "mark" }, own.over);

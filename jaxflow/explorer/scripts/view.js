@@ -156,5 +156,5 @@ export function nodeName(model, node) {
   const { data } = model;
   const index = model.indexOf[node];
   const named = data.kind === "recording" || model.layerOf[node] === 0 ? data.names[index] : undefined;
-  return named === undefined ? `node ${index}` : named;
+  return named === undefined || /^\d+$/.test(named) ? `node ${named ?? index}` : named;
 }
