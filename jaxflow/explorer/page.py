@@ -11,15 +11,18 @@ from typing import Any
 from jaxflow.explorer.writing import data_block, escaped
 
 FILES = importlib.resources.files("jaxflow.explorer")
-MODULES = ("data", "ranks", "state", "drawing", "view", "network", "tradeoff", "effects", "tables", "main")
-IMPORT, EXPORT = re.compile(r"^import .*;\n", re.MULTILINE), re.compile(r"^export ", re.MULTILINE)
+MODULES = (  # in an order in which each finds what it imports
+    *("data", "ranks", "state", "drawing", "view", "network", "tradeoff", "effects", "tables"),
+    *("page", "controls", "details", "main"),
+)
+IMPORT, EXPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE), re.compile(r"^export ", re.MULTILINE)
 BLOCK = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->\n", re.DOTALL)  # of the template, with what not every page has
 PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 @cache
 def script() -> str:
-    """All modules as one, in an order in which each finds what it imports: a file on disk may not import others."""
+    """All modules as one: a file on disk may not import others."""
     texts = [FILES.joinpath("scripts", f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
     return "\n" + "\n".join(EXPORT.sub("", IMPORT.sub("", text)).strip() for text in texts) + "\n"
 

@@ -16,7 +16,10 @@ export function floats(text) {
 export function numbers({ step, run, text }) {
   const found = [];
   const scale = 1 / step; // 0.1 times 3 is not 0.3, but 3 divided by 10 is
-  let number = 0, shift = 1, before = 0, known = true;
+  let number = 0,
+    shift = 1,
+    before = 0,
+    known = true;
   for (let k = 0; k < text.length; k++) {
     const digit = DIGIT[text.charCodeAt(k)];
     if (digit < 0) {

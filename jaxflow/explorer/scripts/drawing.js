@@ -21,7 +21,8 @@ export function shortNumber(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size < 1e-4 ? value.toExponential(1) : size >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
+  const text =
+    size < 1e-4 ? value.toExponential(1) : size >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
   return text.replace("-", "−");
 }
 
@@ -35,13 +36,15 @@ export function ticksOf(low, high, count = 5) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((own) => own * power).find((own) => own >= raw);
   const ticks = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push(Number((k * step).toPrecision(12)));
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
+    ticks.push(Number((k * step).toPrecision(12)));
   return ticks;
 }
 
 // A linear scale with some room at both ends.
 export function scaleOf(values, from, to, room = 0.06) {
-  let low = Infinity, high = -Infinity;
+  let low = Infinity,
+    high = -Infinity;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
@@ -72,9 +75,19 @@ export function axes(parent, box, x, y, xLabel, yLabel) {
   }
   svg("line", { x1: box.left, x2: box.left, y1: box.top, y2: box.bottom }, group);
   svg("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }, group);
-  svg("text", { class: "name", x: (box.left + box.right) / 2, y: box.bottom + 36, "text-anchor": "middle" }, group).textContent = xLabel;
+  svg(
+    "text",
+    { class: "name", x: (box.left + box.right) / 2, y: box.bottom + 36, "text-anchor": "middle" },
+    group,
+  ).textContent = xLabel;
   const middle = (box.top + box.bottom) / 2;
-  const upright = { class: "name", x: 0, y: 0, "text-anchor": "middle", transform: `translate(14 ${middle}) rotate(-90)` };
+  const upright = {
+    class: "name",
+    x: 0,
+    y: 0,
+    "text-anchor": "middle",
+    transform: `translate(14 ${middle}) rotate(-90)`,
+  };
   svg("text", upright, group).textContent = yLabel;
   return group;
 }
@@ -82,7 +95,8 @@ export function axes(parent, box, x, y, xLabel, yLabel) {
 // A colour of the style sheet, as canvas needs it; asked for once, until the scheme changes.
 const COLOURS = new Map();
 export function colourOf(name) {
-  if (!COLOURS.has(name)) COLOURS.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  if (!COLOURS.has(name))
+    COLOURS.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   return COLOURS.get(name);
 }
 

@@ -27,13 +27,34 @@ export function drawEffects(own, shown) {
   const { place, message } = shown;
   const places = placesOf(model);
   const all = place < 0 || places.includes(place) ? places : [...places, place];
-  const points = all.map((one) => ({ place: one, flow: edgeFlows(model, one, message), effect: effectsOf(model, one, message) }));
-  own.x = scaleOf(points.flatMap(({ flow }) => extremes(flow)), FRAME.left, FRAME.right, 0.03);
-  own.y = scaleOf(points.flatMap(({ effect }) => extremes(effect)), FRAME.bottom, FRAME.top, 0.04);
+  const points = all.map((one) => ({
+    place: one,
+    flow: edgeFlows(model, one, message),
+    effect: effectsOf(model, one, message),
+  }));
+  own.x = scaleOf(
+    points.flatMap(({ flow }) => extremes(flow)),
+    FRAME.left,
+    FRAME.right,
+    0.03,
+  );
+  own.y = scaleOf(
+    points.flatMap(({ effect }) => extremes(effect)),
+    FRAME.bottom,
+    FRAME.top,
+    0.04,
+  );
   Object.assign(own, { points, shown });
   drawing.replaceChildren();
   const title = model.data.messages[message].title;
-  axes(drawing, FRAME, own.x, own.y, `weighted ${title} flow of the edge (bits)`, `change of ${title} without it (points)`);
+  axes(
+    drawing,
+    FRAME,
+    own.x,
+    own.y,
+    `weighted ${title} flow of the edge (bits)`,
+    `change of ${title} without it (points)`,
+  );
   svg("line", { class: "zero", x1: FRAME.left, x2: FRAME.right, y1: own.y(0), y2: own.y(0) }, drawing);
   own.brush = svg("rect", { class: "brush", visibility: "hidden" }, drawing);
   own.over = svg("g", { class: "over" }, drawing);
@@ -43,7 +64,8 @@ export function drawEffects(own, shown) {
 }
 
 function extremes(values) {
-  let low = Infinity, high = -Infinity;
+  let low = Infinity,
+    high = -Infinity;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
@@ -95,7 +117,11 @@ export function markEffects(own, edge) {
   if (edge === null || !own.points) return;
   const chosen = own.points.filter((one) => own.shown.place < 0 || one.place === own.shown.place);
   for (const { flow, effect } of chosen.slice(0, 200)) {
-    svg("circle", { class: "mark", r: 4, cx: own.x(flow[edge]).toFixed(1), cy: own.y(effect[edge]).toFixed(1) }, own.over);
+    svg(
+      "circle",
+      { class: "mark", r: 4, cx: own.x(flow[edge]).toFixed(1), cy: own.y(effect[edge]).toFixed(1) },
+      own.over,
+    );
   }
 }
 
@@ -108,7 +134,8 @@ export function brushedEdges(own, range) {
   for (const { place, flow, effect } of own.points) {
     if (own.shown.place >= 0 && place !== own.shown.place) continue;
     for (let edge = 0; edge < edges.length; edge++) {
-      const inside = flow[edge] >= fromFlow && flow[edge] <= toFlow && effect[edge] >= fromEffect && effect[edge] <= toEffect;
+      const inside =
+        flow[edge] >= fromFlow && flow[edge] <= toFlow && effect[edge] >= fromEffect && effect[edge] <= toEffect;
       if (inside) [edges[edge], points] = [1, points + 1];
     }
   }

@@ -3,7 +3,8 @@
 import { colourOf, html, sharpContext, svg } from "./drawing.js";
 import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows, nodeName } from "./view.js";
 
-const MANY_EDGES = 400, MANY_NODES = 1200; // beyond which a canvas is faster
+const MANY_EDGES = 400,
+  MANY_NODES = 1200; // beyond which a canvas is faster
 const LIT = 0.6; // opacity of the light behind an edge that all networks prune
 const SHADES = 20; // of edges on a canvas
 const REACH = 7; // how near to an edge the pointer must come
@@ -20,7 +21,10 @@ export function layoutOf(model) {
   const left = 40 + Math.min(longest, 22) * 6.2;
   const gap = Math.min((height - 110) / Math.max(widest - 1, 1), 150);
   const step = (width - left - 40) / Math.max(widths.length - 1, 1);
-  const x = Float64Array.from({ length: model.nodes }, (_, k) => left + (widths.length > 1 ? step * model.layerOf[k] : step / 2));
+  const x = Float64Array.from(
+    { length: model.nodes },
+    (_, k) => left + (widths.length > 1 ? step * model.layerOf[k] : step / 2),
+  );
   const y = Float64Array.from({ length: model.nodes }, (_, k) => {
     const own = recorded ? widest : widths[model.layerOf[k]]; // of a recording a row is the same unit at all times
     return 35 + (height - 110) / 2 + (model.indexOf[k] - (own - 1) / 2) * gap;
@@ -51,9 +55,13 @@ export function makeNetwork(plot, model, on) {
 }
 
 function addLines({ model, layout, drawing, lines, halos }) {
-  for (const [list, name] of [[halos, "halo"], [lines, "edge"]]) {
+  for (const [list, name] of [
+    [halos, "halo"],
+    [lines, "edge"],
+  ]) {
     const group = svg("g", {}, drawing);
-    for (let edge = 0; edge < model.edges; edge++) list.push(svg("line", { ...endsOf(model, layout, edge), class: name }, group));
+    for (let edge = 0; edge < model.edges; edge++)
+      list.push(svg("line", { ...endsOf(model, layout, edge), class: name }, group));
   }
 }
 
@@ -68,10 +76,12 @@ function addNodes({ model, layout, drawing, sectors, rims }) {
   for (let node = 0; node < model.nodes; node++) {
     const group = svg("g", { transform: `translate(${x[node].toFixed(1)} ${y[node].toFixed(1)})` }, drawing);
     svg("circle", { r: radius, class: "paper" }, group);
-    sectors.push(model.data.messages.map((_, message) => {
-      const path = sectorPath(message, model.messages, radius);
-      return svg("path", { d: path, class: `f${message % 7}` }, group);
-    }));
+    sectors.push(
+      model.data.messages.map((_, message) => {
+        const path = sectorPath(message, model.messages, radius);
+        return svg("path", { d: path, class: `f${message % 7}` }, group);
+      }),
+    );
     rims.push(svg("circle", { r: radius, class: "rim" }, group));
   }
 }
@@ -88,7 +98,8 @@ function sectorPath(message, count, radius) {
 function addNames({ model, layout, drawing }) {
   const { widths } = model.data;
   const group = svg("g", { class: "names" }, drawing);
-  const last = widths.length - 1, every = Math.ceil(widths.length / 21);
+  const last = widths.length - 1,
+    every = Math.ceil(widths.length / 21);
   let first = 0;
   widths.forEach((width, layer) => {
     if (layer === last || (layer % every === 0 && last - layer >= every)) {
@@ -101,7 +112,11 @@ function addNames({ model, layout, drawing }) {
   for (let node = 0; node < widths[0]; node++) {
     const name = model.data.names[node];
     if (name === undefined || layout.gap < 9) continue;
-    const label = svg("text", { x: layout.x[node] - layout.radius - 6, y: layout.y[node] + 4, "text-anchor": "end" }, group);
+    const label = svg(
+      "text",
+      { x: layout.x[node] - layout.radius - 6, y: layout.y[node] + 4, "text-anchor": "end" },
+      group,
+    );
     label.textContent = name.length > 22 ? `${name.slice(0, 21)}…` : name;
   }
 }
@@ -119,10 +134,12 @@ export function drawNetwork(own, shown) {
   own.about = about;
   const faint = faintNodes(model, shown.place, shown.message);
   own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
-  own.sectors.forEach((parts, node) => parts.forEach((part, message) => {
-    const flow = nodeFlows(model, shown.place, message)[node];
-    part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
-  }));
+  own.sectors.forEach((parts, node) =>
+    parts.forEach((part, message) => {
+      const flow = nodeFlows(model, shown.place, message)[node];
+      part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
+    }),
+  );
   return full;
 }
 
@@ -173,7 +190,8 @@ function drawCanvas(own, shown, full) {
   }
   const context = sharpContext(own.above, layout.width, layout.height);
   if (!shown.share || layout.dense) return;
-  const look = looks(own, shown, full), before = looks(own, { ...shown, share: null }, full);
+  const look = looks(own, shown, full),
+    before = looks(own, { ...shown, share: null }, full);
   for (let edge = 0; edge < model.edges; edge++) {
     if (!shown.share[edge]) continue;
     const { thick, faint, aside } = look(edge);
@@ -252,7 +270,17 @@ export function markNetwork(own, item) {
   const { layout, model } = own;
   if (layout.dense && item.edge === undefined) {
     const [wide, high] = cellOf(layout);
-    svg("rect", { x: layout.x[item.node] - wide / 2, y: layout.y[item.node] - high / 2, width: wide, height: high, class: "mark" }, own.over);
+    svg(
+      "rect",
+      {
+        x: layout.x[item.node] - wide / 2,
+        y: layout.y[item.node] - high / 2,
+        width: wide,
+        height: high,
+        class: "mark",
+      },
+      own.over,
+    );
   } else if (item.edge !== undefined) {
     svg("line", { ...endsOf(model, layout, item.edge), class: "mark" }, own.over);
   } else {
@@ -263,7 +291,8 @@ export function markNetwork(own, item) {
 // The node at a place of the drawing, else the nearest edge, else null.
 function itemAt({ model, layout }, px, py) {
   const near = layout.dense ? Math.max(layout.step, layout.gap) / 2 : layout.radius + 3;
-  let found = null, least = near * near;
+  let found = null,
+    least = near * near;
   for (let node = 0; node < model.nodes; node++) {
     const distance = (layout.x[node] - px) ** 2 + (layout.y[node] - py) ** 2;
     if (distance < least) [found, least] = [{ node }, distance];
@@ -305,7 +334,8 @@ export function stepped(model, item, key) {
   if (!item) return { node: 0 };
   const node = item.edge === undefined ? item.node : model.source[item.edge];
   if (key === "e" || key === "E") return nextEdge(model, item, node, key === "e" ? 1 : -1);
-  const layer = model.layerOf[node], { widths } = model.data;
+  const layer = model.layerOf[node],
+    { widths } = model.data;
   const first = node - model.indexOf[node];
   const index = model.indexOf[node];
   if (key === "ArrowUp") return { node: first + Math.max(index - 1, 0) };

@@ -21,7 +21,8 @@ export function scoresOf(metric, method, network) {
   const ratio = new Float32Array(count);
   for (let k = 0; k < count; k++) ratio[k] = over[k] / Math.max(under[k], least);
   if (method === "node") return { score: ratio, tie: over };
-  const score = new Float32Array(weights.length), tie = new Float32Array(weights.length);
+  const score = new Float32Array(weights.length),
+    tie = new Float32Array(weights.length);
   eachEdge(widths, (edge, source) => {
     score[edge] = Math.abs(weights[edge]) * ratio[source];
     tie[edge] = Math.abs(weights[edge]) * over[source];
@@ -68,12 +69,18 @@ export function widestPaths(score, widths, count) {
         }
       }
       candidates.sort(widerFirst); // stable: among equals the lower source, then the better path into it
-      next.push(candidates.slice(0, count).map((own) => ({ ascending: own.ascending, edges: [...own.before.edges, own.edge] })));
+      next.push(
+        candidates.slice(0, count).map((own) => ({ ascending: own.ascending, edges: [...own.before.edges, own.edge] })),
+      );
     }
     into = next;
     start += sources * targets;
   }
-  return into.flat().sort(widerFirst).slice(0, count).map((path) => path.edges);
+  return into
+    .flat()
+    .sort(widerFirst)
+    .slice(0, count)
+    .map((path) => path.edges);
 }
 
 function widerFirst(a, b) {
@@ -96,7 +103,8 @@ function sourceCount(widths) {
 
 // Calls what = (edge, source node, target node) for every edge, in the order of the tables.
 export function eachEdge(widths, what) {
-  let edge = 0, first = 0;
+  let edge = 0,
+    first = 0;
   for (let layer = 0; layer + 1 < widths.length; layer++) {
     const next = first + widths[layer];
     for (let source = first; source < next; source++) {

@@ -11,7 +11,8 @@ export function makeTable(table, on) {
   });
   const rows = [...table.tBodies[0].rows];
   for (const row of rows) {
-    const cell = row.cells[0], number = cell.textContent;
+    const cell = row.cells[0],
+      number = cell.textContent;
     if (!on.has(number)) continue;
     const button = html("button", { type: "button", "aria-label": `show network ${number}` }, number);
     cell.replaceChildren(button);

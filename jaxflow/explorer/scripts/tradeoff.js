@@ -21,9 +21,17 @@ export function sweepOf(data) {
   const metrics = [...new Set(strategies.map((own) => own[0]))];
   const methods = [...new Set(strategies.map((own) => own[1]))];
   return {
-    data, factors, strategies, measures, metrics, methods, own: held.own,
-    mean: numbers(held.mean), error: numbers(held.error),
-    ownAccuracy: numbers(held.own_accuracy), ownBias: numbers(held.own_bias),
+    data,
+    factors,
+    strategies,
+    measures,
+    metrics,
+    methods,
+    own: held.own,
+    mean: numbers(held.mean),
+    error: numbers(held.error),
+    ownAccuracy: numbers(held.own_accuracy),
+    ownBias: numbers(held.own_bias),
   };
 }
 
@@ -33,7 +41,9 @@ export function levelsOf(sweep, method, metric) {
 }
 
 export function strategyAt(sweep, metric, method, level, attribute) {
-  return sweep.strategies.findIndex((own) => own[0] === metric && own[1] === method && own[2] === level && own[3] === attribute);
+  return sweep.strategies.findIndex(
+    (own) => own[0] === metric && own[1] === method && own[2] === level && own[3] === attribute,
+  );
 }
 
 export function metricLook(sweep, metric) {
@@ -48,10 +58,17 @@ export function metricDash(metric) {
 // Mean (and standard error) of two measures at every factor of a strategy; of one network its own, where it is held.
 export function curveOf(sweep, strategy, pair, attribute, network) {
   const { factors, strategies, measures, data } = sweep;
-  const place = network === "mean" || pair !== "information" ? -1 : sweep.own.indexOf(data.shown.indexOf(Number(network)));
+  const place =
+    network === "mean" || pair !== "information" ? -1 : sweep.own.indexOf(data.shown.indexOf(Number(network)));
   if (place >= 0) {
     const start = (place * strategies.length + strategy) * factors.length;
-    return factors.map((factor, k) => ({ factor, x: sweep.ownBias[start + k], y: sweep.ownAccuracy[start + k], dx: 0, dy: 0 }));
+    return factors.map((factor, k) => ({
+      factor,
+      x: sweep.ownBias[start + k],
+      y: sweep.ownAccuracy[start + k],
+      dx: 0,
+      dy: 0,
+    }));
   }
   const suffix = data.attributes[attribute].suffix;
   const [x, y] = [measures.indexOf(PAIRS[pair].x + suffix), measures.indexOf(PAIRS[pair].y)];
@@ -72,8 +89,16 @@ export function drawTradeoff(plot, sweep, shown) {
   plot.replaceChildren(drawing);
   const all = curvesOf(sweep, shown);
   const points = all.flatMap((own) => own.curve).filter((own) => !Number.isNaN(own.x + own.y));
-  const x = scaleOf(points.flatMap((own) => [own.x - own.dx, own.x + own.dx]), BOX.left, BOX.right);
-  const y = scaleOf(points.flatMap((own) => [own.y - own.dy, own.y + own.dy]), BOX.bottom, BOX.top);
+  const x = scaleOf(
+    points.flatMap((own) => [own.x - own.dx, own.x + own.dx]),
+    BOX.left,
+    BOX.right,
+  );
+  const y = scaleOf(
+    points.flatMap((own) => [own.y - own.dy, own.y + own.dy]),
+    BOX.bottom,
+    BOX.top,
+  );
   const about = sweep.data.messages.find((own) => own.name === sweep.data.attributes[attribute].message).title;
   axes(drawing, BOX, x, y, `${PAIRS[pair].xName} ${about} (%)`, PAIRS[pair].yName);
   const group = svg("g", { class: "curves" }, drawing);
@@ -82,13 +107,20 @@ export function drawTradeoff(plot, sweep, shown) {
     drawCurve(group, sweep, metric, curve, x, y, own === level ? "curve" : "curve other");
   }
   drawStar(group, x, y, all[0]?.curve);
-  const rings = metrics.map((metric) => [metric, svg("circle", { class: `point s${metricLook(sweep, metric)}`, r: 7 }, drawing)]);
+  const rings = metrics.map((metric) => [
+    metric,
+    svg("circle", { class: `point s${metricLook(sweep, metric)}`, r: 7 }, drawing),
+  ]);
   return (place) => {
     for (const [metric, ring] of rings) {
       const own = all.find((one) => one.metric === metric && one.level === level)?.curve[place];
       const there = own && !Number.isNaN(own.x + own.y);
       ring.setAttribute("visibility", there ? "visible" : "hidden");
-      if (there) [["cx", x(own.x)], ["cy", y(own.y)]].forEach(([name, value]) => ring.setAttribute(name, value.toFixed(1)));
+      if (there)
+        [
+          ["cx", x(own.x)],
+          ["cy", y(own.y)],
+        ].forEach(([name, value]) => ring.setAttribute(name, value.toFixed(1)));
       ring.classList.toggle("lit", metric === shown.lit);
     }
   };
@@ -97,10 +129,12 @@ export function drawTradeoff(plot, sweep, shown) {
 // The curves of the method at every level; those of other metrics count for the scales only if they are on.
 function curvesOf(sweep, { metrics, method, pair, attribute, network, lit }) {
   const wanted = metrics.length ? metrics : [lit];
-  return wanted.flatMap((metric) => levelsOf(sweep, method, metric).map((level) => {
-    const strategy = strategyAt(sweep, metric, method, level, attribute);
-    return { metric, level, curve: curveOf(sweep, strategy, pair, attribute, network) };
-  }));
+  return wanted.flatMap((metric) =>
+    levelsOf(sweep, method, metric).map((level) => {
+      const strategy = strategyAt(sweep, metric, method, level, attribute);
+      return { metric, level, curve: curveOf(sweep, strategy, pair, attribute, network) };
+    }),
+  );
 }
 
 function drawCurve(group, sweep, metric, curve, x, y, name) {
@@ -111,9 +145,19 @@ function drawCurve(group, sweep, metric, curve, x, y, name) {
   if (name !== "curve") return;
   for (const own of there) {
     const bars = { class: `bar s${look}` };
-    if (own.dx) svg("line", { ...bars, x1: x(own.x - own.dx), x2: x(own.x + own.dx), y1: y(own.y), y2: y(own.y) }, group);
-    if (own.dy) svg("line", { ...bars, x1: x(own.x), x2: x(own.x), y1: y(own.y - own.dy), y2: y(own.y + own.dy) }, group);
-    svg("path", { class: `f${look} dot`, d: markerPath(look, 3.2), transform: `translate(${x(own.x).toFixed(1)} ${y(own.y).toFixed(1)})` }, group);
+    if (own.dx)
+      svg("line", { ...bars, x1: x(own.x - own.dx), x2: x(own.x + own.dx), y1: y(own.y), y2: y(own.y) }, group);
+    if (own.dy)
+      svg("line", { ...bars, x1: x(own.x), x2: x(own.x), y1: y(own.y - own.dy), y2: y(own.y + own.dy) }, group);
+    svg(
+      "path",
+      {
+        class: `f${look} dot`,
+        d: markerPath(look, 3.2),
+        transform: `translate(${x(own.x).toFixed(1)} ${y(own.y).toFixed(1)})`,
+      },
+      group,
+    );
   }
 }
 
@@ -126,7 +170,10 @@ export function markerPath(look, r) {
     3: `M0,${-r * 1.3}L${r * 1.3},0L0,${r * 1.3}L${-r * 1.3},0Z`,
     4: `M0,${r * 1.2}L${r * 1.15},${-r}H${-r * 1.15}Z`,
   };
-  return shapes[look] ?? `M${-r},${-r / 3}H${-r / 3}V${-r}H${r / 3}V${-r / 3}H${r}V${r / 3}H${r / 3}V${r}H${-r / 3}V${r / 3}H${-r}Z`;
+  return (
+    shapes[look] ??
+    `M${-r},${-r / 3}H${-r / 3}V${-r}H${r / 3}V${-r / 3}H${r}V${r / 3}H${r / 3}V${r}H${-r / 3}V${r / 3}H${-r}Z`
+  );
 }
 
 // The networks as they are: where all curves begin, if the factors begin with 1.
@@ -148,6 +195,11 @@ export function readOut(sweep, shown, place) {
     const own = curveOf(sweep, strategy, shown.pair, shown.attribute, shown.network)[place];
     const error = (value) => (value ? ` ± ${value.toFixed(2)}` : "");
     const [x, y] = [percent(own.x, 2), percent(own.y, 2)];
-    return { metric, x, y, text: `${x.replace(" %", "")}${error(own.dx)} % · ${y.replace(" %", "")}${error(own.dy)} %` };
+    return {
+      metric,
+      x,
+      y,
+      text: `${x.replace(" %", "")}${error(own.dx)} % · ${y.replace(" %", "")}${error(own.dy)} %`,
+    };
   });
 }

@@ -8,17 +8,26 @@ const FULL = 5; // noise floors that full width and shade stand for at least
 export function modelOf(data) {
   const { widths } = data;
   const nodes = widths.reduce((sum, width) => sum + width, 0);
-  const layerOf = new Int32Array(nodes), indexOf = new Int32Array(nodes);
+  const layerOf = new Int32Array(nodes),
+    indexOf = new Int32Array(nodes);
   widths.reduce((first, width, layer) => {
     for (let k = 0; k < width; k++) [layerOf[first + k], indexOf[first + k]] = [layer, k];
     return first + width;
   }, 0);
   const held = data.edges;
   const edges = held ? floats(held.weight).length / data.shown.length : 0;
-  const source = new Int32Array(edges), target = new Int32Array(edges);
+  const source = new Int32Array(edges),
+    target = new Int32Array(edges);
   if (edges) eachEdge(widths, (edge, from, to) => ([source[edge], target[edge]] = [from, to]));
   const model = {
-    data, nodes, edges, layerOf, indexOf, source, target, messages: data.messages.length,
+    data,
+    nodes,
+    edges,
+    layerOf,
+    indexOf,
+    source,
+    target,
+    messages: data.messages.length,
     flow: floats(data.nodes.flow),
     evidence: Object.fromEntries(Object.entries(data.nodes.evidence).map(([name, own]) => [name, numbers(own)])),
     witness: numbers(data.nodes.witness),
@@ -57,7 +66,8 @@ export function weightsOf(model, place) {
 export function edgeFlows(model, place, message) {
   if (place < 0) return model.meanEdge.subarray(message * model.edges, (message + 1) * model.edges);
   return remembered(model, `edge ${place} ${message}`, () => {
-    const flow = nodeFlows(model, place, message), weights = weightsOf(model, place);
+    const flow = nodeFlows(model, place, message),
+      weights = weightsOf(model, place);
     return Float32Array.from(weights, (weight, edge) => Math.abs(weight) * flow[model.source[edge]]);
   });
 }
@@ -79,7 +89,8 @@ export function evidenceOf(model, place, message, node) {
 // For every node 1 where its flow may have come from nothing; of the mean: where in most networks it may.
 export function faintNodes(model, place, message) {
   return remembered(model, `faint ${place} ${message}`, () => {
-    const flow = nodeFlows(model, place, message), { nodes } = model;
+    const flow = nodeFlows(model, place, message),
+      { nodes } = model;
     const start = (place < 0 ? message : place * model.messages + message) * nodes;
     if (place < 0) return Uint8Array.from(flow, (_, node) => (model.strong[start + node] < 0.5 ? 1 : 0));
     const { p_max: p, null95: floor } = model.evidence;
@@ -93,8 +104,11 @@ export function faintNodes(model, place, message) {
 // Flows that the largest shade and width stand for: at least a few noise floors, so that noise stays pale and thin.
 export function fullFlow(model, place, message) {
   return remembered(model, `full ${place} ${message}`, () => {
-    const floors = model.evidence.null95, first = (Math.max(place, 0) * model.messages + message) * model.nodes;
-    let strongest = 1e-12, floor = 0, widest = 1e-12;
+    const floors = model.evidence.null95,
+      first = (Math.max(place, 0) * model.messages + message) * model.nodes;
+    let strongest = 1e-12,
+      floor = 0,
+      widest = 1e-12;
     nodeFlows(model, place, message).forEach((flow, node) => {
       if (flow > strongest) strongest = flow;
       if (floors?.[first + node] > floor) floor = floors[first + node];
