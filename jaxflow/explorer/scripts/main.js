@@ -77,8 +77,10 @@ function captionNetwork(full, share, place) {
   const widest = `The widest edge carries ${shortNumber(full.widest)} bits, the darkest node ${shortNumber(full.strongest)} bits. `;
   const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
   const most = place < 0 ? " in most networks" : "";
-  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not significant (p_max ≥ ${data.alpha})${most}. `;
-  const dashed = parts.network.layout.dense ? `Dots: flow significant (p_max < ${data.alpha})${most}. ` : grey;
+  const known = model.evidence.p_max?.some((own) => !Number.isNaN(own));
+  const sure = known ? `significant (p_max < ${data.alpha})` : "above the noise floor";
+  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not ${sure}${most}. `;
+  const dashed = parts.network.layout.dense ? `Dots: flow ${sure}${most}. ` : grey;
   let lit = "";
   const run = sweep && levelsOf(sweep, state.method, state.by).length;
   if (sweep && !run) lit = `${state.method}s were not pruned by “${state.by}”.`;
@@ -117,7 +119,9 @@ function drawSweep() {
   const one = state.network !== "mean" && data.networks.length > 1;
   const whose = hasOwnCurve(sweep, state.network, state.measure)
     ? `network ${state.network}`
-    : `mean of ${data.networks.length} networks, ± standard error`;
+    : data.networks.length === 1
+      ? "the network"
+      : `mean of ${data.networks.length} networks, ± standard error`;
   found("tradeoff-caption").textContent =
     `Bias · accuracy, ${whose}${one && !whose.startsWith("network") ? " (this network’s own curve is not in the page)" : ""}. Star: unpruned. Pale: the other levels.`;
 }

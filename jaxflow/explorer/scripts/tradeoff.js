@@ -4,10 +4,20 @@ import { axes, percent, scaleOf, svg } from "./drawing.js";
 import { numbers } from "./data.js";
 
 export const PAIRS = {
-  information: { x: "bias", y: "accuracy", xName: "information", yName: "information accuracy (%)" },
-  "parity gap": { x: "parity_gap", y: "argmax_accuracy", xName: "parity gap:", yName: "accuracy of the decision (%)" },
-  "odds gap": { x: "odds_gap", y: "argmax_accuracy", xName: "odds gap:", yName: "accuracy of the decision (%)" },
-  threshold: { x: "threshold_bias", y: "threshold_accuracy", xName: "threshold", yName: "threshold accuracy (%)" },
+  information: { x: "bias", y: "accuracy", xName: "information", ofFlow: true, yName: "information accuracy (%)" },
+  "parity gap": {
+    x: "parity_gap",
+    y: "argmax_accuracy",
+    xName: "parity gap of",
+    yName: "accuracy of the decision (%)",
+  },
+  "odds gap": { x: "odds_gap", y: "argmax_accuracy", xName: "odds gap of", yName: "accuracy of the decision (%)" },
+  threshold: {
+    x: "threshold_bias",
+    y: "threshold_accuracy",
+    xName: "threshold bias about",
+    yName: "threshold accuracy (%)",
+  },
 };
 const LOOKS = { "bias/acc": 0, "acc/bias": 1, random: 6, magnitude: 2 };
 const DASHES = { "acc/bias": "7 3", random: "2 3", magnitude: "7 2 2 2" };
@@ -99,7 +109,8 @@ export function drawTradeoff(plot, sweep, shown) {
     BOX.bottom,
     BOX.top,
   );
-  const about = sweep.data.messages.find((own) => own.name === sweep.data.attributes[attribute].message).title;
+  const { name, message } = sweep.data.attributes[attribute];
+  const about = PAIRS[pair].ofFlow ? sweep.data.messages.find((own) => own.name === message).title : name;
   axes(drawing, BOX, x, y, `${PAIRS[pair].xName} ${about} (%)`, PAIRS[pair].yName);
   const group = svg("g", { class: "curves" }, drawing);
   for (const { metric, level: own, curve } of all) {
