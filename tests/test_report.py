@@ -226,15 +226,17 @@ def test_what_cannot_be_reported_is_one_line_and_leaves_nothing(tmp_path, capsys
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("place", ["nowhere/page.html", "folder", "file/page.html"])
+@pytest.mark.parametrize("place", ["nowhere/page.html", "folder", "file/page.html", "link", "pipe", "x" * 300])
 def test_a_path_that_cannot_be_written_is_one_line(run, tmp_path, capsys, place):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
     assert main(["report", str(run.path), "--out", str(tmp_path / place)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("jaxflow: ")
     assert error.count("\n") == 1
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "link", "pipe"]
 
 
 def test_an_earlier_page_stays_where_a_new_one_cannot_be_written(run, tmp_path, monkeypatch):
@@ -282,7 +284,7 @@ CHANGES = [
     {"hidden": (16,) * 20},
     {"hidden": (5, 5, 4)},
     {"permutations": 10, "seed": 3, "data_seed": 2},
-    {"notion": "odds"},
+    {"notion": "odds", "ablation": "mean"},
 ]
 
 
@@ -292,7 +294,7 @@ def test_the_command_of_a_run_gives_that_run(name, changes):
     config = preset(name, **changes)
     words = command_of(manifest_of(config)).split()
     arguments = parser().parse_args(words[1:])
-    fields = ("seeds", "hidden", "estimator", "notion", "permutations", "seed", "data_seed")
+    fields = ("seeds", "hidden", "estimator", "notion", "ablation", "permutations", "seed", "data_seed")
     given = {field: getattr(arguments, field) for field in fields if hasattr(arguments, field)}
     assert preset(arguments.experiment, **given) == config
 

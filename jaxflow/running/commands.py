@@ -10,7 +10,7 @@ from jaxflow.running.config import Config
 from jaxflow.running.presets import PRESETS, preset, table_hidden
 from jaxflow.training import Training
 
-FLAGS = ("estimator", "notion", "favourable", "backend", "tune", "permutations", "seed", "data_seed")
+FLAGS = ("estimator", "notion", "favourable", "ablation", "backend", "tune", "permutations", "seed", "data_seed")
 FIELDS = (*FLAGS, "hidden", "published_alpha")
 
 

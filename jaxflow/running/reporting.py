@@ -1,5 +1,6 @@
 """The report of a results folder: reads its tables and its manifest, and writes one HTML file."""
 
+import os
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -45,12 +46,22 @@ def report(results: Results | str | Path, path: str | Path | None = None) -> Pat
     """
     results = results if isinstance(results, Results) else Results(folder("results", results))
     target = results.path / REPORT if path is None else folder("path", path)
-    if target.is_dir():
-        raise InputError(f"{target} is a folder; name the file, such as {target / REPORT}")
+    _check_place(target)
     text = page_of(results)
     with explained(target), written_whole(target) as file:
         file.write(text.encode())
     return target
+
+
+def _check_place(target: Path) -> None:
+    """Refuse what a file must not replace: a folder, a device or a pipe, and a link, which leads elsewhere.
+
+    Raises:
+        InputError: one of these stands in the file's place.
+    """
+    if target.is_symlink() or (os.path.exists(target) and not target.is_file()):
+        what = "a folder" if target.is_dir() and not target.is_symlink() else "no ordinary file"
+        raise InputError(f"{target} is {what}; name a file with --out, such as {REPORT}")
 
 
 def page_of(results: Results) -> str:
@@ -59,7 +70,7 @@ def page_of(results: Results) -> str:
     Raises:
         InputError: see ``report``.
     """
-    if not (results.path / NAME).exists():
+    if not os.path.exists(results.path / NAME):
         raise InputError(
             f"{results.path} is no results folder, it holds no {NAME}; name a folder that jaxflow run or jaxflow"
             " measure has filled"
