@@ -59,8 +59,8 @@ def _check_place(target: Path) -> None:
     Raises:
         InputError: one of these stands in the file's place.
     """
-    if target.is_symlink() or (os.path.exists(target) and not target.is_file()):
-        what = "a folder" if target.is_dir() and not target.is_symlink() else "no ordinary file"
+    if os.path.islink(target) or (os.path.exists(target) and not os.path.isfile(target)):
+        what = "a folder" if os.path.isdir(target) and not os.path.islink(target) else "no ordinary file"
         raise InputError(f"{target} is {what}; name a file with --out, such as {REPORT}")
 
 
