@@ -171,6 +171,7 @@ def test_scripts_import_only_from_one_another_and_share_no_name():
     sources = "\n".join(path.read_text() for path in folder.glob("*.js"))
     names = re.findall(r"^(?:export )?(?:function|const|let) (\w+)", sources, re.MULTILINE)
     assert len(set(names)) == len(names)
+    assert all(line.count("`") % 2 == 0 for line in sources.splitlines())  # indents of a longer text would be lost
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|innerHTML|eval|Function)\b", sources)
 
 

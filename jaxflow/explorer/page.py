@@ -24,13 +24,18 @@ PLACE = re.compile(r"\{\{(\w+)\}\}")
 def script() -> str:
     """All modules as one: a file on disk may not import others."""
     texts = [FILES.joinpath("scripts", f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
-    return "\n" + "\n".join(EXPORT.sub("", IMPORT.sub("", text)).strip() for text in texts) + "\n"
+    return _unindented("\n".join(EXPORT.sub("", IMPORT.sub("", text)) for text in texts))
 
 
 @cache
 def style() -> str:
     """The style sheet."""
-    return "\n" + FILES.joinpath("report.css").read_text(encoding="utf-8").strip() + "\n"
+    return _unindented(FILES.joinpath("report.css").read_text(encoding="utf-8"))
+
+
+def _unindented(text: str) -> str:
+    """Lines without the spaces before them, an eighth of the text, and without empty ones."""
+    return "\n" + "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
 
 
 def policy() -> str:

@@ -78,9 +78,9 @@ function captionNetwork(full, share, place) {
   const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
   const most = place < 0 ? " in most networks" : "";
   const known = model.evidence.p_max?.some((own) => !Number.isNaN(own));
-  const sure = known ? `significant (p_max < ${data.alpha})` : "above the noise floor";
-  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not ${sure}${most}. `;
-  const dashed = parts.network.layout.dense ? `Dots: flow ${sure}${most}. ` : grey;
+  const sure = (sign) => (known ? `significant (p_max ${sign} ${data.alpha})` : "above the noise floor");
+  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not ${sure("≥")}${most}. `;
+  const dashed = parts.network.layout.dense ? `Dots: flow ${sure("<")}${most}. ` : grey;
   let lit = "";
   const run = sweep && levelsOf(sweep, state.method, state.by).length;
   if (sweep && !run) lit = `${state.method}s were not pruned by “${state.by}”.`;
