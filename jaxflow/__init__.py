@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxflow.metrics import METRICS, Scores, Shown
     from jaxflow.networks import Network, flax_network, mlp, network
     from jaxflow.running.recording import measure
+    from jaxflow.running.reporting import report
     from jaxflow.training import Training, train_many
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "quadratic",
     "rank",
     "read_table",
+    "report",
     "search_flows",
     "select",
     "significance",
@@ -88,6 +90,7 @@ _HOMES = {
     "kernel_svm": "information",
     "map_networks": "batching",
     "measure": "running.recording",
+    "report": "running.reporting",
     "measure_outputs": "analysis",
     "measure_pruning": "analysis",
     "network_flows": "analysis",

@@ -84,6 +84,7 @@ def parser() -> Parser:
     _add_machines(run.add_argument_group("files and machines"))
     _add_common(run)
     _measure_parser(commands)
+    _report_parser(commands)
     _reproduce_parser(commands)
     return top
 
@@ -149,6 +150,8 @@ def _add_machines(run: Any) -> None:
     run.add_argument("--hosts", type=refused_at_once(parse_hosts), metavar="I/P@HOST:PORT", help="this is process I of"
                      " P, numbered from 0, that share the chunks; process 0 runs on HOST and listens there. Give each"
                      " the same command, with its I, and an --out that all can write to")  # fmt: skip
+    run.add_argument("--report", action="store_true", help="at the end write report.html into the results folder, a"
+                     " page to explore the run with; see jaxflow report")  # fmt: skip
     run.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
                      " finished run, one of another config or a damaged one, and delete it; an unfinished run of the"
                      " same config goes on")  # fmt: skip
@@ -188,6 +191,22 @@ def _measure_parser(commands: Any) -> None:
     measure.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
                          " finished or another run")  # fmt: skip
     _add_common(measure)
+
+
+def _report_parser(commands: Any) -> None:
+    """``jaxflow report``."""
+    report = commands.add_parser(
+        "report",
+        help="write a page to explore a finished run or recording with",
+        description="Write one HTML file from the tables of a results folder: the network with its flows, the tradeoff"
+        " under pruning, flow against effect, all networks, and what was run. It opens from disk, in any browser,"
+        " without a server, and asks nothing of any network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    report.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run or jaxflow"
+                        " measure has filled")  # fmt: skip
+    report.add_argument("--out", type=path("--out"), metavar="FILE.html", help="report.html in the results folder if"
+                        " not given; a file that is there is replaced")  # fmt: skip
 
 
 def _reproduce_parser(commands: Any) -> None:

@@ -32,9 +32,19 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGINT, _interrupted)
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
-    if arguments.quiet:
+    if getattr(arguments, "quiet", False):
         warnings.simplefilter("ignore", MissingGlyphsWarning)
-    return {"run": _run, "measure": _measure, "reproduce": _reproduce}[arguments.command](arguments)
+    commands = {"run": _run, "measure": _measure, "report": _report, "reproduce": _reproduce}
+    return commands[arguments.command](arguments)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from jaxflow.running.reporting import report
+
+    try:
+        return _printed(f"Report: {printable(str(report(arguments.results, arguments.out)))}", "the report is written")
+    except InputError as error:
+        return _refused(str(error))
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
@@ -74,15 +84,15 @@ def _measure(arguments: argparse.Namespace) -> int:
         return _refused(str(error))
 
 
-def _printed(summary: str) -> int:
-    """Print what a run found; the results are complete whether it can be read or not."""
+def _printed(summary: str, done: str = "the results are complete") -> int:
+    """Print what a run found; what it wrote is complete whether it can be read or not."""
     try:
         print(summary, flush=True)
     except BrokenPipeError:  # the reader of the summary, such as head, had enough
         sys.stdout = None
     except OSError as error:
         sys.stdout = None
-        return _refused(f"cannot print the summary ({error.strerror}); the results are complete")
+        return _refused(f"cannot print the summary ({error.strerror}); {done}")
     return 0
 
 
@@ -109,7 +119,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.hosts is None or arguments.hosts.process == 0:
             from jaxflow.running.summary import summary
 
-            return _printed(summary(results))
+            lines = [summary(results)]
+            if arguments.report:
+                from jaxflow.running.reporting import report as written
+
+                lines.append(f"Report: {printable(str(written(results)))}")
+            return _printed("\n".join(lines))
     except InputError as error:
         code = _refused(str(error))
         if arguments.hosts:

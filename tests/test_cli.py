@@ -45,9 +45,9 @@ def tables(folder):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A tiny run, its folder and what it printed."""
+    """A tiny run with its report, its folder and what it printed."""
     folder = tmp_path_factory.mktemp("cli") / "out"
-    return folder, jaxflow(*TINY, "--out", folder)
+    return folder, jaxflow(*TINY, "--report", "--out", folder)
 
 
 def test_a_run_prints_its_summary_and_nothing_else(finished):
@@ -55,7 +55,8 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
     assert lines[0] == "synthetic: 3 networks, mean accuracy and bias at the output (%)"
-    assert lines[-1] == f"Results: {folder}"
+    assert lines[-2:] == [f"Results: {folder}", f"Report: {folder / 'report.html'}"]
+    assert "jaxflow run synthetic --estimator gaussian --seeds 3" in (folder / "report.html").read_text()
     assert any(line.startswith("unpruned") for line in lines)
     assert any(line.startswith("accuracy") for line in lines)
     assert len(tables(folder)) == 9
@@ -293,7 +294,7 @@ def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], "jaxflow 0."),
-     (["run", "--help"], "--data-seed")],
+     (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html")],
 )  # fmt: skip
 def test_help_and_version(arguments, says):
     process = subprocess.run([sys.executable, "-m", "jaxflow.cli", *arguments], capture_output=True, text=True)

@@ -20,9 +20,9 @@ def test_the_package_is_a_command():
         assert process.stdout.startswith("usage: jaxflow ")
 
 
-@pytest.mark.parametrize("name", ["py.typed", "reproduction/page.md"])
+@pytest.mark.parametrize("name", ["py.typed", "reproduction/page.md", "explorer/page.html", "explorer/report.css"])
 def test_what_is_no_python_is_beside_the_code(name):
-    """Checkers read the types, the reproduction its template; hatch packs every file below ``jaxflow``."""
+    """Checkers read the types, pages their templates; hatch packs every file below ``jaxflow``."""
     assert importlib.resources.files("jaxflow").joinpath(name).is_file()
     assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["jaxflow"]}
 

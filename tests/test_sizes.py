@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FUNCTION, MODULE, CHAIN = 40, 350, 7
 OUTSIDE = {  # every other room belongs to the core
     *("__init__", "__main__", "arguments", "cli", "pipeline", "running", "reproduction"),
-    *("datasets", "tables", "statistics", "figures"),
+    *("datasets", "tables", "statistics", "figures", "explorer"),
 }
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 

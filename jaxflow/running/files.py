@@ -152,6 +152,31 @@ def written_together(root: Path) -> Iterator[Callable[[str], BinaryIO]]:
     sync({root, *(target.parent for target in moves.values())})
 
 
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Write one file anywhere; it is moved into place, over one that is there, when the block ends well.
+
+    It is written beside its place, under a hidden name that no other process takes, and deleted if the block fails.
+
+    Args:
+        path: of the file, in a folder that exists.
+
+    Raises:
+        OSError: it cannot be written or moved.
+    """
+    partial = path.with_name(f".{path.name[:80]}.{os.getpid()}")
+    try:
+        with create(partial) as file:
+            yield file
+        sync([partial])
+        os.replace(partial, path)
+        sync([path.parent])
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
 def entries(folder: Path) -> list[str]:
     """The names in a folder, sorted; none if it is not there.
 

@@ -48,6 +48,7 @@ FIGURES = (
     *("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff"),
     *("flow_over_time", "flow_matrix"),
 )
+REPORT = "report.html"
 FOLDERS = (CHUNKS, PARAMS_FOLDER, "figures")
 
 
@@ -235,8 +236,8 @@ def _clear(results: Results) -> None:
     delete_params(root)
     for name, suffix in product(FIGURES, FORMATS):
         delete(root / "figures" / f"{name}.{suffix}")
-    for name in TABLES:
-        delete(root / f"{name}.csv")
+    for name in (*(f"{table}.csv" for table in TABLES), REPORT):
+        delete(root / name)
     for name in FOLDERS:
         delete_if_empty(root / name)
     results.close()

@@ -1,0 +1,108 @@
+"""A page to explore a run or a recording with: one HTML file from its tables, which needs nothing outside."""
+
+import pandas as pd
+
+from jaxflow.explorer.contents import About, Table, recording_contents, run_contents, titles_of
+from jaxflow.explorer.page import filled
+from jaxflow.explorer.still import (
+    headline,
+    key,
+    network_figure,
+    networks_table,
+    nodes_table,
+    statistics_tables,
+    tradeoff_figure,
+    tradeoff_table,
+)
+from jaxflow.explorer.writing import element, escaped
+from jaxflow.outputs import measure_names
+
+__all__ = ["About", "recording_page", "run_page"]
+
+CITATION = """P. Venkatesh, S. Dutta, N. Mehta and P. Grover:
+Can Information Flows Suggest Targets for Interventions in Neural Circuits?
+Advances in Neural Information Processing Systems 34 (NeurIPS 2021), arXiv:2111.05299.
+
+@inproceedings{venkatesh2021can,
+  title     = {Can Information Flows Suggest Targets for Interventions in Neural Circuits?},
+  author    = {Venkatesh, Praveen and Dutta, Sanghamitra and Mehta, Neil and Grover, Pulkit},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {34},
+  year      = {2021}
+}
+"""
+
+
+def run_page(table: Table, about: About) -> str:
+    """The page of a run of networks.
+
+    Args:
+        table: the run's tables by name, such as ``Results.table``.
+        about: what they do not say.
+
+    Raises:
+        InputError: a table is missing or incomplete.
+    """
+    roles = about.roles
+    assert roles is not None
+    kept = {name: table(name) for name in ("node_flows", "edge_flows", "networks", "tradeoff", "dependence")}
+    contents = run_contents(kept.__getitem__, about)
+    titles = titles_of(roles)
+    bias = f"bias{roles.suffix(roles.attributes[0])}"
+    title = titles[roles.measured(roles.attributes[0])]
+    sweep = kept["tradeoff"]
+    first = list(titles).index(roles.measured(roles.attributes[0]))
+    edges = kept["edge_flows"] if contents["edges"] is not None else None
+    parts = {
+        "headline": headline(kept["networks"], sweep, bias, title),
+        "network_figure": network_figure(kept["node_flows"], edges, title, first, about.names),
+        "tradeoff_figure": tradeoff_figure(sweep, bias, title) if len(sweep) else "",
+        "statistics": statistics_tables(table("correlations"), table("predictors"), titles),
+        "networks": networks_table(kept["networks"], contents["shown"]),
+        "tables": (tradeoff_table(sweep, measure_names(roles)) if len(sweep) else "")
+        + nodes_table(kept["node_flows"], titles),
+    }
+    there = {"networks", "effects", *(["tradeoff"] if len(sweep) else [])}
+    return filled(contents, {**_common(about, list(titles.values())), **parts}, there)
+
+
+def recording_page(table: Table, edges: pd.DataFrame | None, about: About) -> str:
+    """The page of a recording, whose layers are time bins.
+
+    Args:
+        table: its tables by name.
+        edges: the edge-flow table; None where the weights were not known.
+        about: what they do not say.
+
+    Raises:
+        InputError: a table is missing or incomplete.
+    """
+    nodes = table("node_flows")
+    contents = recording_contents(lambda _: nodes, edges, about)
+    messages = [own["name"] for own in contents["messages"]]
+    drawn = edges if contents["edges"] is not None else None
+    parts = {
+        "statistics": "",
+        "network_figure": network_figure(nodes, drawn, messages[0], 0, about.names),
+        "tables": nodes_table(nodes, {}),
+    }
+    return filled(contents, {**_common(about, messages), **parts}, set())
+
+
+def _common(about: About, titles: list[str]) -> dict[str, str]:
+    """What every page has: its head, what was run, how to cite."""
+    facts = "".join(element("dt", escaped(name)) + element("dd", escaped(value)) for name, value in about.facts)
+    command = element("h3", "Command") + element("pre", escaped(about.command), tabindex=0) if about.command else ""
+    software = f"Computed with jaxflow {about.version}."
+    return {
+        "heading": escaped(about.title),
+        "subtitle": escaped(about.subtitle),
+        "headline": "",
+        "version": escaped(about.version),
+        "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
+        "network_title": "Network" if about.roles is not None else "Flow over time",
+        "key": key(titles, about.roles is not None),
+        "facts": element("dl", facts),
+        "command": command,
+        "citation": "\n".join(map(escaped, f"{CITATION}\n{software}".splitlines())),
+    }

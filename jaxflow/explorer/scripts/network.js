@@ -1,0 +1,355 @@
+// The network: nodes shaded by their flows, edges as wide as theirs, pruned edges lit up. Many edges go onto a canvas.
+
+import { colourOf, html, sharpContext, svg } from "./drawing.js";
+import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows, nodeName } from "./view.js";
+
+const MANY_EDGES = 400,
+  MANY_NODES = 1200; // beyond which a canvas is faster
+const LIT = 0.6; // opacity of the light behind an edge that all networks prune
+const SHADES = 20; // of edges on a canvas
+const REACH = 7; // how near to an edge the pointer must come
+
+// Where everything lies, in the units of the drawing.
+export function layoutOf(model) {
+  const { widths, names } = model.data;
+  const widest = Math.max(...widths);
+  const narrow = widths.length <= 8;
+  const width = narrow ? 720 : 1240;
+  const height = Math.round(Math.min(Math.max(narrow ? 460 : 360, 24 * widest + 90), 760));
+  const recorded = model.data.kind === "recording";
+  const longest = Math.max(0, ...names.slice(0, recorded ? widest : widths[0]).map((name) => name.length));
+  const left = 40 + Math.min(longest, 22) * 6.2;
+  const gap = Math.min((height - 110) / Math.max(widest - 1, 1), 150);
+  const step = (width - left - 40) / Math.max(widths.length - 1, 1);
+  const x = Float64Array.from(
+    { length: model.nodes },
+    (_, k) => left + (widths.length > 1 ? step * model.layerOf[k] : step / 2),
+  );
+  const y = Float64Array.from({ length: model.nodes }, (_, k) => {
+    const own = recorded ? widest : widths[model.layerOf[k]]; // of a recording a row is the same unit at all times
+    return 35 + (height - 110) / 2 + (model.indexOf[k] - (own - 1) / 2) * gap;
+  });
+  const radius = Math.min(narrow ? 17 : 11, 0.4 * gap, 0.42 * step);
+  const crowd = Math.max(model.edges / widths.length, 1); // edges between two layers, about
+  const thick = Math.min(9, Math.max(1.5, 1.1 * radius)) * Math.min(1, Math.sqrt(15 / crowd));
+  return { width, height, x, y, gap, step, radius, thick, dense: model.nodes > MANY_NODES };
+}
+
+export function makeNetwork(plot, model, on) {
+  const layout = layoutOf(model);
+  const { width, height } = layout;
+  const rims = [];
+  const canvas = html("canvas", { "aria-hidden": "true" });
+  const above = html("canvas", { "aria-hidden": "true" });
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  plot.replaceChildren(canvas, above, drawing);
+  const onCanvas = model.edges > MANY_EDGES || layout.dense;
+  canvas.hidden = above.hidden = !onCanvas;
+  const own = { plot, model, layout, canvas, above, drawing, onCanvas, lines: [], halos: [], sectors: [], rims };
+  if (!onCanvas) addLines(own);
+  if (!layout.dense) addNodes(own);
+  addNames(own);
+  own.over = svg("g", { class: "over" }, drawing);
+  listenToPointer(own, on);
+  return own;
+}
+
+function addLines({ model, layout, drawing, lines, halos }) {
+  for (const [list, name] of [
+    [halos, "halo"],
+    [lines, "edge"],
+  ]) {
+    const group = svg("g", {}, drawing);
+    for (let edge = 0; edge < model.edges; edge++)
+      list.push(svg("line", { ...endsOf(model, layout, edge), class: name }, group));
+  }
+}
+
+function endsOf(model, { x, y }, edge) {
+  const [from, to] = [model.source[edge], model.target[edge]];
+  return { x1: x[from].toFixed(1), y1: y[from].toFixed(1), x2: x[to].toFixed(1), y2: y[to].toFixed(1) };
+}
+
+// Every node is a disc of as many sectors as there are messages, the first on the left.
+function addNodes({ model, layout, drawing, sectors, rims }) {
+  const { x, y, radius } = layout;
+  for (let node = 0; node < model.nodes; node++) {
+    const group = svg("g", { transform: `translate(${x[node].toFixed(1)} ${y[node].toFixed(1)})` }, drawing);
+    svg("circle", { r: radius, class: "paper" }, group);
+    sectors.push(
+      model.data.messages.map((_, message) => {
+        const path = sectorPath(message, model.messages, radius);
+        return svg("path", { d: path, class: `f${message % 7}` }, group);
+      }),
+    );
+    rims.push(svg("circle", { r: radius, class: "rim" }, group));
+  }
+}
+
+function sectorPath(message, count, radius) {
+  if (count === 1) return `M0,${-radius}A${radius},${radius} 0 1 1 0,${radius}A${radius},${radius} 0 1 1 0,${-radius}Z`;
+  const at = (part) => {
+    const angle = -Math.PI / 2 - 2 * Math.PI * part; // counterclockwise from above
+    return `${(radius * Math.cos(angle)).toFixed(2)},${(radius * Math.sin(angle)).toFixed(2)}`;
+  };
+  return `M0,0L${at(message / count)}A${radius},${radius} 0 0 0 ${at((message + 1) / count)}Z`;
+}
+
+function addNames({ model, layout, drawing }) {
+  const { widths } = model.data;
+  const group = svg("g", { class: "names" }, drawing);
+  const last = widths.length - 1,
+    every = Math.ceil(widths.length / 21);
+  let first = 0;
+  widths.forEach((width, layer) => {
+    if (layer === last || (layer % every === 0 && last - layer >= every)) {
+      const name = layerName(model, layer);
+      const label = svg("text", { x: layout.x[first], y: layout.height - 14, "text-anchor": "middle" }, group);
+      label.textContent = widths.length > 12 && layer > 0 ? name.replace(/^(layer|time) /, "") : name;
+    }
+    first += width;
+  });
+  for (let node = 0; node < widths[0]; node++) {
+    const name = model.data.names[node];
+    if (name === undefined || layout.gap < 9) continue;
+    const label = svg(
+      "text",
+      { x: layout.x[node] - layout.radius - 6, y: layout.y[node] + 4, "text-anchor": "end" },
+      group,
+    );
+    label.textContent = name.length > 22 ? `${name.slice(0, 21)}…` : name;
+  }
+}
+
+// Draws everything. What is shown: place, message, share of networks that lose each edge or null, factor, and which
+// edges are brushed or null.
+export function drawNetwork(own, shown) {
+  const { model } = own;
+  own.shown = shown;
+  const full = fullFlow(model, shown.place, shown.message);
+  if (own.onCanvas) drawCanvas(own, shown, full);
+  else drawLines(own, shown, full);
+  const about = `${shown.place} ${shown.message}`; // sliders leave the nodes alone
+  if (own.about === about) return full;
+  own.about = about;
+  const faint = faintNodes(model, shown.place, shown.message);
+  own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
+  own.sectors.forEach((parts, node) =>
+    parts.forEach((part, message) => {
+      const flow = nodeFlows(model, shown.place, message)[node];
+      part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
+    }),
+  );
+  return full;
+}
+
+function shadeOf(flow, full) {
+  return Math.min(1, 0.03 + (0.92 * flow) / full).toFixed(3);
+}
+
+// How an edge looks: width, shrunk by the factor where it is pruned, share of networks that prune it, and whether its
+// flow may be none.
+function looks(own, shown, full) {
+  const { model, layout } = own;
+  const flows = edgeFlows(model, shown.place, shown.message);
+  const faint = faintNodes(model, shown.place, shown.message);
+  return (edge) => {
+    const share = shown.share ? shown.share[edge] : 0;
+    const rest = (flows[edge] * (1 - share + share * Math.abs(shown.factor))) / full.edge;
+    return {
+      share,
+      rest,
+      thick: 0.35 + layout.thick * rest,
+      faint: faint[model.source[edge]] === 1,
+      aside: shown.brushed !== null && !shown.brushed[edge],
+    };
+  };
+}
+
+function drawLines(own, shown, full) {
+  const look = looks(own, shown, full);
+  own.lines.forEach((line, edge) => {
+    const { share, thick, faint, aside } = look(edge);
+    line.setAttribute("class", `edge ${faint ? "faint" : `s${shown.message % 7}`}${aside ? " aside" : ""}`);
+    line.setAttribute("stroke-width", thick.toFixed(2));
+    const halo = own.halos[edge];
+    halo.setAttribute("stroke-width", share > 0 ? (thick + 9).toFixed(2) : 0);
+    halo.setAttribute("stroke-opacity", (LIT * share).toFixed(3));
+  });
+}
+
+// All edges as they are go onto one canvas, which sliders leave alone; what is pruned is painted over on another.
+function drawCanvas(own, shown, full) {
+  const { model, layout, canvas } = own;
+  const from = [shown.place, shown.message];
+  if (shown.redraw || own.below?.brushed !== shown.brushed || String(own.below.from) !== String(from)) {
+    own.below = { brushed: shown.brushed, from };
+    const context = sharpContext(canvas, layout.width, layout.height);
+    strokeEdges(own, context, shown, looks(own, { ...shown, share: null }, full));
+    if (layout.dense) drawCells(own, shown, full, context);
+  }
+  const context = sharpContext(own.above, layout.width, layout.height);
+  if (!shown.share || layout.dense) return;
+  const look = looks(own, shown, full),
+    before = looks(own, { ...shown, share: null }, full);
+  for (let edge = 0; edge < model.edges; edge++) {
+    if (!shown.share[edge]) continue;
+    const { thick, faint, aside } = look(edge);
+    strokeOne(own, context, edge, "paper", before(edge).thick + 0.8, 1);
+    strokeOne(own, context, edge, "lit", thick + 5, (aside ? 0.2 : LIT) * shown.share[edge]);
+    strokeOne(own, context, edge, faint ? "faint" : `c${shown.message % 7}`, thick, aside ? 0.1 : 0.9);
+  }
+  context.globalAlpha = 1;
+}
+
+function strokeOne(own, context, edge, colour, width, alpha) {
+  context.strokeStyle = colourOf(colour);
+  context.lineWidth = width;
+  context.globalAlpha = alpha;
+  context.beginPath();
+  trace(own, context, edge);
+  context.stroke();
+}
+
+// Edges of the same colour and nearly the same width are one stroke.
+function strokeEdges(own, context, shown, look) {
+  const { model, layout } = own;
+  const bunches = Array.from({ length: 4 * SHADES }, () => []);
+  for (let edge = 0; edge < model.edges; edge++) {
+    const { rest, faint, aside } = look(edge);
+    bunches[((aside ? 0 : 2) + (faint ? 0 : 1)) * SHADES + Math.min(SHADES - 1, Math.floor(rest * SHADES))].push(edge);
+  }
+  bunches.forEach((edges, place) => {
+    if (!edges.length) return;
+    const [kind, rest] = [Math.floor(place / SHADES), ((place % SHADES) + 0.5) / SHADES];
+    context.strokeStyle = colourOf(kind % 2 ? `c${shown.message % 7}` : "faint");
+    context.globalAlpha = kind < 2 ? 0.05 : (0.1 + 0.9 * rest) * (kind % 2 ? 1 : 0.5);
+    context.lineWidth = 0.35 + layout.thick * rest;
+    context.beginPath();
+    for (const edge of edges) trace(own, context, edge);
+    context.stroke();
+  });
+  context.globalAlpha = 1;
+}
+
+function trace({ model, layout }, context, edge) {
+  context.moveTo(layout.x[model.source[edge]], layout.y[model.source[edge]]);
+  context.lineTo(layout.x[model.target[edge]], layout.y[model.target[edge]]);
+}
+
+// Very many nodes are cells of a matrix, a point in those of a significant flow.
+function drawCells({ model, layout }, shown, full, context) {
+  const { x, y } = layout;
+  const flows = nodeFlows(model, shown.place, shown.message);
+  const [wide, high] = cellOf(layout);
+  for (let node = 0; node < model.nodes; node++) {
+    context.fillStyle = colourOf("paper");
+    context.globalAlpha = 1;
+    context.fillRect(x[node] - wide / 2, y[node] - high / 2, wide, high);
+    context.fillStyle = colourOf(`c${shown.message % 7}`);
+    context.globalAlpha = Number(shadeOf(flows[node], full.node));
+    context.fillRect(x[node] - wide / 2, y[node] - high / 2, wide + 0.3, high + 0.3);
+  }
+  context.globalAlpha = 1;
+  context.fillStyle = colourOf("ink");
+  const dot = Math.min(2, wide / 3, high / 3);
+  const faint = faintNodes(model, shown.place, shown.message);
+  for (let node = 0; node < model.nodes; node++) {
+    if (!faint[node]) context.fillRect(x[node] - dot / 2, y[node] - dot / 2, dot, dot);
+  }
+}
+
+function cellOf({ step, gap }) {
+  return [Math.min(step, 40), gap];
+}
+
+// Rings the node, or marks the edge, that is looked at; null for none.
+export function markNetwork(own, item) {
+  own.over.replaceChildren();
+  if (!item) return;
+  const { layout, model } = own;
+  if (layout.dense && item.edge === undefined) {
+    const [wide, high] = cellOf(layout);
+    svg(
+      "rect",
+      {
+        x: layout.x[item.node] - wide / 2,
+        y: layout.y[item.node] - high / 2,
+        width: wide,
+        height: high,
+        class: "mark",
+      },
+      own.over,
+    );
+  } else if (item.edge !== undefined) {
+    svg("line", { ...endsOf(model, layout, item.edge), class: "mark" }, own.over);
+  } else {
+    svg("circle", { cx: layout.x[item.node], cy: layout.y[item.node], r: layout.radius + 4, class: "mark" }, own.over);
+  }
+}
+
+// The node at a place of the drawing, else the nearest edge, else null.
+function itemAt({ model, layout }, px, py) {
+  const near = layout.dense ? Math.max(layout.step, layout.gap) / 2 : layout.radius + 3;
+  let found = null,
+    least = near * near;
+  for (let node = 0; node < model.nodes; node++) {
+    const distance = (layout.x[node] - px) ** 2 + (layout.y[node] - py) ** 2;
+    if (distance < least) [found, least] = [{ node }, distance];
+  }
+  if (found) return found;
+  least = REACH * REACH;
+  for (let edge = 0; edge < model.edges; edge++) {
+    const [from, to] = [model.source[edge], model.target[edge]];
+    if (px < layout.x[from] || px > layout.x[to]) continue;
+    const [dx, dy] = [layout.x[to] - layout.x[from], layout.y[to] - layout.y[from]];
+    const across = (dx * (py - layout.y[from]) - dy * (px - layout.x[from])) ** 2 / (dx * dx + dy * dy);
+    if (across < least) [found, least] = [{ edge }, across];
+  }
+  return found;
+}
+
+function listenToPointer(own, on) {
+  const { plot, model, layout, drawing } = own;
+  const place = (event) => {
+    const box = drawing.getBoundingClientRect();
+    const scale = layout.width / box.width;
+    return itemAt(own, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
+  };
+  drawing.addEventListener("pointermove", (event) => on.look(place(event)));
+  drawing.addEventListener("pointerleave", () => on.look(null));
+  drawing.addEventListener("click", (event) => on.pin(place(event)));
+  plot.addEventListener("keydown", (event) => {
+    const next = stepped(model, on.pinned(), event.key);
+    if (next === undefined) return;
+    event.preventDefault();
+    on.pin(next);
+  });
+}
+
+// Where a key leads from a node or an edge; undefined for keys that mean nothing here.
+export function stepped(model, item, key) {
+  if (key === "Escape") return null;
+  if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "e", "E"].includes(key)) return undefined;
+  if (!item) return { node: 0 };
+  const node = item.edge === undefined ? item.node : model.source[item.edge];
+  if (key === "e" || key === "E") return nextEdge(model, item, node, key === "e" ? 1 : -1);
+  const layer = model.layerOf[node],
+    { widths } = model.data;
+  const first = node - model.indexOf[node];
+  const index = model.indexOf[node];
+  if (key === "ArrowUp") return { node: first + Math.max(index - 1, 0) };
+  if (key === "ArrowDown") return { node: first + Math.min(index + 1, widths[layer] - 1) };
+  const to = key === "ArrowLeft" ? layer - 1 : layer + 1;
+  if (to < 0 || to >= widths.length) return { node };
+  const start = key === "ArrowLeft" ? first - widths[to] : first + widths[layer];
+  return { node: start + Math.min(index, widths[to] - 1) };
+}
+
+function nextEdge(model, item, node, by) {
+  const out = [];
+  for (let edge = 0; edge < model.edges; edge++) if (model.source[edge] === node) out.push(edge);
+  if (!out.length) return item;
+  const at = item.edge === undefined ? (by > 0 ? -1 : 0) : out.indexOf(item.edge);
+  return { edge: out[(at + by + out.length) % out.length] };
+}

@@ -1,0 +1,127 @@
+// What all parts of the page share: the data, the state, and what follows from it.
+
+import { hashOf, oncePerFrame, readState } from "./state.js";
+import { PAIRS, levelsOf, sweepOf } from "./tradeoff.js";
+import { canRank, modelOf, placeOf, prunedShare } from "./view.js";
+
+export const data = JSON.parse(document.getElementById("data").textContent);
+export const model = modelOf(data);
+export const sweep = sweepOf(data);
+export const found = (id) => document.getElementById(id);
+export const MESSAGES = data.messages.map((own) => own.name);
+export const ATTRIBUTES = (data.attributes ?? []).map((own) => own.name);
+export const RANGE = ["flow-from", "flow-to", "effect-from", "effect-to"]; // of the rectangle
+export const parts = {}; // what is on the page
+export const drawn = {}; // from which state each drawing was made
+
+const defaults = defaultState();
+export const state = readState(location.hash, defaults, allowed);
+
+function defaultState() {
+  const method = sweep?.methods[0] ?? "",
+    by = sweep?.metrics[0] ?? "";
+  const factors = sweep?.factors ?? [];
+  return {
+    network: data.networks.length === 1 ? String(data.networks[0]) : "mean",
+    message: data.kind === "run" ? data.attributes[0].message : MESSAGES[0],
+    aim: ATTRIBUTES[0] ?? "",
+    by,
+    method,
+    level: sweep ? String(middle(levelsOf(sweep, method, by))) : "",
+    factor: String(factors.includes(0.5) ? 0.5 : (factors.findLast((own) => own >= 0) ?? factors[0] ?? 1)),
+    curve: sweep?.metrics ?? [],
+    measure: "information",
+    sort: "",
+    brush: "",
+    at: "",
+  };
+}
+
+function middle(values) {
+  return values[(values.length - 1) >> 1];
+}
+
+function allowed(name, value) {
+  const choices = {
+    network: () => (value === "mean" && data.networks.length > 1) || data.shown.map(String).includes(value),
+    message: () => MESSAGES.includes(value),
+    aim: () => ATTRIBUTES.includes(value),
+    by: () => Boolean(sweep?.metrics.includes(value)),
+    curve: () => Boolean(sweep?.metrics.includes(value)),
+    method: () => Boolean(sweep?.methods.includes(value)),
+    level: () => /^\d+$/.test(value),
+    factor: () => Boolean(sweep?.factors.map(String).includes(value)),
+    measure: () => value in PAIRS,
+    sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= Object.keys(data.outputs).length,
+    brush: () => /^(-?[\d.]+(e-?\d+)?,){3}-?[\d.]+(e-?\d+)?$/.test(value),
+    at: () =>
+      /^(node|edge)-\d+$/.test(value) &&
+      Number(value.slice(5)) < (value.startsWith("node") ? model.nodes : model.edges),
+  };
+  return choices[name]();
+}
+
+// Levels of the metric that is chosen, else, where it was not run with this method, of the others.
+export function levelsNow() {
+  const own = levelsOf(sweep, state.method, state.by);
+  return own.length
+    ? own
+    : [...new Set(sweep.metrics.flatMap((metric) => levelsOf(sweep, state.method, metric)))].sort((a, b) => a - b);
+}
+
+export function levelNow() {
+  const levels = levelsNow();
+  return levels.includes(Number(state.level)) ? Number(state.level) : middle(levels);
+}
+
+export function attributeNow() {
+  return Math.max(ATTRIBUTES.indexOf(state.aim), 0);
+}
+
+export function itemOf(text) {
+  return text ? { [text.slice(0, 4)]: Number(text.slice(5)) } : null;
+}
+
+export function shareNow() {
+  if (!sweep || !canRank(model, state.by) || !levelsOf(sweep, state.method, state.by).length) return null;
+  return prunedShare(model, placeOf(model, state.network), state.by, state.method, attributeNow(), levelNow());
+}
+
+export function rangeNow() {
+  return state.brush ? state.brush.split(",").map(Number) : null;
+}
+
+// Who draws the page: told when the state has changed.
+let drawing = () => {};
+export function drawnBy(what) {
+  drawing = oncePerFrame(what);
+}
+
+export function render() {
+  drawing();
+}
+
+export function change(changes) {
+  Object.assign(state, changes);
+  render();
+  later();
+}
+
+let timer = 0;
+function later() {
+  clearTimeout(timer); // browsers refuse addresses that change too often
+  timer = setTimeout(() => history.replaceState(null, "", hashOf(state, defaults)), 200);
+}
+
+// What the address says, when it was changed by hand or by going back.
+export function followAddress() {
+  Object.assign(state, readState(location.hash, defaults, allowed));
+  render();
+}
+
+export function unlessDrawn(name, from, what) {
+  const key = JSON.stringify(from);
+  if (drawn[name] === key) return;
+  drawn[name] = key;
+  what();
+}

@@ -1,0 +1,61 @@
+"""HTML from values: everything that comes from a user is escaped here and nowhere else."""
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from jaxflow.errors import printable
+
+
+def escaped(value: object) -> str:
+    """A text as HTML, on one line, fit for content and for attributes in double quotes."""
+    return html.escape(printable(str(value)), quote=True)
+
+
+def element(tag: str, content: str = "", **attributes: object) -> str:
+    """An element around content that is HTML already; ``class_`` is ``class``, ``data_x`` is ``data-x``."""
+    named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
+    inside = "".join(f' {name}="{escaped(value)}"' for name, value in named.items())
+    return f"<{tag}{inside}>{content}</{tag}>"
+
+
+def data_block(contents: Mapping[str, Any]) -> str:
+    """JSON that may stand in a ``script`` element: nothing in it can end that element or begin a comment."""
+    text = json.dumps(contents, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def number(value: Any, form: str = ".3g") -> str:
+    """A number as text; a dash where there is none."""
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else format(value, form).replace("-", "−")
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], caption: str, texts: int = 1, **attributes: object
+) -> str:
+    """A table with a caption.
+
+    Args:
+        header: names of the columns.
+        rows: their cells, numbers as ``number`` writes them.
+        caption: what it shows, escaped already.
+        texts: how many of the first columns are text; the first is the row's header.
+        attributes: of the table.
+    """
+    names = [element("th", escaped(name), scope="col") for name in header]
+    lines = [element("tr", "".join(names))]
+    body = []
+    for row in rows:
+        first, *others = row
+        cells = [element("th", escaped(first), scope="row")]
+        for place, cell in enumerate(others, start=1):
+            cells.append(element("td", escaped(cell), class_="text" if place < texts else None))
+        body.append(element("tr", "".join(cells)))
+    inside = element("caption", caption) + element("thead", lines[0]) + element("tbody", "\n".join(body))
+    return element("div", element("table", inside, **attributes), class_="scroll", tabindex=0, role="region",
+                   aria_label=html.unescape(caption))  # fmt: skip
