@@ -45,7 +45,7 @@ TABLES = {  # label and attribute
 }
 SCENES = ("synthetic", "adult-small", "adult-large", *TABLES)
 QUICK = ("synthetic", "adult-small", "german")
-CHUNK = 50  # networks that are measured and saved together
+CHUNK = 25  # networks that are measured and saved together
 
 
 class Networks(NamedTuple):
@@ -107,12 +107,10 @@ def debiased(networks: Networks, seeds: int) -> dict[str, np.ndarray]:
     params = jf.train_many(key, seeds, network, train.x, train.label, config.training).params
     halves = halves_of(study, messages, jax.random.fold_in(jax.random.key(config.seed), 5))
     found: dict[str, list[np.ndarray]] = {name: [] for name in DEBIASERS}
+    y, z = (data.test.messages[name] for name in data.messages[:2])
     for choosing, reporting in (halves, halves[::-1]):
-        parts = [
-            Sample(data.test.x[rows], *(data.test.messages[name][rows] for name in data.messages))
-            for rows in (choosing, reporting)
-        ]
-        outputs = debiased_outputs(Task(network, params, key, config.training, train, *parts))
+        parts = [Sample(data.test.x[rows], y[rows], z[rows]) for rows in (choosing, reporting)]
+        outputs = debiased_outputs(Task(network, params, key, config.training, train, parts[0], parts[1]))
         for name, measures in outputs.items():
             found[name].append(np.stack([np.asarray(measures[own]) for own in DEBIASED], axis=1))
     return {name: np.stack(own, axis=1) for name, own in found.items()}

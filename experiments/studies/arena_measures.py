@@ -227,7 +227,7 @@ def best_shift(logits: Float[Array, "N 2"], y: Int[Array, " N"]) -> Float[Array,
     step = jnp.clip((score - low) / width, 0, STEPS - 1).astype(jnp.int32)
     gain = jnp.zeros(STEPS, score.dtype).at[step].add(jnp.where(y == 1, 1, -1).astype(score.dtype))
     right = jnp.concatenate([jnp.sum(gain)[None] - jnp.cumsum(gain) + gain, jnp.zeros(1, score.dtype)])
-    return low + width * jnp.argmax(right)
+    return low + width * jnp.argmax(right).astype(score.dtype)
 
 
 @compiled("study", alone=True, on_cpu=REPEATED)
