@@ -57,7 +57,7 @@ def strategy_ranks(
 
         return jnp.concatenate([about(name) for name in roles.attributes])
 
-    items = keys, params, Flows(flows.node, samples=flows.samples)
+    items = keys, params, Flows(flows.node, samples=flows.samples)  # of all that flows hold
     if all(strategy.metric in FLOW_METRICS for strategy in strategies):
         return jax.vmap(partial(one, x=x, messages=messages, donors=donors))(items)
     return batched_map(one, items, TOGETHER * pass_bytes(params, x, study), x, dict(messages), donors)

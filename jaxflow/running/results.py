@@ -191,7 +191,8 @@ def _refusal(results: Results, manifest: dict[str, Any], identity: Mapping[str, 
     """Why a run cannot go on with what a folder holds, in one line; empty if it can."""
     if wrong := fault(manifest):
         return f"{results.path / NAME} is damaged: {wrong}; choose another --out, or --overwrite it"
-    if changed := [key for key, value in identity.items() if manifest["identity"].get(key) != value]:
+    former = manifest["identity"]  # a field that has its default may be absent, from either
+    if changed := [key for key in {**identity, **former} if former.get(key) != identity.get(key)]:
         return f"{results.path} has a run that differs in {', '.join(changed)}; choose another --out, or --overwrite it"
     if seeds >= manifest["seeds"] or seeds == assembled(manifest):
         return ""
