@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxflow.analysis import measure_outputs, measure_pruning, network_flows
     from jaxflow.batching import map_networks
     from jaxflow.datasets import Dataset, Split, load_dataset, read_table
+    from jaxflow.editing import Edit, edit, recalibrated
     from jaxflow.errors import InputError, ThinCellsWarning
     from jaxflow.flows import Flows, edge_flows, node_flows
     from jaxflow.inference import honest_flows, noise_floor, significance
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METRICS",
     "Dataset",
+    "Edit",
     "Flows",
     "InputError",
     "Message",
@@ -44,6 +46,7 @@ __all__ = [
     "as_message",
     "copula",
     "edge_flows",
+    "edit",
     "flax_network",
     "gaussian",
     "honest_flows",
@@ -67,6 +70,7 @@ __all__ = [
     "quadratic",
     "rank",
     "read_table",
+    "recalibrated",
     "report",
     "search_flows",
     "select",
@@ -79,6 +83,9 @@ _HOMES = {
     "Split": "datasets",
     "load_dataset": "datasets",
     "read_table": "datasets",
+    "Edit": "editing",
+    "edit": "editing",
+    "recalibrated": "editing",
     "InputError": "errors",
     "ThinCellsWarning": "errors",
     "copula": "information",

@@ -30,7 +30,7 @@ from jaxflow.networks import Network, Params, activations_of, check_fit, layer_s
 from jaxflow.outputs import Roles, counted_measures, measure_names, outputs_of
 from jaxflow.values import whole
 
-Estimator: TypeAlias = str | Callable[..., Any]
+Estimator: TypeAlias = str | Callable[..., Any] | EstimatorSpec
 LISTED = 16  # nodes of a layer whose bits are kept; Gaussian flows of wider ones are computed without, or searched
 EXACT = 24  # nodes of the widest layer whose Gaussian flows are exact
 
@@ -81,7 +81,7 @@ def network_flows(
     check_fit(network, params, x)
     layers = network.activations(params, x)
     whole("first_layer", first_layer, 0, len(layers) - 1)
-    about = _normal_forms(messages, given, len(layers[0]))
+    about = normal_forms(messages, given, len(layers[0]))
     _check_finite(x, dict(list(enumerate(layers))[first_layer:]))
     weights, spec = network.weights(params), spec_of(estimator)
     widths, groups = [own.shape[1] for own in layers], network.groups
@@ -103,7 +103,7 @@ def network_flows(
     return Flows(node, witness, edge, bits, len(layers[0]))
 
 
-def _normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict[str, Message]:
+def normal_forms(messages: Mapping[str, Any], given: Any, samples: int) -> dict[str, Message]:
     """Messages by name, each conditioned on what is given; those that are normal forms already keep what they have."""
     if not isinstance(messages, Mapping) or not messages:
         raise InputError(f"messages are a dict of arrays by name, not {shown(messages)}")
@@ -232,10 +232,10 @@ def measure_outputs(
     x = jnp.asarray(x)
     layers = activations_of(network, params, x)
     _check_finite(x, {len(layers) - 1: layers[-1]})
-    plain = _normal_forms(messages, None, len(layers[0]))
+    plain = normal_forms(messages, None, len(layers[0]))
     roles = _roles(plain, label)
     about = {roles.label: plain[roles.label]}
-    about |= _normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
+    about |= normal_forms({name: messages[name] for name in roles.attributes}, given, len(layers[0]))
     spec, own_groups = spec_of(estimator), None if network.groups is None else network.groups[-1]
     groups = spec.output_groups(layers[-1].shape[1], own_groups)  # information in all logits, not in their subsets
     bits = layer_information(spec, layers[-1], about, groups)

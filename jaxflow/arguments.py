@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxflow.errors import InputError, printable, shown
 from jaxflow.running.hosts import parse_hosts
-from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, MOST_PERMUTATIONS, WIDTH, folder, whole
+from jaxflow.values import LARGEST_SEED, LAYERS, MOST_NETWORKS, MOST_PERMUTATIONS, WIDTH, folder, real, whole
 
 EXPERIMENTS = ("synthetic", "adult-small", "adult-large", "mnist")
 ESTIMATORS = ("gaussian", "copula", "linear-svm", "kernel-svm", "probe", "quadratic", "knn")
@@ -18,6 +18,8 @@ BACKENDS = ("jax", "sklearn")
 TUNE = ("each", "once")
 ABLATIONS = ("zero", "mean", "resample")
 NOTIONS = ("parity", "odds", "opportunity")
+MEASURES = ("bias", "parity_gap", "odds_gap")
+REFITS = ("bias", "scale", "none")
 TABLES = (".csv", ".parquet", ".pq", ".tsv")
 
 
@@ -45,6 +47,19 @@ def number(name: str, low: int, high: int) -> Callable[[str], int]:
     """The type of an option that is an integer."""
     digits = re.compile(r"[-+]?[0-9]{1,100}")
     return refused_at_once(lambda text: whole(name, int(text) if digits.fullmatch(text) else text, low, high))
+
+
+def per_cent(name: str) -> Callable[[str], float]:
+    """The type of an option that is a number from 0 to 100."""
+
+    def converted(text: str) -> float:
+        try:
+            value: Any = float(text)
+        except ValueError:
+            value = text
+        return real(name, value, 0, 100)
+
+    return refused_at_once(converted)
 
 
 def path(name: str) -> Callable[[str], Path]:
@@ -84,6 +99,7 @@ def parser() -> Parser:
     _add_machines(run.add_argument_group("files and machines"))
     _add_common(run)
     _measure_parser(commands)
+    _edit_parser(commands)
     _report_parser(commands)
     _reproduce_parser(commands)
     return top
@@ -191,6 +207,40 @@ def _measure_parser(commands: Any) -> None:
     measure.add_argument("--overwrite", action="store_true", help="start afresh where the results folder holds a"
                          " finished or another run")  # fmt: skip
     _add_common(measure)
+
+
+def _edit_parser(commands: Any) -> None:
+    """``jaxflow edit``."""
+    edit = commands.add_parser(
+        "edit",
+        help="edit the networks of a finished run: less bias at the least loss of accuracy",
+        description="Edit every network of a finished run. The edit is chosen on one half of the analysis rows and"
+        " reported on the other. Write the edited parameters, a table of what was scaled by what, and a figure.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    edit.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run has filled")
+    edit.add_argument("--attribute", action="append", metavar="NAME", help="of the run; of several the worst counts;"
+                      " all if not given")  # fmt: skip
+    edit.add_argument("--measure", choices=MEASURES, default="bias", help="bias by the run's estimator, or a gap of the"
+                      " decisions without its sign")  # fmt: skip
+    asked = edit.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--at-most", type=per_cent("--at-most"), metavar="VALUE", help="bring the measure, in per cent,"
+                       " to this at the least loss of accuracy of the decisions")  # fmt: skip
+    asked.add_argument("--keep-accuracy", type=per_cent("--keep-accuracy"), metavar="POINTS", help="or to the least"
+                       " that costs at most so many points of that accuracy")  # fmt: skip
+    edit.add_argument("--metric", action="append", metavar="NAME", help="by which candidates are ranked, such as"
+                      " bias/acc, gradient or removal; may be given several times; bias/acc if not given. Methods,"
+                      " levels and factors are the run's")  # fmt: skip
+    edit.add_argument("--refine", type=number("refine", 0, 100), default=0, metavar="EDGES", help="single edges that"
+                      " may be removed beside, each the best next one, as long as that helps")  # fmt: skip
+    edit.add_argument("--recalibrate", choices=REFITS, default="bias", help="what of the output is refitted on the"
+                      " training half: its bias, its scale and bias, or none")  # fmt: skip
+    edit.add_argument("--seed", type=number("seed", 0, LARGEST_SEED), default=0, help="of the halves")
+    edit.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="folder with adult/ and mnist/, or"
+                      " with the table of the run where it is no longer where it was")  # fmt: skip
+    edit.add_argument("--out", type=path("--out"), metavar="DIR", help="folder to write; RESULTS-edit if not given")
+    edit.add_argument("--overwrite", action="store_true", help="replace an earlier edit there")
+    _add_common(edit)
 
 
 def _report_parser(commands: Any) -> None:

@@ -30,12 +30,31 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show must not end a run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGINT, _edit_interrupted if arguments.command == "edit" else _interrupted)
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
     if getattr(arguments, "quiet", False):
         warnings.simplefilter("ignore", MissingGlyphsWarning)
-    commands = {"run": _run, "measure": _measure, "report": _report, "reproduce": _reproduce}
+    commands = {"run": _run, "measure": _measure, "edit": _edit, "report": _report, "reproduce": _reproduce}
     return commands[arguments.command](arguments)
+
+
+def _edit(arguments: argparse.Namespace) -> int:
+    from jaxflow.running.progress import reporter
+
+    names = ("measure", "at_most", "keep_accuracy", "refine", "recalibrate", "seed", "data_dir", "out", "overwrite")
+    options = {name: getattr(arguments, name) for name in names}
+    options |= {"attributes": arguments.attribute, "metrics": arguments.metric or ("bias/acc",)}
+    try:
+        with reporter(arguments.results.name, arguments.quiet) as report:
+            from jaxflow.running.edits import edit_results
+
+            with _enough_memory(), _programs(arguments):
+                edited = edit_results(arguments.results, **options, report=report)
+        from jaxflow.running.summary import edit_summary
+
+        return _printed(edit_summary(edited))
+    except InputError as error:
+        return _refused(str(error))
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -160,7 +179,12 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
     else:
         config, dataset = pipeline.preset(arguments.experiment, **changes), None
     with _enough_memory(), _programs(arguments), _engine(arguments.dask):
-        return pipeline.run(config, dataset, **how, report=report)
+        results = pipeline.run(config, dataset, **how, report=report)
+    if is_table(arguments.experiment):
+        from jaxflow.running.rebuilt import remember_table
+
+        remember_table(results.path, arguments.experiment)
+    return results
 
 
 def is_table(experiment: str) -> bool:
@@ -252,6 +276,10 @@ _LOST = ctypes.CFUNCTYPE(None, ctypes.c_int)(_lost)
 
 def _interrupted(*_: object) -> None:
     _end("interrupted; the same command goes on from the last finished chunk", 130)
+
+
+def _edit_interrupted(*_: object) -> None:
+    _end("interrupted; nothing was written", 130)
 
 
 def _end(line: str, code: int) -> None:

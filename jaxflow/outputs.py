@@ -6,6 +6,7 @@ Measures have names (``measure_names``); what is about one of several attributes
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -60,6 +61,22 @@ class Roles(NamedTuple):
 
 PAPER = Roles()
 """The paper's: y and z."""
+
+
+def with_measured(messages: Mapping[str, Message], roles: Roles) -> dict[str, Message]:
+    """Label and attributes by name, and beside them the attributes conditioned as the notion says.
+
+    ``opportunity`` leaves out the rows of all labels but the favourable: they belong to stratum −1, which is none.
+    """
+    found, label = dict(messages), messages[roles.label]
+    for name in roles.attributes if roles.notion != "parity" else ():
+        if roles.notion == "odds":
+            given = replace(found[name], given=label.values, strata=label.classes)
+        else:
+            positive = (label.values == roles.favourable).astype("int32") - 1
+            given = replace(found[name], given=positive, strata=1)
+        found[roles.measured(name)] = given
+    return found
 
 
 def favourable_class(value: str | int | None, label: str, names: Sequence[str], classes: int) -> int:

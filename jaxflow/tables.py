@@ -287,3 +287,45 @@ def recorded_flows_table(times: Mapping[int, float], found: Mapping[str, Mapping
         return tidy(network=0, layer=layer, time=time, node=node, message=_names(found)[None, :], **values)
 
     return pd.concat([of_layer(layer, time) for layer, time in times.items()], ignore_index=True)
+
+
+def edits_table(
+    networks: np.ndarray, choices: Any, aimed: Sequence[tuple[str, Any]], measures: Sequence[str], refitted: str
+) -> pd.DataFrame:
+    """Two rows for every network: the edit that either half of the rows has chosen, reported on the other half.
+
+    Args:
+        networks: numbers ``[S]``.
+        choices: fields of ``editing.edits.Choice``, ``[S, 2, ...]``.
+        aimed: attribute and strategy of every ranking.
+        measures: names, in the order of the columns.
+        refitted: what of the output was recalibrated.
+    """
+    ranking, shape = np.asarray(choices.ranking), np.shape(choices.ranking)
+    own = [("", ("", "", 0)) if number < 0 else aimed[number] for number in ranking.ravel()]
+    edges = [edges_text([np.asarray(m)[k] for m in choices.multipliers]) for k in np.ndindex(shape)]
+    parts = zip(own, edges, strict=True)
+    texts = [(name, metric_name(by[0]), by[1], by[2], done, refitted if done else "none") for (name, by), done in parts]
+    names = ("attribute", "metric", "method", "level", "edges", "recalibrated")
+    columns = {name: np.array(values, object).reshape(shape) for name, values in zip(names, zip(*texts), strict=True)}  # noqa: B905
+    reports = {
+        f"{measure}_{when}": np.asarray(getattr(choices, when)[measure])
+        for when in ("before", "pruned", "after")
+        for measure in measures
+    }
+    return tidy(
+        network=networks[:, None],
+        chosen_on=np.arange(2)[None],
+        written=(np.arange(2) == 0)[None],
+        reached=np.asarray(choices.reached),
+        **{name: columns[name] for name in names[:4]},
+        factor=np.round(np.asarray(choices.factor, float), 6),  # as it was asked for, before float32
+        **{name: columns[name] for name in names[4:]},
+        **reports,
+    )
+
+
+def edges_text(multipliers: Sequence[np.ndarray]) -> str:
+    """What was multiplied by what, ``layer/source/target*factor`` of every edge that was edited."""
+    found = [(layer, *place) for layer, own in enumerate(multipliers) for place in np.argwhere(own != 1)]
+    return " ".join(f"{layer}/{i}/{j}*{multipliers[layer][i, j]:g}" for layer, i, j in found)

@@ -11,6 +11,7 @@ from brief import no_honest_flows
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONG = (
+    "editing.md",
     "your_network.md",
     "your_recording.md",
     "your_table.md",

@@ -18,6 +18,9 @@ from jax import export
 
 import jaxflow
 from jaxflow.debiasing import bias_penalty
+from jaxflow.editing.candidates import Candidate, Sample, Setting
+from jaxflow.editing.choosing import Aim
+from jaxflow.editing.edits import Data
 from jaxflow.flows import Flows
 from jaxflow.information import ESTIMATORS
 from jaxflow.information.cross_validation import nested_folds
@@ -115,6 +118,38 @@ def of_rows() -> tuple[jax.ShapeDtypeStruct, Penalty]:
     return floats(SAMPLES), bias_penalty(Message(Y, Y, 2, 2), floats())
 
 
+EDITED = Setting(
+    Study(MLP((3, 2), linear=(1,)), PAPER, GAUSSIAN), Aim("bias", ("z",)), STRATEGIES, (0.5, 0.0), "scale", 2
+)
+
+
+def of_edit() -> tuple:
+    """Networks, and halves of the rows."""
+    halves = Sample(floats(2, SAMPLES // 2, 3), {name: Message(integers(2, SAMPLES // 2)) for name in "yz"})
+    train = Sample(floats(SAMPLES, 3), {"y": Message(integers(SAMPLES))})
+    fresh = jax.vmap(partial(EDITED.study.network.init, x=jnp.zeros((1, 3))))
+    return (
+        keys(NETWORKS),
+        jax.eval_shape(fresh, jax.random.split(jax.random.key(0), NETWORKS)),
+        Data(halves, train, floats()),
+    )
+
+
+def of_candidates() -> tuple:
+    """One network, and what it may become."""
+    _, many, data = of_edit()
+    one = jax.tree.map(lambda leaf: floats(*leaf.shape[1:]), many)
+    rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), data.halves)
+    removed = jax.ShapeDtypeStruct((7, 15), bool)
+    return one, integers(3, 2, 3, 3), Candidate(integers(7), integers(7), floats(7), removed), rows, data.train
+
+
+def of_kept() -> tuple:
+    """One network, and one candidate."""
+    one, ranks, many, _, train = of_candidates()
+    return one, ranks, jax.tree.map(lambda own: jax.ShapeDtypeStruct(own.shape[1:], own.dtype), many), train
+
+
 def about(*permutations: int) -> dict[str, Message]:
     return {name: Message(integers(*permutations, SAMPLES)) for name in "yz"}
 
@@ -182,6 +217,11 @@ ENTRIES = {
         lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES), X, about()),
         {"study": STUDY, "strategies": STRATEGIES},
     ),
+    "editing.candidates._shown": Entry(9, of_candidates, {"setting": EDITED}),
+    "editing.candidates.read_outs": Entry(2, lambda: (dict.fromkeys("yz", floats(101)), about())),
+    "editing.edits.handed_out": Entry(5, of_kept, {"setting": EDITED}),
+    "editing.edits.logits_counted": Entry(0, lambda: of_candidates()[::3], {"study": EDITED.study}),
+    "editing.edits.stack_both_ways": Entry(90, of_edit, {"setting": EDITED}),
     "flows._largest_gains": Entry(2, lambda: (floats(NETWORKS, 2**NODES),), {"width": 2**20, "rows": 2**30}),
     "flows.null95_of_flows": Entry(0, lambda: (floats(21, NETWORKS, NODES),)),
     "inference.honest.honest_layers": Entry(
@@ -272,6 +312,7 @@ def for_accelerators(name: str) -> str:
 
 
 LONG = (
+    "editing.edits.stack_both_ways",
     "information.search._compiled_search, of strata",
     "information.search._compiled_search, of groups",
     "information.probe_fits.all_lost",

@@ -19,6 +19,7 @@ OUTSIDE = {  # every other room belongs to the core
     *("__init__", "__main__", "arguments", "cli", "pipeline", "running", "reproduction"),
     *("datasets", "tables", "statistics", "figures", "explorer"),
 }
+UPPER = {"editing"}  # as pure as the core, and above it: nothing of the core needs it
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -80,7 +81,7 @@ def room_imports() -> dict[str, frozenset[str]]:
 
 
 def core() -> set[str]:
-    return set(room_imports()) - OUTSIDE
+    return set(room_imports()) - OUTSIDE - UPPER
 
 
 def longest_chain(start: str, above: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -105,7 +106,8 @@ def test_imports_of_the_core_go_one_way_and_not_deep():
 
 
 def test_the_core_knows_nothing_of_tables_files_and_figures():
-    outside = {name: room_imports()[name] & OUTSIDE for name in sorted(core())}
+    outside = {name: room_imports()[name] & OUTSIDE for name in sorted(core() | UPPER)}
+    outside |= {name: outside[name] | (room_imports()[name] & UPPER) for name in core()}
     assert not {name: others for name, others in outside.items() if others}
 
 

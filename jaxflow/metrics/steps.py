@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 MOST_STEPS = 64
 
@@ -51,7 +51,7 @@ def multipliers(weights: Sequence[Array], method: str, alive: Float[Array, " _"]
     return [jnp.broadcast_to(a[:, None], w.shape) for a, w in zip(own, weights, strict=True)]
 
 
-def by_layer(weights: Sequence[Array], method: str, values: Float[Array, " _"]) -> list[Array]:
+def by_layer(weights: Sequence[Array], method: str, values: Shaped[Array, " _"]) -> list[Array]:
     """One number for every node or edge, in lists by layer."""
     shapes = [w.shape[:1] if method == "node" else w.shape for w in weights]
     found, begin = [], 0

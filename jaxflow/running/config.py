@@ -17,7 +17,7 @@ from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checke
 from jaxflow.messages import MOST_CLASSES, Message
 from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Rows, check_metrics, checked_metric
 from jaxflow.networks import MLP, Network, Params, mlp
-from jaxflow.outputs import NOTIONS, Roles, favourable_class
+from jaxflow.outputs import NOTIONS, Roles, favourable_class, with_measured
 from jaxflow.running.identity import function_identity
 from jaxflow.study import Study
 from jaxflow.tables import metric_name
@@ -252,23 +252,12 @@ class Config:
 
 
 def measured_messages(roles: Roles, dataset: Dataset) -> dict[str, Message]:
-    """Messages of the analysis half by name: label and attributes, and those conditioned as the notion says.
-
-    ``opportunity`` leaves out the rows of all labels but the favourable: they belong to stratum −1, which is none.
-    """
+    """Messages of the analysis half by name: label and attributes, and those conditioned as the notion says."""
     values, found = dataset.test.messages, {}
     for name, classes in dataset.classes.items():
         numbers = values[name] if classes or values[name].ndim == 2 else values[name][:, None]
         found[name] = Message(numbers, None, classes)
-    for name in dataset.attributes:
-        if roles.notion == "odds":
-            label = found[roles.label]
-            given = dataclasses.replace(found[name], given=label.values, strata=label.classes)
-            found[roles.measured(name)] = given
-        elif roles.notion == "opportunity":
-            positive = (found[roles.label].values == roles.favourable).astype("int32") - 1
-            found[roles.measured(name)] = dataclasses.replace(found[name], given=positive, strata=1)
-    return found
+    return with_measured(found, roles)
 
 
 def _plain(config: Config) -> dict[str, Any]:

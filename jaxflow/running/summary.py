@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from jaxflow.editing.candidates import Setting
 from jaxflow.errors import printable
 from jaxflow.figures import counted, message_titles, middle_level
+from jaxflow.figures.edits import worst
 from jaxflow.figures.style import ALPHA
 from jaxflow.interventions import METHODS
 from jaxflow.outputs import Roles, favourable_class
+from jaxflow.running.edits import Edited, measure_columns, measure_title
 from jaxflow.running.notes import few_permutations
 from jaxflow.running.results import Results
+from jaxflow.statistics import PERCENTILES, resampled
 
 
 def summary(results: Results) -> str:
@@ -64,6 +69,72 @@ def _significant(message: object, rows: pd.DataFrame, names: list[object]) -> st
         where += _above_zero(strong)
     top = f"the largest is {largest['flow']:.3g} bits (node {node}, time {largest['time']:.4g})"
     return printable(f"{message}: {where}; {top}")
+
+
+def edit_summary(edited: Edited) -> str:
+    """How many networks reach what was asked for, and what their edits give on rows that did not choose them."""
+    table, aim = edited.table, edited.setting.aim
+    first = table[table["written"]]
+    title, count = printable(measure_title(aim)), len(first)
+    asked = f"{title} at most {edited.limit:g} %, at the least loss of accuracy"
+    if aim.keeps_accuracy:
+        asked = f"the least {title} that costs at most {edited.limit:g} points of accuracy"
+    reached, columns = table[table["network"].isin(first["network"][first["reached"]])], measure_columns(edited.setting)
+    written = reached[reached["written"]]
+    within = (written["argmax_accuracy_before"] - written["argmax_accuracy_after"] <= 2).sum()
+    lines = [f"{printable(edited.name)}: {asked}", *_reach(edited, written, count)]
+    for rows, what in ((written, "the edits that are written, chosen on one half of the rows, on the other"),
+                       (reached, "and the roles of the halves exchanged, both ways together")):  # fmt: skip
+        lines += ["", f"{what} (mean over networks, %, and change with its 95 % interval)"]
+        lines.append(_changes(rows, columns, edited.setting))
+    refitted = edited.setting.recalibrate != "none"
+    lines += ["", f"accuracy of the decisions within 2 points of what it was: {within} of {len(written)}"
+              + (", recalibrated" if refitted else "")]  # fmt: skip
+    return "\n".join([*lines, "", f"Results: {printable(str(edited.path))}"])
+
+
+def _reach(edited: Edited, written: pd.DataFrame, count: int) -> list[str]:
+    """How many networks reach the target where the edit is chosen, and how many of these on the other rows as well."""
+    aim, columns = edited.setting.aim, measure_columns(edited.setting)
+    unedited = int((written["edges"] == "").sum())
+    lines = [f"{counted(count, 'network')}, {count - unedited - (count - len(written))} edited"]
+    if aim.keeps_accuracy:
+        return lines
+    holds = int((worst(written, columns, "after") <= edited.limit).sum())
+    lines.append(f"reached by {len(written)} where it was chosen, by {holds} of these on the other rows as well")
+    if len(written) < count:
+        lacking = edited.least[edited.least > edited.limit]
+        lines.append(f"{count - len(written)} cannot reach it and are as they were; they come to {lacking.min():.2f} at"
+                     f" best, half of them to {np.median(lacking):.2f}")  # fmt: skip
+    return lines
+
+
+def _changes(rows: pd.DataFrame, columns: Sequence[str], setting: Setting) -> str:
+    """Means before, edited, and recalibrated, and the change from first to last with a bootstrap over networks."""
+    roles, refitted = setting.study.roles, setting.recalibrate != "none"
+    bias = [f"bias{roles.suffix(name)}" for name in roles.attributes]
+    gaps = [f"{gap}{roles.suffix(name)}" for gap in ("parity_gap", "odds_gap") for name in roles.attributes]
+    numbers = [*("argmax_accuracy", "accuracy"), *bias, *gaps]
+    found = {}
+    for name in dict.fromkeys([*numbers, *columns]):
+        means = {when: rows[f"{name}_{when}"].abs().groupby(rows["network"]).mean()
+                 for when in ("before", "pruned", "after")}  # fmt: skip
+        if not means["before"].notna().all():  # numbers have no gaps
+            continue
+        change = (means["after"] - means["before"]).to_numpy()
+        own = {"before": means["before"].mean(), "edited": means["pruned"].mean()}
+        own |= {"recalibrated": means["after"].mean()} if refitted else {}
+        shown = {column: f"{value:.1f}" for column, value in own.items()}
+        found[printable(name).replace("_", " ")] = shown | {"change": f"{change.mean():+.1f}{_interval(change)}"}
+    return pd.DataFrame(found).T.to_string()
+
+
+def _interval(change: np.ndarray) -> str:
+    """The 95 % percentile bootstrap of a mean over networks; nothing of one network."""
+    if len(change) < 2:
+        return ""
+    low, high = np.percentile(resampled(len(change), 0) @ change / len(change), PERCENTILES)
+    return f" [{low:+.1f}, {high:+.1f}]"
 
 
 def roles_of(results: Results) -> Roles:
