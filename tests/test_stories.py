@@ -42,11 +42,12 @@ def test_a_script_runs_as_it_stands(tmp_path, story, says):
 
 
 def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
-    """The runs and the report of the story, on COMPAS; its folder, which it would delete, is kept."""
+    """The runs, the edit and the report of the story, on COMPAS; its folder, which it would delete, is kept."""
     lines = (STORIES / "5_table.sh").read_text().splitlines()
     second = [number for number, line in enumerate(lines) if line.startswith("jaxflow run")][1]
     page = next(line for line in lines if line.startswith("jaxflow report"))
-    script = COMMAND + "\n".join([*lines[: second + 1], page, 'cp -r "$dir" "$2"'])
+    edit = next(line for line in lines if line.startswith("jaxflow edit"))
+    script = COMMAND + "\n".join([*lines[: second + 1], edit, page, 'cp -r "$dir" "$2"'])
     kept = tmp_path / "kept"
     printed = output_of("bash", "-c", script, "story", SHARED / "data", kept, folder=tmp_path)
     assert printed.count("compas: 10 networks") == 2
@@ -54,6 +55,8 @@ def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
     assert {"bias_race", "bias_sex", "parity_gap_race", "odds_gap_sex"} <= set(networks)
     assert set(tradeoff["attribute"]) == {"race", "sex"}
     assert "race|two_year_recid" in set(pd.read_csv(kept / "odds" / "node_flows.csv")["message"])
+    assert "the least bias of race that costs at most 2 points of accuracy" in printed
+    assert len(pd.read_csv(kept / "edited/edits.csv")) == 20
     html = (kept / "report.html").read_text()
     assert len(html) < 1_500_000
     assert not re.search(r"<(script|link|img|iframe|source)[^>]+https?:", html)
