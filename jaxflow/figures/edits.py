@@ -36,7 +36,11 @@ def worst(table: pd.DataFrame, columns: Sequence[str], when: str) -> pd.Series:
 
 
 def edited_panel(
-    axes: Axes, weights: Sequence[np.ndarray], multipliers: Sequence[np.ndarray], names: Sequence[str] = ()
+    axes: Axes,
+    weights: Sequence[np.ndarray],
+    multipliers: Sequence[np.ndarray],
+    names: Sequence[str] = (),
+    first_layer: int = 0,
 ) -> None:
     """One network: edges as wide as their weights, those that were edited in colour.
 
@@ -45,6 +49,7 @@ def edited_panel(
         weights: ``[n_l, n_{l+1}]`` of every layer shown, before the edit.
         multipliers: of the same edges.
         names: of the nodes of the first layer.
+        first_layer: its number.
     """
     sizes = [*(len(w) for w in weights), weights[-1].shape[1]]
     at = [[(layer, (size - 1) / 2 - node) for node in range(size)] for layer, size in enumerate(sizes)]
@@ -60,7 +65,8 @@ def edited_panel(
     axes.scatter(*places.T, s=150, color="white", edgecolors="black", linewidths=0.7, zorder=5)
     for place, name in zip(at[0], names, strict=False):
         axes.annotate(plain_text(name), place, (-11, 0), textcoords="offset points", ha="right", va="center")
-    axes.set_xticks(range(len(sizes)), ["" if names else "input", *[""] * (len(sizes) - 2), "output"])
+    begin = f"layer {first_layer}" if first_layer else "" if names else "input"
+    axes.set_xticks(range(len(sizes)), [begin, *[""] * (len(sizes) - 2), "output"])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
@@ -100,6 +106,7 @@ def draw_edit(
     labels: tuple[str, str],
     names: Sequence[str] = (),
     at_most: float | None = None,
+    first_layer: int = 0,
 ) -> Figure:
     """A network with its edits, and beside it all networks before and after, on the rows that did not choose.
 
@@ -110,12 +117,13 @@ def draw_edit(
         labels: title, and what the measure is called.
         names: of the nodes of the first layer shown.
         at_most: what the measure shall be at most, if that was asked for.
+        first_layer: number of the first layer shown.
     """
     number, weights, multipliers = one
     with paper_style():
         tallest = max(*(len(w) for w in weights), weights[-1].shape[1])
         figure, grid = new_figure(7.2, max(3.0, 0.26 * tallest + 0.8), 1, 2)
-        edited_panel(grid[0, 0], weights, multipliers, names)
+        edited_panel(grid[0, 0], weights, multipliers, names, first_layer)
         edited = sum(int(np.sum(by != 1)) for by in multipliers)
         grid[0, 0].set_title(f"network {number}: {counted(edited, 'edge')} edited")
         _legend(grid[0, 0], multipliers)

@@ -197,7 +197,7 @@ def _figure(run: Finished, setting: Setting, table: pd.DataFrame, choices: Choic
     title, what = f"{run.config.name}, edited", f"{measure_title(setting.aim)} (%)"
     names = run.dataset.features if first == 0 else ()
     one = number, [np.asarray(w) for w in weights], by
-    return draw_edit(table, columns, one, (title, what), names, at_most)
+    return draw_edit(table, columns, one, (title, what), names, at_most, first)
 
 
 def _manifest(
