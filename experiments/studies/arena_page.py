@@ -127,7 +127,8 @@ def debiasers_markdown(table: pd.DataFrame) -> str:
 def verdicts(fronts: pd.DataFrame, scenes: Sequence[Scene]) -> str:
     """What the tables say, in sentences; flow may lose."""
     zero = fronts[fronts["ablation"] == "zero"]
-    lines = []
+    asked = f"--seeds {fronts['networks'].min()} --ablations {' '.join(dict.fromkeys(fronts['ablation']))}"
+    lines = [f"{fronts['networks'].min()} networks of every scene (`{asked}`), under the zero ablation.", ""]
     for reading in READINGS:
         own = zero[zero["reading"] == reading]
         rivals = [f"{metric} {_won(own[own['metric'] == metric])}" for metric in METRICS if metric != FLOW]
@@ -187,7 +188,7 @@ def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
     """Where flow beats a rival and where not, and how far all are from the bound: one panel a scene."""
     own = fronts[(fronts["ablation"] == "zero") & (fronts["reading"] == reading)]
     names = list(dict.fromkeys(own["scene"]))
-    figure, grid = new_figure(1.1 + 1.35 * len(names), 3.4, 1, len(names), shared="row")
+    figure, grid = new_figure(1.1 + 1.35 * len(names), 3.4, 1, len(names))
     order = list(METRICS)[::-1]
     for axes, name in zip(grid[0], names, strict=True):
         of = own[own["scene"] == name].set_index("metric").loc[order]
@@ -209,7 +210,7 @@ def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
             axes.plot([low, high], [place, place], color=colour, linewidth=1)
             axes.plot(row["area"], place, "o", color=colour, markersize=3)
         axes.set_title(name)
-        axes.set_yticks(range(len(order)), order)
+        axes.set_yticks(range(len(order)), order if axes is grid[0, 0] else [])
     grid[0, len(names) // 2].set_xlabel("points of bias taken off, mean over budgets of 0.5 to 10 points of accuracy")
     return figure
 
