@@ -676,7 +676,7 @@ def command():  # noqa: C901 - tables, one after the other
     from jaxflow import cli, pipeline
     from jaxflow.reproduction import reproduce
     from jaxflow.running import experiment as running
-    from jaxflow.running import summary
+    from jaxflow.running import rebuilt, summary
 
     def run(config, dataset=None, **how):
         running._checked(
@@ -712,6 +712,7 @@ def command():  # noqa: C901 - tables, one after the other
         patches.enter_context(mock.patch.object(cli, "parser", functools.cache(cli.parser)))
         patches.enter_context(mock.patch.object(pipeline, "run", run))
         patches.enter_context(mock.patch.object(summary, "summary", lambda results: f"Results: {results.path}"))
+        patches.enter_context(mock.patch.object(rebuilt, "remember_table", _nothing))
         patches.enter_context(mock.patch.object(reproduce, "load_dataset", _nothing))
         patches.enter_context(mock.patch.object(reproduce, "run", _stop))
         for option, nargs in options("run"):
@@ -734,6 +735,13 @@ def command():  # noqa: C901 - tables, one after the other
                 if option in ("--docs", "--results") and text in ("~", "..", "."):
                     continue  # folders that there are
                 yield f"reproduce {option} {text[:30]!r}", lambda given=given: invoke("reproduce", "--quiet", *given)
+        for command, *asked in (("edit", "--quiet", "--at-most", "5"), ("report",)):
+            for text in STRINGS:
+                yield f"{command} {text[:30]!r}", lambda own=(command, text, *asked): invoke(*own)
+                for option, nargs in options(command):
+                    if option != "-h" and nargs != 0:
+                        own = (command, "nowhere", *asked, option, text)
+                        yield f"{command} {option} {text[:30]!r}", lambda own=own: invoke(*own)
         table = "people.csv"
         with open(table, "w") as file:
             file.write("age,sex,hired\n" + "".join(f"{20 + k % 37},{'mf'[k % 2]},{k // 2 % 2}\n" for k in range(400)))

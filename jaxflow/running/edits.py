@@ -105,8 +105,9 @@ def edit_results(
         InputError: no finished run, no such attribute, data that are not to be found, no network that reaches the
             target, or a folder that cannot be written.
     """
-    path = results.with_name(f"{results.resolve().name}-edit") if out is None else out
-    _check_free(path, results, overwrite)
+    with explained(results if out is None else out):
+        path = _beside(results) if out is None else out
+        _check_free(path, results, overwrite)
     run = finished_run(results, data_dir)
     names = run.dataset.attributes if attributes is None else tuple(dict.fromkeys(attributes))
     aim, limit = asked_for(measure, names, at_most, keep_accuracy)
@@ -127,6 +128,12 @@ def edit_results(
     about = _manifest(run, asked, written, seconds)
     _write(path, table, figure, jax.tree.map(lambda a: np.asarray(a)[:, 0], choices.params), about, overwrite)
     return Edited(path, table, setting, limit, np.asarray(choices.least)[:, 0], run.config.name)
+
+
+def _beside(results: Path) -> Path:
+    """The run's folder with ``-edit`` at its end; of ``.`` beside the folder that it stands for."""
+    named = results if results.name not in ("", "..") else results.resolve()
+    return named.parent / f"{named.name}-edit"
 
 
 def _prepared(
