@@ -11,9 +11,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxflow.errors import InputError
-from jaxflow.networks.contract import Network, Params
-
 ABLATIONS = ("zero", "mean", "resample")
 
 
@@ -54,30 +51,3 @@ def shifts_of(
         replaced: see ``replacements``.
     """
     return [h @ (w * share) for h, w, share in zip(replaced, weights, gone, strict=True)]
-
-
-def shifted_logits(
-    network: Network, params: Params, x: Array, shifts: Sequence[Float[Array, "_ _"]], first_layer: int = 0
-) -> Float[Array, "N c"]:
-    """The output where the inputs of nodes are larger by a value, the same in all rows or another in every row.
-
-    Args:
-        network: the architecture.
-        params: pruned perhaps.
-        x: features ``[N, d]``.
-        shifts: ``[1, m]`` or ``[N, m]`` for every layer behind ``first_layer``.
-        first_layer: whose edges are the first that may be ablated.
-
-    Raises:
-        InputError: nodes of several columns, or a network that does not say where its biases lie.
-    """
-    if any(groups is not None for groups in network.groups or ()):
-        raise InputError("what a node transmits is one number in every row, which it is not of several columns")
-    before = [jnp.zeros(w.shape[1:], shifts[0].dtype) for w in network.weights(params)[:first_layer]]
-
-    def of_rows(x: Array, shifts: Sequence[Array]) -> Array:
-        return network.activations(network.shift(params, [*before, *shifts]), x)[-1]
-
-    if max(len(own) for own in shifts) == 1:
-        return of_rows(x, [own[0] for own in shifts])
-    return jax.vmap(lambda row, own: of_rows(row[None], own)[0])(x, list(shifts))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.ablations import replacements, shifted_logits, shifts_of
+from jaxflow.ablations import replacements, shifts_of
 from jaxflow.batching import batched_map, on_all_cores
 from jaxflow.information import Advance
 from jaxflow.information.estimates import ignore
@@ -316,7 +316,7 @@ def pruned_logits(
         return study.network.resume(params, x, start, first)[-1]
     weights = study.network.weights(intact)
     gone = [jnp.where(own, 1 - factor, 0) for own in selected(weights, ranks, level)[first:]]
-    return shifted_logits(study.network, params, x, shifts_of(weights[first:], gone, replaced), first)
+    return study.network.logits_shifted(params, x, start, first, shifts_of(weights[first:], gone, replaced))
 
 
 @compiled("study", alone=True, on_cpu=REPEATED)

@@ -10,13 +10,14 @@ from given_logits import outputs_of_logits
 from oracles import forward
 
 from jaxflow import InputError, mlp, network
-from jaxflow.ablations import ABLATIONS, donors, shifted_logits
+from jaxflow.ablations import ABLATIONS, donors
 from jaxflow.gaps import logit_gap
 from jaxflow.information import ESTIMATORS
 from jaxflow.messages import as_message
 from jaxflow.metrics import Rows
 from jaxflow.metrics.contract import Shown
 from jaxflow.metrics.gradients import gradient
+from jaxflow.networks import Network
 from jaxflow.outputs import PAPER
 from jaxflow.study import Study
 from jaxflow.sweeps import Stack, measure_interventions, measure_removals
@@ -105,14 +106,22 @@ def test_the_gradient_under_an_ablation_is_that_of_replacing_the_signal():
             assert found[source, target] == pytest.approx(float(gap(1.0) - gap(0.9)) / 0.1, abs=2e-4)
 
 
+def test_shifted_inputs_are_those_of_shifted_biases_in_every_row():
+    """The perceptron's own way, from any layer on, is the contract's: one row after the other with its biases moved."""
+    params = jax.tree.map(lambda leaf: leaf[0], STACK)
+    for layer, rows in ((0, len(X)), (1, len(X)), (0, 1)):
+        shifts = [jax.random.normal(jax.random.key(m), (rows, m)) for m in (4, 3, 2)[layer:]]
+        found = NET.logits_shifted(params, X, NET.start(params, X, layer), layer, shifts)
+        assert np.abs(found - NET.activations(params, X)[-1]).min(axis=0).max() > 1e-3
+        np.testing.assert_allclose(found, Network.logits_shifted(NET, params, X, None, layer, shifts), atol=1e-5)
+
+
 def test_ablations_need_biases_and_nodes_of_one_column():
     params = jax.tree.map(lambda leaf: leaf[0], STACK)
     shifts = [jnp.zeros((1, 4)), jnp.zeros((1, 3)), jnp.ones((1, 2))]
-    moved = shifted_logits(NET, params, X, shifts) - NET.activations(params, X)[-1]
-    np.testing.assert_allclose(moved, 1, atol=1e-5)
     bare = network(NET.activations, NET.weights)
     with pytest.raises(InputError, match="where its biases lie"):
-        shifted_logits(bare, params, X, shifts)
+        bare.logits_shifted(params, X, None, 0, shifts)
     grouped = network(NET.activations, NET.weights, groups=[None, [0, 0, 1, 1], None, None])
     with pytest.raises(InputError, match="several columns"):
-        shifted_logits(grouped, params, X, shifts)
+        grouped.logits_shifted(params, X, None, 0, shifts)

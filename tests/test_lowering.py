@@ -30,7 +30,7 @@ from jaxflow.information.probe_climbing import Asked, Nodes, taught
 from jaxflow.information.probe_network import Head
 from jaxflow.information.ranks import ranking
 from jaxflow.information.specs import as_they_are
-from jaxflow.interventions import Padded
+from jaxflow.interventions import Padded, Strategy
 from jaxflow.messages import Message
 from jaxflow.networks import MLP
 from jaxflow.outputs import PAPER, measure_names
@@ -212,10 +212,15 @@ ENTRIES = {
     ),
     "sweeps._pruned": Entry(8, lambda: (of_sweep(), of_interventions()), {"study": STUDY}),
     "sweeps._removed": Entry(9, lambda: (of_sweep(ranked=False), integers(6, 3)), {"study": STUDY}),
-    "rankings.strategy_ranks": Entry(
+    "rankings._by_flows": Entry(
         5,
-        lambda: (keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES), X, about()),
+        lambda: ((keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)), X, about(), None),
         {"study": STUDY, "strategies": STRATEGIES},
+    ),
+    "rankings._by_rows": Entry(
+        5,
+        lambda: ((keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)), X, about(), None),
+        {"study": STUDY, "strategies": (*STRATEGIES, Strategy("greedy", "edge", 2))},
     ),
     "editing.candidates._shown": Entry(9, of_candidates, {"setting": EDITED}),
     "editing.candidates.read_outs": Entry(2, lambda: (dict.fromkeys("yz", floats(101)), about())),

@@ -87,7 +87,7 @@ def tables(folder):
     return {name: (folder / f"{name}.csv").read_bytes() for name in TABLES}
 
 
-TRACED = (training.train_numbers, measurements._shown, sweeps._pruned, rankings.strategy_ranks)
+TRACED = (training.train_numbers, measurements._shown, sweeps._pruned, rankings._by_flows)
 
 
 @pytest.fixture(scope="module")

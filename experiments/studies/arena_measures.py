@@ -17,7 +17,6 @@ from scipy.stats import spearmanr
 
 from jaxflow.ablations import donors
 from jaxflow.batching import batched_map, on_all_cores
-from jaxflow.flows import Flows
 from jaxflow.inference.honest import equal_halves, rows_of
 from jaxflow.interventions import Strategy
 from jaxflow.measurements import measure_flows
@@ -147,13 +146,10 @@ def _role(
     others = [donors(jax.random.fold_in(keys[0], 1), study.ablation, len(part[0])) for part in (choosing, reporting)]
     halved = [Part(*part, own) for part, own in zip((choosing, reporting), others, strict=True)]
 
-    def ranked(items: Any) -> Array:
-        return strategy_ranks(*items, *choosing, study, strategies, others[0])
-
     def shown(items: Any) -> Array:
         return _shown(*items, tuple(halved), _rows(wanted, listed), study=study)
 
-    ranks = np.asarray(on_all_cores(ranked, (keys[1], params, Flows(flows.node, samples=flows.samples))))
+    ranks = np.asarray(strategy_ranks(keys[1], params, flows, *choosing, study, strategies, others[0]))
     effects = on_all_cores(partial(_removals, part=halved[1], study=study), params)
     return np.asarray(on_all_cores(shown, (params, ranks))), _agreement(listed, ranks, effects, study, params)
 

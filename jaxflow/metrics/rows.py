@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.ablations import replacements, shifted_logits, shifts_of
+from jaxflow.ablations import replacements, shifts_of
 from jaxflow.errors import InputError, shown
 from jaxflow.messages import Message, as_message, conditioned
 from jaxflow.networks.contract import Network, Params
@@ -61,6 +61,11 @@ class Rows:
         """Of the analysed layers."""
         return [jnp.asarray(w) for w in self.network.weights(self.params)[self.first_layer :]]
 
+    @property
+    def begun(self) -> Any:
+        """What interventions begin with, see ``Network.start``."""
+        return self.network.start(self.params, self.x, self.first_layer)
+
     def scaled(self, multipliers: Sequence[Array]) -> Params:
         """Parameters with every analysed edge's weight times its multiplier."""
         before = self.network.weights(self.params)[: self.first_layer]
@@ -70,8 +75,7 @@ class Rows:
 
     def layers(self, multipliers: Sequence[Array]) -> tuple[Float[Array, "N _"], ...]:
         """Activations from the first analysed layer on."""
-        start = self.network.start(self.params, self.x, self.first_layer)
-        return self.network.resume(self.scaled(multipliers), self.x, start, self.first_layer)
+        return self.network.resume(self.scaled(multipliers), self.x, self.begun, self.first_layer)
 
     def logits(self, multipliers: Sequence[Array]) -> Float[Array, "N c"]:
         """The output, where edges transmit by their multipliers, and for the rest what the ablation puts there."""
@@ -83,8 +87,8 @@ class Rows:
         return self.shifted_logits(self.scaled(multipliers), shifts)
 
     def shifted_logits(self, params: Params, shifts: Sequence[Float[Array, "_ _"]]) -> Float[Array, "N c"]:
-        """The output where inputs of nodes are larger by a value, see ``ablations.shifted_logits``."""
-        return shifted_logits(self.network, params, jnp.asarray(self.x), shifts, self.first_layer)
+        """The output where inputs of nodes are larger by a value, see ``Network.logits_shifted``."""
+        return self.network.logits_shifted(params, self.x, self.begun, self.first_layer, shifts)
 
     def input_gradients(
         self, params: Params, outcome: Callable[[Float[Array, "N c"]], Float[Array, ""]]

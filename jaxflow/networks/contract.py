@@ -141,6 +141,34 @@ class Network(ABC):
 
         return batched_map(without, edges, 8 * sum(a.size for a in shapes), params, x, start)
 
+    def logits_shifted(
+        self, params: Params, x: Any, start: Any, layer: int, shifts: Sequence[Float[Array, "_ _"]]
+    ) -> Float[Array, "N c"]:
+        """The output where the inputs of nodes are larger by a value in every row, see ``shift``.
+
+        Args:
+            params: of one network, pruned from ``layer`` on perhaps.
+            x: features.
+            start: what ``start(params, x, layer)`` gave.
+            layer: its nodes are the last that stay as they are.
+            shifts: ``[1, m]`` or ``[N, m]`` for every layer after it.
+
+        Raises:
+            InputError: nodes of several columns, or a network that does not say where its biases lie.
+        """
+        del start
+        if any(groups is not None for groups in self.groups or ()):
+            raise InputError("what a node transmits is one number in every row, which it is not of several columns")
+        before = [jnp.zeros(w.shape[1:], shifts[0].dtype) for w in self.weights(params)[:layer]]
+
+        def of_rows(x: Array, shifts: Sequence[Array]) -> Array:
+            return self.activations(self.shift(params, [*before, *shifts]), x)[-1]
+
+        x = jnp.asarray(x)
+        if max(len(own) for own in shifts) == 1:
+            return of_rows(x, [own[0] for own in shifts])
+        return jax.vmap(lambda row, own: of_rows(row[None], own)[0])(x, list(shifts))
+
     def packed(self, params: Params) -> Params:
         """The parameters as training carries them; by default as they are."""
         return params

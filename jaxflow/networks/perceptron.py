@@ -115,6 +115,17 @@ class MLP(Network):
         first = jnp.array([layer, 0, 0], edges.dtype)
         return outputs_without(stacked(tail.weights(own), biases, slopes), activations, edges - first[None])
 
+    def logits_shifted(
+        self, params: Params, x: Any, start: Any, layer: int, shifts: Sequence[Float[Array, "_ _"]]
+    ) -> Float[Array, "N c"]:
+        """See ``Network``: samples last, from the activations of the layer on."""
+        del x
+        h = start.T
+        for index, shift in enumerate(shifts, layer):
+            own = params[f"layer_{index}"]
+            h = leaky(affine(own["kernel"], own["bias"], h) + shift.T, self.slope(index))
+        return h.T
+
     def packed(self, params: Params) -> Params:
         """See ``Network``: equal layers stacked, wide ones transposed."""
         return turned(folded(params, self.runs(params["layer_0"]["kernel"].shape[0])))
