@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _results(arguments: argparse.Namespace, report: Any) -> Any:
     """Load JAX and run the experiment."""
     from jaxflow import pipeline
+    from jaxflow.running.config import under_metrics
 
     names = (
         "seeds",
@@ -178,6 +180,8 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
         config, dataset = _own_table(arguments, changes, report)
     else:
         config, dataset = pipeline.preset(arguments.experiment, **changes), None
+    if arguments.metric:
+        config = replace(config, strategies=under_metrics(config.strategies, arguments.metric))
     with _enough_memory(), _programs(arguments), _engine(arguments.dask):
         results = pipeline.run(config, dataset, **how, report=report)
     if is_table(arguments.experiment):

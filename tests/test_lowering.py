@@ -218,7 +218,7 @@ ENTRIES = {
         {"study": STUDY, "strategies": STRATEGIES},
     ),
     "rankings._by_rows": Entry(
-        5,
+        19,
         lambda: ((keys(NETWORKS), params(), Flows(of_nodes(), samples=SAMPLES)), X, about(), None),
         {"study": STUDY, "strategies": (*STRATEGIES, Strategy("greedy", "edge", 2))},
     ),

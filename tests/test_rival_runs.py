@@ -7,6 +7,7 @@ import pytest
 from splits import half
 
 from jaxflow import Dataset, InputError, Training, pipeline
+from jaxflow.cli import main
 from jaxflow.interventions import Strategy
 
 RNG = np.random.default_rng(6)
@@ -56,3 +57,20 @@ def test_what_rivals_cannot_rank_is_refused_before_anything_is_trained(tmp_path)
     with pytest.raises(InputError, match="unknown ablation 'median'; choose from zero, mean, resample"):
         asked(*STRATEGIES, ablation="median")
     assert not (tmp_path / "never").exists()
+
+
+def test_the_command_prunes_by_the_metrics_that_are_asked_for(tmp_path, monkeypatch):
+    """As many nodes, edges and paths as the experiment has; saliency scores nodes alone."""
+    seen = []
+
+    def stop(config, *_, **__):
+        seen.append(config)
+        raise InputError("seen")
+
+    monkeypatch.setattr(pipeline, "run", stop)
+    asked = ["--metric", "removal", "--metric", "saliency"]
+    assert main(["run", "adult-small", "--quiet", "--out", str(tmp_path), *asked]) == 2
+    levels = dict.fromkeys((own.method, own.level) for own in pipeline.preset("adult-small").strategies)
+    removal = [Strategy("removal", *own) for own in levels]
+    saliency = [Strategy("saliency", "node", level) for level in (1, 2, 3)]
+    assert list(seen[0].strategies) == removal + saliency

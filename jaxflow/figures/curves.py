@@ -82,9 +82,11 @@ def _aimed_at(table: pd.DataFrame, attribute: str) -> pd.DataFrame:
 
 
 def metric_look(metric: str, metrics: Sequence[str]) -> tuple[int, str]:
-    """Colour and line style of a metric; a user's own takes the next colour."""
-    own = [name for name in metrics if name not in METRIC_LOOK]
-    return (METRIC_LOOK[metric], STYLES[metric]) if metric in METRIC_LOOK else (3 + own.index(metric) % 3, "-")
+    """Colour and line style of a metric; others than the paper's take the next colour, then the next style."""
+    if metric in METRIC_LOOK:
+        return METRIC_LOOK[metric], STYLES[metric]
+    style, colour = divmod([name for name in metrics if name not in METRIC_LOOK].index(metric), 3)
+    return 3 + colour, list(STYLES.values())[style % len(STYLES)]
 
 
 def tradeoff(table: pd.DataFrame, networks: pd.DataFrame, title: str, roles: Roles = PAPER) -> Figure:

@@ -15,7 +15,7 @@ from jaxflow.errors import InputError, counted, shown
 from jaxflow.information import BACKENDS, EstimatorSpec, Options, spec_of
 from jaxflow.interventions import MOST_LEVEL, Strategy, check_strategies, checked_strategy
 from jaxflow.messages import MOST_CLASSES, Message
-from jaxflow.metrics import METHODS, METRICS, PAPER_METRICS, Rows, check_metrics, checked_metric
+from jaxflow.metrics import METHODS, METRICS, NODE_METRICS, PAPER_METRICS, Rows, check_metrics, checked_metric
 from jaxflow.networks import MLP, Network, Params, mlp
 from jaxflow.outputs import NOTIONS, Roles, favourable_class, with_measured
 from jaxflow.running.identity import function_identity
@@ -68,6 +68,21 @@ def strategy_grid(
         for metric in several("metrics", metrics, MOST_STRATEGIES)
     ]
     return tuple(Strategy(metric, method, k) for metric in names for method in METHODS for k in levels[method])
+
+
+def under_metrics(strategies: Iterable[Strategy], metrics: Iterable[Any]) -> tuple[Strategy, ...]:
+    """The methods and levels of strategies under these metrics; those that score no edges have nodes alone.
+
+    Args:
+        strategies: whose metrics do not matter.
+        metrics: names.
+
+    Raises:
+        InputError: an unknown metric, or none.
+    """
+    names = [choice("metric", name, METRICS) for name in several("metrics", metrics, len(METRICS))]
+    grid = dict.fromkeys((own.method, own.level) for own in strategies)
+    return tuple(Strategy(name, *own) for name in names for own in grid if own[0] == "node" or name not in NODE_METRICS)
 
 
 def factor_grid(lowest: float = 0.0) -> tuple[float, ...]:

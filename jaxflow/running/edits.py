@@ -30,7 +30,7 @@ from jaxflow.networks.contract import layer_sizes
 from jaxflow.outputs import measure_names
 from jaxflow.running.assembly import PARAMS_FOLDER
 from jaxflow.running.chunks import chunk_name, named_leaves, write_csv
-from jaxflow.running.config import Config, measured_messages
+from jaxflow.running.config import Config, measured_messages, under_metrics
 from jaxflow.running.files import create, entries, explained, fingerprint, refuse_link, sync
 from jaxflow.running.manifest import NAME, read_json
 from jaxflow.running.plan import versions
@@ -161,12 +161,11 @@ def run_weights(run: Finished) -> Any:
 
 def _strategies(config: Config, metrics: Sequence[str], widths: Sequence[int]) -> list[Any]:
     """Methods and levels of the run under every metric; a few that suit the network if the run has none by name."""
-    names = [choice("metric", name, METRICS) for name in several("metrics", metrics, len(METRICS))]
-    grid = list(dict.fromkeys((strategy.method, strategy.level) for strategy in config.strategies))
-    if not grid:
-        return default_strategies(names, widths)
-    known = {(own.metric, own.method) for own in default_strategies(names, widths)}
-    return [(name, method, level) for name in names for method, level in grid if (name, method) in known]
+    if config.strategies:
+        return list(under_metrics(config.strategies, metrics))
+    return default_strategies(
+        [choice("metric", name, METRICS) for name in several("metrics", metrics, len(METRICS))], widths
+    )
 
 
 def _in_blocks(key: jax.Array, params: Any, data: Data, setting: Setting, report: Report) -> Choice:

@@ -228,11 +228,11 @@ def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> li
 
 
 def _after(removed: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
-    """Means of the columns after removing the middle number of nodes, edges and paths."""
-    rows = {}
+    """Means of the columns after removing the middle number of nodes, edges and paths; of controls the random one."""
+    rows, metrics = {}, [name for name in dict.fromkeys(removed["metric"]) if name not in ("acc/bias", "magnitude")]
     for method in METHODS:
         of_method = removed[removed["method"] == method]
-        for metric in ("bias/acc", "random"):
+        for metric in metrics:
             chosen = of_method[of_method["metric"] == metric]
             if len(chosen):
                 level = middle_level(chosen["level"])
