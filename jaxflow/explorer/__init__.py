@@ -14,7 +14,7 @@ from jaxflow.explorer.still import (
     tradeoff_figure,
     tradeoff_table,
 )
-from jaxflow.explorer.writing import element, escaped
+from jaxflow.explorer.writing import element, escaped, folded
 from jaxflow.outputs import measure_names
 
 __all__ = ["About", "recording_page", "run_page"]

@@ -121,7 +121,7 @@ def run_contents(table: Table, about: About) -> dict[str, Any]:
         "shown": grid.networks[shown].tolist(),
         "nodes": node_arrays(grid, nodes, shown),
         "edges": edge_arrays(grid, edges, table("dependence"), shown) if drawn else None,
-        "outputs": {name: plain(outputs[name].to_numpy(float), POINTS) for name in outputs if name != "network"},
+        "outputs": outputs.shape[1] - 1,
         "tradeoff": tradeoff_arrays(tradeoff, roles, len(grid.networks), shown) if len(tradeoff) else None,
     }
 
@@ -140,7 +140,7 @@ def recording_contents(table: Table, edges: pd.DataFrame | None, about: About) -
         "shown": [0],
         "nodes": node_arrays(grid, nodes, shown),
         "edges": edge_arrays(grid, edges, None, shown) if held and edges is not None else None,
-        "outputs": {},
+        "outputs": 0,
         "tradeoff": None,
     }
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from jaxflow.errors import counted
 from jaxflow.explorer.contents import Grid, grid_of
-from jaxflow.explorer.writing import element, escaped, number, table
+from jaxflow.explorer.writing import element, escaped, folded, number, table
 from jaxflow.figures import middle_level
 from jaxflow.figures.style import METRIC_LOOK
 
@@ -159,7 +159,8 @@ def tradeoff_table(tradeoff: pd.DataFrame, measures: Sequence[str]) -> str:
     numbers = [[number(value, ".2f") for value in row] for row in rows.to_numpy()]
     cells = [(*own, *row) for own, row in zip(rows.index, numbers, strict=True)]
     caption = f"Means over networks, per cent, the chosen weights times {factor:g}"
-    return table([*keys, *(name.replace("_", " ") for name in measures)], cells, escaped(caption), texts=len(keys))
+    header = [*keys, *(name.replace("_", " ") for name in measures)]
+    return folded(table(header, cells, escaped(caption), texts=len(keys)))
 
 
 def statistics_tables(correlations: pd.DataFrame, predictors: pd.DataFrame, titles: dict[str, str]) -> str:
@@ -168,8 +169,8 @@ def statistics_tables(correlations: pd.DataFrame, predictors: pd.DataFrame, titl
     first = "Pearson’s r of edge flow and effect of removal"
     second = "What foretells the effect of removing an edge: r with its 95 % interval, and Spearman’s ρ"
     return (
-        table(list(map(str, correlations)), _cells(correlations, titles), escaped(first), texts=2)
-        + table(columns, _cells(predictors[columns], titles), escaped(second), texts=3)
+        folded(table(list(map(str, correlations)), _cells(correlations, titles), escaped(first), texts=2))
+        + folded(table(columns, _cells(predictors[columns], titles), escaped(second), texts=3))
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def nodes_table(nodes: pd.DataFrame, titles: dict[str, str]) -> str:
         some = f" ({MOST_ROWS} of {len(rows):,}, those of the largest flow)"
         rows = rows.sort_values("flow", ascending=False, kind="stable").head(MOST_ROWS)
     what = "Flow of every node, bits" if len(set(nodes["network"])) == 1 else "Mean flow of every node, bits"
-    return table([*keys, *columns], _cells(rows, titles), escaped(what + some), texts=len(keys))
+    return folded(table([*keys, *columns], _cells(rows, titles), escaped(what + some), texts=len(keys)))
 
 
 def _cells(frame: pd.DataFrame, titles: dict[str, str]) -> Iterator[list[str]]:

@@ -9,6 +9,8 @@ import pandas as pd
 
 from jaxflow.errors import printable
 
+OPEN = 25  # rows of a table that is open at first
+
 
 def escaped(value: object) -> str:
     """A text as HTML, on one line, fit for content and for attributes in double quotes."""
@@ -56,6 +58,21 @@ def table(
         for place, cell in enumerate(others, start=1):
             cells.append(element("td", escaped(cell), class_="text" if place < texts else None))
         body.append(element("tr", "".join(cells)))
-    inside = element("caption", caption) + element("thead", lines[0]) + element("tbody", "\n".join(body))
+    inside = element("thead", lines[0]) + element("tbody", "\n".join(body))
+    return _scrolling(element("caption", caption) + inside, caption, attributes)
+
+
+def _scrolling(inside: str, caption: str, attributes: Mapping[str, object]) -> str:
+    """A table in a box of its own height, which keys can scroll."""
     return element("div", element("table", inside, **attributes), class_="scroll", tabindex=0, role="region",
                    aria_label=html.unescape(caption))  # fmt: skip
+
+
+def folded(table: str) -> str:
+    """A table behind a line that opens it: what is closed is not laid out, which of long tables takes longest.
+
+    Short ones are open. The line is the table's caption.
+    """
+    caption = table[table.index("<caption>") + len("<caption>") : table.index("</caption>")]
+    short = table.count("<tr>") <= OPEN
+    return element("details", element("summary", caption) + table, open="" if short else None, class_="folded")

@@ -75,13 +75,15 @@ function extremes(values) {
 
 // A colour for every layer, discs and squares in turn.
 function drawPoints({ model, x, y }, context, { flow, effect }, alpha) {
-  const layers = model.data.widths.length - 1;
+  const { widths } = model.data;
+  const layers = widths.length - 1;
   context.globalAlpha = alpha;
+  let edge = 0; // they come layer by layer
   for (let layer = 0; layer < layers; layer++) {
     context.fillStyle = layerColour(layer, layers);
-    for (let edge = 0; edge < model.edges; edge++) {
-      if (model.layerOf[model.source[edge]] !== layer) continue;
-      const [px, py] = [x(flow[edge]), y(effect[edge])];
+    for (const end = edge + widths[layer] * widths[layer + 1]; edge < end; edge++) {
+      const px = x(flow[edge]),
+        py = y(effect[edge]);
       if (layer % 2 || layers > 7) {
         context.fillRect(px - 1.7, py - 1.7, 3.4, 3.4);
       } else {

@@ -28,7 +28,7 @@ import {
 } from "./page.js";
 import { makeTable, markRow, sortTable } from "./tables.js";
 import { drawTradeoff, hasOwnCurve, levelsOf, readOut } from "./tradeoff.js";
-import { placeOf } from "./view.js";
+import { fullFlow, placeOf } from "./view.js";
 
 function draw() {
   showControls();
@@ -39,17 +39,8 @@ function draw() {
   const brushed = parts.effects ? brushedEdges(parts.effects, range) : { edges: null, points: 0 };
   const share = shareNow(),
     factor = Number(state.factor);
-  const full = drawNetwork(parts.network, {
-    place,
-    message,
-    share,
-    factor,
-    brushed: brushed.edges,
-    redraw: !drawn.again,
-  });
-  drawn.again = "done";
   if (parts.share !== share) listPruned((parts.share = share));
-  captionNetwork(full, share, place);
+  captionNetwork(share, place, message);
   if (sweep) drawSweep();
   if (parts.effects) {
     showBrush(parts.effects, range);
@@ -64,6 +55,9 @@ function draw() {
   if (parts.table) unlessDrawn("sort", [state.sort], () => sortTable(parts.table, state.sort));
   if (parts.table) markRow(parts.table, state.network);
   look(itemOf(state.at));
+  // last, as a canvas asks how wide it is shown: the page is then laid out once
+  drawNetwork(parts.network, { place, message, share, factor, brushed: brushed.edges, redraw: !drawn.again });
+  drawn.again = "done";
 }
 
 // Numbers of the pruned edges, for whoever reads the page by a program.
@@ -73,11 +67,12 @@ function listPruned(share) {
   found("network-plot").dataset.pruned = edges.join(" ");
 }
 
-function captionNetwork(full, share, place) {
+function captionNetwork(share, place, message) {
+  const full = fullFlow(model, place, message);
   const widest = `The widest edge carries ${shortNumber(full.widest)} bits, the darkest node ${shortNumber(full.strongest)} bits. `;
   const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
   const most = place < 0 ? " in most networks" : "";
-  const known = model.evidence.p_max?.some((own) => !Number.isNaN(own));
+  const known = model.strong.some((own) => !Number.isNaN(own));
   const sure = (sign) => (known ? `significant (p_max ${sign} ${data.alpha})` : "above the noise floor");
   const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not ${sure("≥")}${most}. `;
   const dashed = parts.network.layout.dense ? `Dots: flow ${sure("<")}${most}. ` : grey;
@@ -153,17 +148,25 @@ function begin() {
   setTimeout(follow); // what lies below the first view comes after it
 }
 
+function openTables() {
+  document.querySelectorAll("details.folded").forEach((own) => (own.open = true));
+}
+
 function follow() {
-  if (model.effect && found("effects-plot")) beginEffects();
+  if (data.edges?.effect && found("effects-plot")) beginEffects();
+  let width = found("network-plot").clientWidth;
   const again = () => {
+    width = found("network-plot").clientWidth;
     forgetColours();
     document.querySelectorAll("canvas").forEach((own) => (own.shown = undefined));
     drawn.effects = drawn.again = undefined;
     render();
   };
-  new ResizeObserver(again).observe(found("network-plot"));
+  // told once at first, too, when all is drawn already
+  new ResizeObserver(() => found("network-plot").clientWidth !== width && again()).observe(found("network-plot"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   addEventListener("hashchange", followAddress);
+  addEventListener("beforeprint", openTables);
   render();
 }
 

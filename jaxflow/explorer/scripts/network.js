@@ -1,39 +1,12 @@
 // The network: nodes shaded by their flows, edges as wide as theirs, pruned edges lit up. Many edges go onto a canvas.
 
 import { colourOf, html, sharpContext, svg } from "./drawing.js";
-import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows, nodeName } from "./view.js";
+import { endsOf, layoutOf, listenToPointer } from "./layout.js";
+import { edgeFlows, faintNodes, fullFlow, layerName, nodeFlows } from "./view.js";
 
-const MANY_EDGES = 400,
-  MANY_NODES = 1200; // beyond which a canvas is faster
+const MANY_EDGES = 400; // beyond which a canvas is faster
 const LIT = 0.6; // opacity of the light behind an edge that all networks prune
 const SHADES = 20; // of edges on a canvas
-const REACH = 7; // how near to an edge the pointer must come
-
-// Where everything lies, in the units of the drawing.
-export function layoutOf(model) {
-  const { widths, names } = model.data;
-  const widest = Math.max(...widths);
-  const narrow = widths.length <= 8;
-  const width = narrow ? 720 : 1240;
-  const height = Math.round(Math.min(Math.max(narrow ? 460 : 360, 24 * widest + 90), 760));
-  const recorded = model.data.kind === "recording";
-  const longest = Math.max(0, ...names.slice(0, recorded ? widest : widths[0]).map((name) => name.length));
-  const left = 40 + Math.min(longest, 22) * 6.2;
-  const gap = Math.min((height - 110) / Math.max(widest - 1, 1), 150);
-  const step = (width - left - 40) / Math.max(widths.length - 1, 1);
-  const x = Float64Array.from(
-    { length: model.nodes },
-    (_, k) => left + (widths.length > 1 ? step * model.layerOf[k] : step / 2),
-  );
-  const y = Float64Array.from({ length: model.nodes }, (_, k) => {
-    const own = recorded ? widest : widths[model.layerOf[k]]; // of a recording a row is the same unit at all times
-    return 35 + (height - 110) / 2 + (model.indexOf[k] - (own - 1) / 2) * gap;
-  });
-  const radius = Math.min(narrow ? 17 : 11, 0.4 * gap, 0.42 * step);
-  const crowd = Math.max(model.edges / widths.length, 1); // edges between two layers, about
-  const thick = Math.min(9, Math.max(1.5, 1.1 * radius)) * Math.min(1, Math.sqrt(15 / crowd));
-  return { width, height, x, y, gap, step, radius, thick, dense: model.nodes > MANY_NODES };
-}
 
 export function makeNetwork(plot, model, on) {
   const layout = layoutOf(model);
@@ -41,13 +14,16 @@ export function makeNetwork(plot, model, on) {
   const rims = [];
   const canvas = html("canvas", { "aria-hidden": "true" });
   const above = html("canvas", { "aria-hidden": "true" });
+  const discs = html("canvas", { "aria-hidden": "true" });
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  plot.replaceChildren(canvas, above, drawing);
+  plot.replaceChildren(canvas, above, discs, drawing);
   const onCanvas = model.edges > MANY_EDGES || layout.dense;
-  canvas.hidden = above.hidden = !onCanvas;
-  const own = { plot, model, layout, canvas, above, drawing, onCanvas, lines: [], halos: [], sectors: [], rims };
-  if (!onCanvas) addLines(own);
-  if (!layout.dense) addNodes(own);
+  canvas.hidden = above.hidden = discs.hidden = !onCanvas;
+  const own = { plot, model, layout, canvas, above, discs, drawing, onCanvas, lines: [], halos: [], sectors: [], rims };
+  if (!onCanvas) {
+    addLines(own);
+    addNodes(own);
+  }
   addNames(own);
   own.over = svg("g", { class: "over" }, drawing);
   listenToPointer(own, on);
@@ -63,11 +39,6 @@ function addLines({ model, layout, drawing, lines, halos }) {
     for (let edge = 0; edge < model.edges; edge++)
       list.push(svg("line", { ...endsOf(model, layout, edge), class: name }, group));
   }
-}
-
-function endsOf(model, { x, y }, edge) {
-  const [from, to] = [model.source[edge], model.target[edge]];
-  return { x1: x[from].toFixed(1), y1: y[from].toFixed(1), x2: x[to].toFixed(1), y2: y[to].toFixed(1) };
 }
 
 // Every node is a disc of as many sectors as there are messages, the first on the left.
@@ -130,17 +101,47 @@ export function drawNetwork(own, shown) {
   if (own.onCanvas) drawCanvas(own, shown, full);
   else drawLines(own, shown, full);
   const about = `${shown.place} ${shown.message}`; // sliders leave the nodes alone
-  if (own.about === about) return full;
+  if (own.about === about && !shown.redraw) return;
   own.about = about;
+  if (own.onCanvas && !own.layout.dense) drawDiscs(own, shown);
   const faint = faintNodes(model, shown.place, shown.message);
   own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
+  const flows = flowsBeside(model, shown.place);
   own.sectors.forEach((parts, node) =>
-    parts.forEach((part, message) => {
-      const flow = nodeFlows(model, shown.place, message)[node];
-      part.setAttribute("fill-opacity", shadeOf(flow, fullFlow(model, shown.place, message).node));
-    }),
+    parts.forEach((part, message) => part.setAttribute("fill-opacity", shadeOf(flows[message][node], flows[message].full))),
   );
-  return full;
+}
+
+// The nodes' flows about every message, and what full shade stands for.
+function flowsBeside(model, place) {
+  return model.data.messages.map((_, message) =>
+    Object.assign(nodeFlows(model, place, message), { full: fullFlow(model, place, message).node }),
+  );
+}
+
+// Many nodes, where elements of their own would take longest to open.
+function drawDiscs({ model, layout, discs }, shown) {
+  const { x, y, radius } = layout;
+  const context = sharpContext(discs, layout.width, layout.height);
+  const flows = flowsBeside(model, shown.place),
+    faint = faintNodes(model, shown.place, shown.message);
+  const whole = new Path2D(sectorPath(0, 1, radius)),
+    sectors = flows.map((_, message) => new Path2D(sectorPath(message, flows.length, radius)));
+  context.lineWidth = 1.1;
+  for (let node = 0; node < model.nodes; node++) {
+    const disc = (colour, alpha, path) => {
+      context.fillStyle = colourOf(colour);
+      context.globalAlpha = alpha;
+      context.fill(path);
+    };
+    context.setTransform(context.sharp, 0, 0, context.sharp, context.sharp * x[node], context.sharp * y[node]);
+    disc("paper", 1, whole);
+    flows.forEach((own, k) => disc(`c${k % 7}`, Number(shadeOf(own[node], own.full)), sectors[k]));
+    context.strokeStyle = colourOf(faint[node] ? "faint" : "ink");
+    context.setLineDash(faint[node] ? [3, 2] : []);
+    context.globalAlpha = 1;
+    context.stroke(whole);
+  }
 }
 
 function shadeOf(flow, full) {
@@ -211,7 +212,7 @@ function strokeOne(own, context, edge, colour, width, alpha) {
   context.stroke();
 }
 
-// Edges of the same colour and nearly the same width are one stroke.
+// Edges from the palest to the widest; those of a bunch share colour and width.
 function strokeEdges(own, context, shown, look) {
   const { model, layout } = own;
   const bunches = Array.from({ length: 4 * SHADES }, () => []);
@@ -223,11 +224,13 @@ function strokeEdges(own, context, shown, look) {
     if (!edges.length) return;
     const [kind, rest] = [Math.floor(place / SHADES), ((place % SHADES) + 0.5) / SHADES];
     context.strokeStyle = colourOf(kind % 2 ? `c${shown.message % 7}` : "faint");
-    context.globalAlpha = kind < 2 ? 0.05 : (0.1 + 0.9 * rest) * (kind % 2 ? 1 : 0.5);
+    context.globalAlpha = kind < 2 ? 0.05 : (0.07 + 0.93 * rest) * (kind % 2 ? 1 : 0.5);
     context.lineWidth = 0.35 + layout.thick * rest;
-    context.beginPath();
-    for (const edge of edges) trace(own, context, edge);
-    context.stroke();
+    for (const edge of edges) {
+      context.beginPath(); // one by one: half the time of a path with all of them, whose crossings must be found
+      trace(own, context, edge);
+      context.stroke();
+    }
   });
   context.globalAlpha = 1;
 }
@@ -286,70 +289,4 @@ export function markNetwork(own, item) {
   } else {
     svg("circle", { cx: layout.x[item.node], cy: layout.y[item.node], r: layout.radius + 4, class: "mark" }, own.over);
   }
-}
-
-// The node at a place of the drawing, else the nearest edge, else null.
-function itemAt({ model, layout }, px, py) {
-  const near = layout.dense ? Math.max(layout.step, layout.gap) / 2 : layout.radius + 3;
-  let found = null,
-    least = near * near;
-  for (let node = 0; node < model.nodes; node++) {
-    const distance = (layout.x[node] - px) ** 2 + (layout.y[node] - py) ** 2;
-    if (distance < least) [found, least] = [{ node }, distance];
-  }
-  if (found) return found;
-  least = REACH * REACH;
-  for (let edge = 0; edge < model.edges; edge++) {
-    const [from, to] = [model.source[edge], model.target[edge]];
-    if (px < layout.x[from] || px > layout.x[to]) continue;
-    const [dx, dy] = [layout.x[to] - layout.x[from], layout.y[to] - layout.y[from]];
-    const across = (dx * (py - layout.y[from]) - dy * (px - layout.x[from])) ** 2 / (dx * dx + dy * dy);
-    if (across < least) [found, least] = [{ edge }, across];
-  }
-  return found;
-}
-
-function listenToPointer(own, on) {
-  const { plot, model, layout, drawing } = own;
-  const place = (event) => {
-    const box = drawing.getBoundingClientRect();
-    const scale = layout.width / box.width;
-    return itemAt(own, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
-  };
-  drawing.addEventListener("pointermove", (event) => on.look(place(event)));
-  drawing.addEventListener("pointerleave", () => on.look(null));
-  drawing.addEventListener("click", (event) => on.pin(place(event)));
-  plot.addEventListener("keydown", (event) => {
-    const next = stepped(model, on.pinned(), event.key);
-    if (next === undefined) return;
-    event.preventDefault();
-    on.pin(next);
-  });
-}
-
-// Where a key leads from a node or an edge; undefined for keys that mean nothing here.
-export function stepped(model, item, key) {
-  if (key === "Escape") return null;
-  if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "e", "E"].includes(key)) return undefined;
-  if (!item) return { node: 0 };
-  const node = item.edge === undefined ? item.node : model.source[item.edge];
-  if (key === "e" || key === "E") return nextEdge(model, item, node, key === "e" ? 1 : -1);
-  const layer = model.layerOf[node],
-    { widths } = model.data;
-  const first = node - model.indexOf[node];
-  const index = model.indexOf[node];
-  if (key === "ArrowUp") return { node: first + Math.max(index - 1, 0) };
-  if (key === "ArrowDown") return { node: first + Math.min(index + 1, widths[layer] - 1) };
-  const to = key === "ArrowLeft" ? layer - 1 : layer + 1;
-  if (to < 0 || to >= widths.length) return { node };
-  const start = key === "ArrowLeft" ? first - widths[to] : first + widths[layer];
-  return { node: start + Math.min(index, widths[to] - 1) };
-}
-
-function nextEdge(model, item, node, by) {
-  const out = [];
-  for (let edge = 0; edge < model.edges; edge++) if (model.source[edge] === node) out.push(edge);
-  if (!out.length) return item;
-  const at = item.edge === undefined ? (by > 0 ? -1 : 0) : out.indexOf(item.edge);
-  return { edge: out[(at + by + out.length) % out.length] };
 }

@@ -52,7 +52,7 @@ function allowed(name, value) {
     level: () => /^\d+$/.test(value),
     factor: () => Boolean(sweep?.factors.map(String).includes(value)),
     measure: () => value in PAIRS,
-    sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= Object.keys(data.outputs).length,
+    sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= data.outputs,
     brush: () => /^(-?[\d.]+(e-?\d+)?,){3}-?[\d.]+(e-?\d+)?$/.test(value),
     at: () =>
       /^(node|edge)-\d+$/.test(value) &&

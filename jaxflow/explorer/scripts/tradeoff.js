@@ -1,7 +1,7 @@
 // Accuracy against bias under pruning: a curve for every metric that is switched on, and a point at the factor.
 
 import { axes, percent, scaleOf, svg } from "./drawing.js";
-import { numbers } from "./data.js";
+import { unpackLater } from "./data.js";
 
 export const PAIRS = {
   information: { x: "bias", y: "accuracy", xName: "information", ofFlow: true, yName: "information accuracy (%)" },
@@ -30,19 +30,9 @@ export function sweepOf(data) {
   const { factors, strategies, measures } = held;
   const metrics = [...new Set(strategies.map((own) => own[0]))];
   const methods = [...new Set(strategies.map((own) => own[1]))];
-  return {
-    data,
-    factors,
-    strategies,
-    measures,
-    metrics,
-    methods,
-    own: held.own,
-    mean: numbers(held.mean),
-    error: numbers(held.error),
-    ownAccuracy: numbers(held.own_accuracy),
-    ownBias: numbers(held.own_bias),
-  };
+  const sweep = { data, factors, strategies, measures, metrics, methods, own: held.own };
+  const { mean, error, own_accuracy: ownAccuracy, own_bias: ownBias } = held;
+  return unpackLater(sweep, { mean, error, ownAccuracy, ownBias });
 }
 
 export function levelsOf(sweep, method, metric) {

@@ -1,48 +1,33 @@
 // The data as arrays, and what follows from them: flows of edges, means, ranks, shares of networks that lose an edge.
 
-import { floats, numbers } from "./data.js";
-import { KNOWN_METRICS, eachEdge, ranksOf } from "./ranks.js";
+import { floats, unpackLater } from "./data.js";
+import { shapeOf } from "./layout.js";
+import { KNOWN_METRICS, ranksOf } from "./ranks.js";
 
 const FULL = 5; // noise floors that full width and shade stand for at least
 
 export function modelOf(data) {
-  const { widths } = data;
-  const nodes = widths.reduce((sum, width) => sum + width, 0);
-  const layerOf = new Int32Array(nodes),
-    indexOf = new Int32Array(nodes);
-  widths.reduce((first, width, layer) => {
-    for (let k = 0; k < width; k++) [layerOf[first + k], indexOf[first + k]] = [layer, k];
-    return first + width;
-  }, 0);
   const held = data.edges;
-  const edges = held ? floats(held.weight).length / data.shown.length : 0;
-  const source = new Int32Array(edges),
-    target = new Int32Array(edges);
-  if (edges) eachEdge(widths, (edge, from, to) => ([source[edge], target[edge]] = [from, to]));
+  const weight = held ? floats(held.weight) : new Float32Array();
   const model = {
     data,
-    nodes,
-    edges,
-    layerOf,
-    indexOf,
-    source,
-    target,
+    ...shapeOf(data.widths, weight.length / data.shown.length),
     messages: data.messages.length,
     flow: floats(data.nodes.flow),
-    evidence: Object.fromEntries(Object.entries(data.nodes.evidence).map(([name, own]) => [name, numbers(own)])),
-    witness: numbers(data.nodes.witness),
-    meanFlow: numbers(data.nodes.mean),
-    deviation: numbers(data.nodes.deviation),
-    strong: numbers(data.nodes.strong),
-    weight: held ? floats(held.weight) : new Float32Array(),
-    size: held ? numbers(held.size) : null,
-    meanEdge: held ? numbers(held.mean) : null,
-    effect: held?.effect ? numbers(held.effect) : null,
-    meanEffect: held?.mean_effect ? numbers(held.mean_effect) : null,
-    outputs: Object.fromEntries(Object.entries(data.outputs).map(([name, own]) => [name, numbers(own)])),
+    evidence: unpackLater({}, data.nodes.evidence),
+    weight,
     known: new Map(),
   };
-  return model;
+  return unpackLater(model, {
+    witness: data.nodes.witness,
+    meanFlow: data.nodes.mean,
+    deviation: data.nodes.deviation,
+    strong: data.nodes.strong,
+    size: held?.size,
+    meanEdge: held?.mean,
+    effect: held?.effect,
+    meanEffect: held?.mean_effect,
+  });
 }
 
 // Place of a network among those in full; −1 for the mean.
