@@ -5,6 +5,8 @@ import pandas as pd
 from jaxflow.explorer.contents import About, Table, recording_contents, run_contents, titles_of
 from jaxflow.explorer.page import filled
 from jaxflow.explorer.still import (
+    course_caption,
+    course_figure,
     headline,
     key,
     network_figure,
@@ -84,9 +86,12 @@ def recording_page(table: Table, edges: pd.DataFrame | None, about: About) -> st
     parts = {
         "statistics": "",
         "network_figure": network_figure(nodes, drawn, messages[0], 0, about.names),
+        "course_figure": course_figure(nodes, messages[0]),
+        "course_caption": course_caption(nodes, about.confidence),
         "tables": nodes_table(nodes, {}),
     }
-    return filled(contents, {**_common(about, messages), **parts}, set())
+    there = {"course"} if len(contents["times"]) > 1 else set()
+    return filled(contents, {**_common(about, messages), **parts}, there)
 
 
 def _common(about: About, titles: list[str]) -> dict[str, str]:
@@ -100,7 +105,7 @@ def _common(about: About, titles: list[str]) -> dict[str, str]:
         "headline": "",
         "version": escaped(about.version),
         "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
-        "network_title": "Network" if about.roles is not None else "Flow over time",
+        "network_title": "Network" if about.roles is not None else "Flow of every node in every bin",
         "key": key(titles, about.roles is not None),
         "facts": element("dl", facts),
         "command": command,

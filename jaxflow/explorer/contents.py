@@ -39,6 +39,7 @@ class About(NamedTuple):
         facts: what was run, name and value.
         command: that runs it again; empty where there is none.
         version: of jaxflow.
+        confidence: of the intervals of honest flows.
     """
 
     title: str
@@ -51,6 +52,7 @@ class About(NamedTuple):
     facts: Sequence[tuple[str, str]]
     command: str
     version: str
+    confidence: float = 0.95
 
 
 class Grid(NamedTuple):
@@ -153,6 +155,7 @@ def _common(grid: Grid, titles: dict[str, str], about: About) -> dict[str, Any]:
         "estimator": about.estimator,
         "alpha": ALPHA,
         "samples": about.samples,
+        "confidence": about.confidence,
         "networks": grid.networks.tolist(),
         "messages": [{"name": name, "title": titles[name]} for name in grid.messages],
         "layers": layers.tolist(),

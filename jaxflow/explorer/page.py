@@ -12,7 +12,7 @@ from jaxflow.explorer.writing import data_block, escaped
 
 FILES = importlib.resources.files("jaxflow.explorer")
 MODULES = (  # in an order in which each finds what it imports
-    *("data", "ranks", "state", "drawing", "layout", "view", "network", "tradeoff", "effects", "tables"),
+    *("data", "ranks", "state", "drawing", "layout", "view", "network", "tradeoff", "effects", "course", "tables"),
     *("page", "controls", "details", "main"),
 )
 IMPORT, EXPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE), re.compile(r"^export ", re.MULTILINE)

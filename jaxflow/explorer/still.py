@@ -108,6 +108,35 @@ def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str) -> str:
     return _drawing("".join(parts), f"Mean accuracy against mean {title} while {level} are faded out", "all metrics")
 
 
+def course_figure(nodes: pd.DataFrame, message: str) -> str:
+    """Flow of every node over time about a message, above the noise floor."""
+    rows = nodes[nodes["message"] == message]
+    largest = max(float(rows["flow"].max()), float(rows["null95"].max()) if "null95" in rows else 0.0, 1e-12)
+    low, span = rows["time"].min(), max(rows["time"].max() - rows["time"].min(), 1e-12)
+
+    def points(frame: pd.DataFrame, column: str) -> str:
+        x = MARGIN + (WIDTH - 2 * MARGIN) * (frame["time"] - low) / span
+        y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * frame[column] / largest
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if not np.isnan(b))
+
+    floor = points(rows.drop_duplicates("layer"), "null95") if "null95" in rows else ""
+    ends = f"{MARGIN},{HEIGHT - MARGIN} {floor} {WIDTH - MARGIN},{HEIGHT - MARGIN}"
+    parts = [element("polygon", points=ends, class_="floor")] if floor else []
+    for node, own in list(rows.groupby("node", sort=True))[:MOST_LINES]:
+        parts.append(element("polyline", points=points(own, "flow"), class_=f"course s{int(str(node)) % 7}"))
+    shown = f"time {number(low, '.4g')} to {number(low + span, '.4g')}, flow up to {number(largest)} bits"
+    parts.append(element("text", escaped(shown), x=WIDTH / 2, y=HEIGHT - 12, text_anchor="middle"))
+    return _drawing("".join(parts), "Flow of every node over time", f"about {message}")
+
+
+def course_caption(nodes: pd.DataFrame, confidence: float) -> str:
+    """What is drawn beside the lines."""
+    text = "A line for every node. Point at one, or choose it above: "
+    if "honest" in nodes and nodes["honest"].notna().any():
+        return escaped(f"{text}dashed its honest flow, with the {100 * confidence:g} % interval.")
+    return escaped(f"{text}it stands out in both drawings.")
+
+
 def key(titles: Sequence[str], pruned: bool) -> str:
     """What the colours of the drawing mean, as items of a list."""
 

@@ -129,7 +129,8 @@ def _about_recording(manifest: Mapping[str, Any]) -> About:
     names = [str(name) for name in nodes] if nodes and isinstance(nodes[0], str) else []
     version = manifest["versions"].get("jaxflow", "")
     return About(manifest["experiment"], subtitle, estimator, None, names, recording["trials"],
-                 recording.get("notes", []), facts, command_of(manifest), version)  # fmt: skip
+                 recording.get("notes", []), facts, command_of(manifest), version,
+                 float(identity.get("confidence", 0.95)))  # fmt: skip
 
 
 def _estimator(identity: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 // What is said of the node or the edge that is looked at.
 
+import { markCourse } from "./course.js";
 import { html, percent, shortNumber } from "./drawing.js";
 import { markEffects } from "./effects.js";
 import { markNetwork } from "./network.js";
@@ -22,6 +23,7 @@ export function look(item) {
   unlessDrawn("details", [shown, state.network, state.message, state.by, state.method, state.level, state.aim], () => {
     markNetwork(parts.network, shown);
     if (parts.effects) markEffects(parts.effects, shown?.edge ?? null);
+    if (parts.course) markCourse(parts.course, shown?.node ?? model.source[shown?.edge] ?? null);
     found("details").replaceChildren(
       ...(shown ? (shown.edge === undefined ? nodeDetails(shown.node) : edgeDetails(shown.edge)) : hint()),
     );
@@ -86,7 +88,7 @@ function nodeDetails(node) {
       witness,
     ];
   });
-  const turned = ["flow (bits)", "p_max", "honest flow, 95 %", "noise floor", "in company of"].map((name, k) => [
+  const turned = ["flow (bits)", "p_max", `honest flow, ${100 * data.confidence} %`, "noise floor", "in company of"].map((name, k) => [
     name,
     ...rows.map((row) => row[k + 1]),
   ]);

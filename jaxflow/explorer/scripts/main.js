@@ -1,6 +1,7 @@
 // The page: data into a model, controls into a state, the state into drawings and into the address.
 
 import { setUp, showControls } from "./controls.js";
+import { courseKey, drawCourse, makeCourse } from "./course.js";
 import { look } from "./details.js";
 import { forgetColours, shortNumber } from "./drawing.js";
 import { brushedEdges, drawEffects, layerKey, makeEffects, showBrush } from "./effects.js";
@@ -35,6 +36,7 @@ function draw() {
   const place = placeOf(model, state.network),
     message = MESSAGES.indexOf(state.message);
   if (parts.effects) unlessDrawn("effects", [place, message], () => drawEffects(parts.effects, { place, message }));
+  if (parts.course) unlessDrawn("course", message, () => drawCourse(parts.course, message));
   const range = rangeNow();
   const brushed = parts.effects ? brushedEdges(parts.effects, range) : { edges: null, points: 0 };
   const share = shareNow(),
@@ -125,11 +127,12 @@ function begin() {
   setUp();
   drawnBy(draw);
   const name = (item) => (item ? (item.edge === undefined ? `node-${item.node}` : `edge-${item.edge}`) : "");
-  parts.network = makeNetwork(found("network-plot"), model, {
-    look,
-    pin: (item) => change({ at: name(item) }),
-    pinned: () => itemOf(state.at),
-  });
+  const on = { look, pin: (item) => change({ at: name(item) }), pinned: () => itemOf(state.at) };
+  parts.network = makeNetwork(found("network-plot"), model, on);
+  if (found("course-plot")) {
+    parts.course = makeCourse(found("course-plot"), model, on);
+    found("course-key").replaceChildren(...courseKey(parts.course));
+  }
   if (found("networks")) {
     parts.table = makeTable(found("networks"), {
       has: (number) => data.shown.map(String).includes(number),
