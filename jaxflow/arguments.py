@@ -250,14 +250,15 @@ def _report_parser(commands: Any) -> None:
     """``jaxflow report``."""
     report = commands.add_parser(
         "report",
-        help="write a page to explore a finished run or recording with",
-        description="Write one HTML file from the tables of a results folder: the network with its flows, the tradeoff"
-        " under pruning, flow against effect, all networks, and what was run. It opens from disk, in any browser,"
+        help="write a page to explore a finished run, recording or edit with",
+        description="Write one HTML file from the tables of a folder. Of a run: the network with its flows, the"
+        " tradeoff under pruning, flow against effect, all networks, and what was run; of a recording its flows over"
+        " time; of an edit every network with its edits, before and after. It opens from disk, in any browser,"
         " without a server, and asks nothing of any network.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    report.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run or jaxflow"
-                        " measure has filled")  # fmt: skip
+    report.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run, jaxflow"
+                        " measure or jaxflow edit has filled")  # fmt: skip
     report.add_argument("--out", type=path("--out"), metavar="FILE.html", help="report.html in the results folder if"
                         " not given; a file that is there is replaced")  # fmt: skip
 

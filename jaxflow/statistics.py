@@ -4,7 +4,7 @@ The paper correlates |w|·F, the edge flow, with the effect. The weight |w| and 
 for what it tells beyond |w|.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -118,3 +118,29 @@ def _correlations_of(values: np.ndarray, networks: np.ndarray) -> Callable[..., 
         return np.stack([r[..., 0, 1], effect_weight, effect_node, partial])
 
     return statistic
+
+
+def edit_changes(edits: pd.DataFrame, measures: Iterable[str]) -> pd.DataFrame:
+    """Means of measures over edited networks: before, pruned and after, with the change and its interval.
+
+    Columns: measure, before, pruned, after, change (after less before), low and high (95 % percentile bootstrap over
+    networks; NaN of a single one). Signs are left out. A measure that some network has not is left out.
+
+    Args:
+        edits: rows of the table of edits; several of one network are its mean.
+        measures: their names, without ``_before`` and the like.
+    """
+    rows = []
+    for name in dict.fromkeys(measures):
+        means = {
+            when: edits[f"{name}_{when}"].abs().groupby(edits["network"]).mean()
+            for when in ("before", "pruned", "after")
+        }
+        if not means["before"].notna().all():  # numbers have no gaps
+            continue
+        change = (means["after"] - means["before"]).to_numpy()
+        low, high = np.nan, np.nan
+        if len(change) > 1:
+            low, high = np.percentile(resampled(len(change), 0) @ change / len(change), PERCENTILES)
+        rows.append((name, *(own.mean() for own in means.values()), change.mean(), low, high))
+    return pd.DataFrame(rows, columns=["measure", "before", "pruned", "after", "change", "low", "high"])

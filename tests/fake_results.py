@@ -136,3 +136,39 @@ def fake_recording(
                  "asked": {"window": 1}, "source": {"file": "mine.npz", "sha256": "0"}}  # fmt: skip
     _write_manifest(path, bins, {"identity": identity, "recording": recording})
     return Results(path)
+
+
+def fake_edit(
+    path: Path,
+    widths: Sequence[int] = (3, 4, 2),
+    networks: int = 4,
+    *,
+    label: str = "y",
+    attributes: Sequence[str] = ("z",),
+    features: Sequence[str] = (),
+) -> Path:
+    """A folder as ``jaxflow edit`` leaves it: of every network two edges scaled and one removed."""
+    rng, roles = np.random.default_rng(0), Roles(label, tuple(attributes))
+    path.mkdir(parents=True)
+    kernels = {f"layer_{k}/kernel": _float32(rng.normal(size=(networks, n, m))).astype(np.float32)
+               for k, (n, m) in enumerate(pairwise(widths))}  # fmt: skip
+    np.savez(path / "params.npz", **kernels)
+    both = np.arange(2)[None]
+    texts = [[f"0/0/1*{0.1 * (1 + (network + half) % 5):g} 0/2/{network % widths[1]}*0 1/0/0*-0.5" for half in range(2)]
+             for network in range(networks)]  # fmt: skip
+    start = {name: 60 + 20 * rng.random((networks, 2)) for name in measure_names(roles)}
+    measures = {f"{name}_{when}": start[name] - by * rng.random((networks, 2))
+                for when, by in (("before", 0), ("pruned", 20), ("after", 15)) for name in start}  # fmt: skip
+    tidy(network=np.arange(networks)[:, None], chosen_on=both, written=both == 0, reached=np.ones((networks, 2), bool),
+         attribute=attributes[0], metric="bias/acc", method="edge", level=2, factor=0.5, edges=np.array(texts, object),
+         recalibrated="bias", **measures).to_csv(path / "edits.csv", index=False, float_format="%.9g")  # fmt: skip
+    asked = {"attributes": list(attributes), "measure": "parity_gap", "at_most": 10.0, "keep_accuracy": None,
+             "metrics": ["bias/acc"], "refine": 0, "recalibrate": "bias", "seed": 0}  # fmt: skip
+    identity = {"name": "mine", "hidden": list(widths[1:-1]), "estimator": "gaussian", "first_layer": 0,
+                "strategies": [["bias/acc", "edge", 2]]}  # fmt: skip
+    data = {"features": list(features), "classes": dict.fromkeys((label, *attributes), 2), "values": {}}
+    manifest = {"edit": asked, "of": {"experiment": "mine", "identity": identity, "dataset": data}, "label": label,
+                "attributes": list(attributes), "networks": networks, "reached": networks, "versions": VERSIONS,
+                "device": "cpu", "seconds": {"edits": 1.0}}  # fmt: skip
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    return path

@@ -12,17 +12,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from fake_results import FACTORS, fake_recording, fake_run, strategies_of
+from fake_results import FACTORS, fake_edit, fake_recording, fake_run, strategies_of
 
 from jaxflow import InputError, report
 from jaxflow.arguments import parser
 from jaxflow.cli import main
 from jaxflow.explorer.packing import packed, packed_floats, plain
+from jaxflow.explorer.page import MODULES
 from jaxflow.pipeline import preset
 from jaxflow.running import files
 from jaxflow.running.commands import command_of, widths_text
 from jaxflow.running.presets import PRESETS
+from jaxflow.running.results import Results
+from jaxflow.statistics import edit_changes
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--<script>", '"><img src=https://x onerror=alert(1)>', "a&lt;b'")
 
@@ -143,9 +147,11 @@ def test_script_and_style_are_those_that_the_policy_allows(page):
     assert "default-src 'none'" in policy
 
 
-def test_names_of_the_users_stay_text(tmp_path):
-    results = fake_run(tmp_path / "run", label=HOSTILE[0], attributes=HOSTILE[1:3], features=(*HOSTILE[:2], HOSTILE[3]))
-    elements = Elements(report(results).read_text())
+@pytest.mark.parametrize("kind", ["run", "edit"])
+def test_names_of_the_users_stay_text(tmp_path, kind):
+    make = {"run": fake_run, "edit": fake_edit}[kind]
+    names = {"label": HOSTILE[0], "attributes": HOSTILE[1:3], "features": (*HOSTILE[:2], HOSTILE[3])}
+    elements = Elements(report(make(tmp_path / "made", **names)).read_text())
     tags = [tag for tag, _ in elements.found]
     assert tags.count("script") == 2
     assert not {"img", "iframe", "link", "object", "base", "form", "source"} & set(tags)
@@ -154,7 +160,10 @@ def test_names_of_the_users_stay_text(tmp_path):
     assert not set("<>&") & set(elements.inside["data"])
     held = json.loads(elements.inside["data"])
     assert held["names"] == [HOSTILE[0], HOSTILE[1], HOSTILE[3]]
-    assert [own["name"] for own in held["messages"]] == [HOSTILE[0], *HOSTILE[1:3]]
+    if kind == "run":
+        assert [own["name"] for own in held["messages"]] == [HOSTILE[0], *HOSTILE[1:3]]
+    else:
+        assert held["measures"][0] == f"parity gap of {HOSTILE[1]} or {HOSTILE[2]}, the larger"
 
 
 def test_it_can_be_read_without_its_script(page):
@@ -168,9 +177,12 @@ def test_it_can_be_read_without_its_script(page):
 
 def test_scripts_import_only_from_one_another_and_share_no_name():
     folder = Path(files.__file__).parents[1] / "explorer" / "scripts"
+    assert {name for kind in MODULES.values() for name in kind} == {path.stem for path in folder.glob("*.js")}
+    for kind in MODULES.values():
+        together = "\n".join((folder / f"{name}.js").read_text() for name in kind)
+        names = re.findall(r"^(?:export )?(?:function|const|let) (\w+)", together, re.MULTILINE)
+        assert len(set(names)) == len(names)
     sources = "\n".join(path.read_text() for path in folder.glob("*.js"))
-    names = re.findall(r"^(?:export )?(?:function|const|let) (\w+)", sources, re.MULTILINE)
-    assert len(set(names)) == len(names)
     assert all(line.count("`") % 2 == 0 for line in sources.splitlines())  # indents of a longer text would be lost
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|sendBeacon|innerHTML|eval|Function)\b", sources)
 
@@ -261,6 +273,57 @@ def test_the_command_prints_where_the_page_is(run, tmp_path, capsys):
     assert capsys.readouterr().out == f"Report: {run.path / 'report.html'}\n"
 
 
+# --- edits ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_has_its_factors_and_its_changes(tmp_path):
+    """What the page holds is the table, edge by edge, and the means that the summary prints."""
+    folder = fake_edit(tmp_path / "edit", networks=5)
+    page = report(folder).read_text()
+    held, edits = contents(page), Results(folder).table("edits")
+    own = edits[edits["written"]]
+    with np.load(folder / "params.npz") as arrays:
+        kernels = [arrays[f"layer_{layer}/kernel"] for layer in range(2)]
+    assert held["weight"] == packed_floats(np.concatenate([w.reshape(5, -1) for w in kernels], axis=1))
+    firsts = np.cumsum([0, kernels[0][0].size])
+    for found, text in zip(held["edits"], own["edges"], strict=True):
+        places = [(part.split("*")[0].split("/"), float(part.split("*")[1])) for part in text.split()]
+        numbers = [firsts[int(a)] + int(b) * kernels[int(a)].shape[2] + int(c) for (a, b, c), _ in places]
+        assert found == [[number, factor] for number, (_, factor) in zip(numbers, places, strict=True)]
+    gap = numbers_of(held["changes"][0]["after"])
+    np.testing.assert_allclose(gap, own["parity_gap_after"].abs(), atol=0.00051)
+    low, high = edit_changes(own, ["parity_gap"])[["low", "high"]].to_numpy()[0]
+    assert f"{low:+.1f} to {high:+.1f}".replace("-", "−") in page
+    assert "jaxflow edit RESULTS --measure parity_gap --at-most 10" in page
+
+
+def test_the_change_of_edits_has_the_interval_of_a_mean():
+    """Of 400 normal changes of deviation 2 the standard error is 0.1; signs do not count."""
+    rng = np.random.default_rng(0)
+    after = 20 + 2 * rng.normal(size=400)
+    edits = pd.DataFrame({"network": np.arange(400), "gap_before": -30.0, "gap_pruned": 25.0, "gap_after": -after})
+    own = edit_changes(edits, ["gap"]).iloc[0]
+    assert own["before"] == 30
+    assert own["change"] == pytest.approx(after.mean() - 30)
+    assert [own["low"], own["high"]] == pytest.approx(own["change"] + np.array([-1, 1]) * 0.196, abs=0.03)
+    assert edit_changes(edits.head(1), ["gap"])[["low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [("0/0/1*", "0/0/9*", "names an edge that the networks do not have"), ("0/0/1*", "0/0/1:", "does not say what was"),
+     ("parity_gap_before", "gap", "do not fit together"), ("True", "False", "holds no network")],
+)  # fmt: skip
+def test_a_damaged_edit_is_one_line_and_leaves_nothing(tmp_path, capsys, old, new, says):
+    table = fake_edit(tmp_path / "edit") / "edits.csv"
+    table.write_text(table.read_text().replace(old, new))
+    assert main(["report", str(table.parent), "--out", str(tmp_path / "page.html")]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("*.html"))
+
+
 # --- recordings, and commands -----------------------------------------------------------------------------------------
 
 
@@ -271,6 +334,7 @@ def test_a_recording_has_its_flows_and_no_pruning(tmp_path):
     assert held["widths"] == [3] * 5
     assert held["tradeoff"] is None
     assert 'id="factor"' not in page
+    assert 'id="course-plot"' in page
     assert "jaxflow measure mine.npz --message stimulus --message context" in page
 
 

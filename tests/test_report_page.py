@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fake_results import FACTORS, LEVELS, METRICS, SAMPLES, fake_recording, fake_run, strategies_of
+from fake_results import FACTORS, LEVELS, METRICS, SAMPLES, fake_edit, fake_recording, fake_run, strategies_of
 
 from jaxflow import report
 from jaxflow.flows import Flows
 from jaxflow.interventions import Strategy, strategy_ranks
+from jaxflow.running.results import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install '.[browser]'")
@@ -339,7 +340,7 @@ def test_an_impossible_address_is_the_first_view(browser, opened, path, state):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["run", "recording", "dense", "attributes", "deep"])
+@pytest.mark.parametrize("kind", ["run", "recording", "dense", "attributes", "deep", "edit"])
 def test_nothing_is_said_or_asked_and_axe_finds_nothing(browser, tmp_path, kind, scheme):
     makers = {
         "run": lambda folder: fake_run(folder, WIDTHS, features=FEATURES),
@@ -347,6 +348,7 @@ def test_nothing_is_said_or_asked_and_axe_finds_nothing(browser, tmp_path, kind,
         "dense": lambda folder: fake_recording(folder, bins=450),
         "attributes": lambda folder: fake_run(folder, label="hired", attributes=("sex", "<!--race")),
         "deep": lambda folder: fake_run(folder, (3, *[8] * 9, 2), networks=2),
+        "edit": lambda folder: fake_edit(folder, label="hired", attributes=("sex", "<!--race"), features=FEATURES),
     }
     path = report(makers[kind](tmp_path / kind))
     opened = Opened(browser, path, color_scheme=scheme)
@@ -370,6 +372,94 @@ def test_edges_of_a_recording_are_as_wide_as_their_flows(browser, tmp_path):
     assert np.ptp(widths) > 1
     np.testing.assert_allclose((widths - 0.35) / (widths.max() - 0.35), flow / flow.max(), atol=0.01)
     opened.context.close()
+
+
+POINTS_OF = (
+    """(path) => path.getAttribute('d').match(/-?[\\d.]+,-?[\\d.]+/g).map((own) => own.split(',').map(Number))"""
+)
+
+
+def test_the_course_of_a_recording_is_its_table(browser, tmp_path):
+    """Lines are straight in time and flow, dots where p_max is small; what is chosen in one drawing is in both."""
+    results = fake_recording(tmp_path / "recording", 8, messages=("stimulus", "context"))
+    opened = Opened(browser, report(results))
+    table = results.table("node_flows").query("message == 'context'")
+    opened.choose("message", "context")
+    for node in range(3):
+        own = table[table["node"] == node]
+        line = opened.page.locator("#course-plot path.course").nth(node).evaluate(POINTS_OF)
+        for drawn, column in zip(np.transpose(line), (own["time"], own["flow"]), strict=True):
+            fit = np.polyfit(column, drawn, 1)
+            np.testing.assert_allclose(np.polyval(fit, column), drawn, atol=0.1)
+        dots = opened.page.locator("#course-plot path.dots").nth(node).get_attribute("d").count("M")
+        assert dots == (own["p_max"] < 0.05).sum()
+    assert opened.page.locator("#course-plot .over path").count() == 0
+    opened.page.locator("#network-plot").focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight"):  # the first key goes to the first node
+        opened.page.keyboard.press(key)
+    opened.settle()
+    assert opened.page.locator("#details h3").text_content() == "unit 1, time 0.2"
+    ring = opened.page.locator("#course-plot .over circle")
+    at = [float(ring.get_attribute(name)) for name in ("cx", "cy")]
+    assert at in opened.page.locator("#course-plot .over path.chosen").evaluate(POINTS_OF)
+    x, y = opened.page.locator("#course-plot path.course").nth(2).evaluate(POINTS_OF)[-1]
+    scale = opened.page.locator("#course-plot svg").bounding_box()["width"] / 1160
+    opened.page.locator("#course-plot svg").click(position={"x": x * scale, "y": y * scale})
+    opened.settle()
+    assert opened.page.locator("#details h3").text_content() == "unit 2, time 0.7"
+    assert "at=node-23" in opened.state
+    assert opened.said == []
+    opened.context.close()
+
+
+def test_an_edit_shows_what_was_scaled_and_what_it_gave(browser, tmp_path):
+    """Edges, factors and measures of the table; the address brings them back."""
+    folder = fake_edit(tmp_path / "edit", attributes=("sex", "race"), features=FEATURES)
+    path = report(folder)
+    opened, table = Opened(browser, path), Results(folder).table("edits").query("written")
+    for own in table.to_dict("records"):
+        opened.page.locator("#network-choice").select_option(str(own["network"]))
+        opened.settle()
+        places = [[int(k) for k in part.split("*")[0].split("/")] for part in own["edges"].split()]
+        edges = sorted((0 if layer == 0 else 12) + a * (4 if layer == 0 else 2) + b for layer, a, b in places)
+        assert opened.page.locator("#network-plot").get_attribute("data-edited") == " ".join(map(str, edges))
+        assert opened.page.locator("#network-plot line.removed").count() == 1
+        assert opened.page.locator("#network-plot line.scaled").count() == 2
+    opened.page.locator("#network-plot").focus()
+    for key in ("e", "e", "e"):  # to the first node, its first edge, its second
+        opened.page.keyboard.press(key)
+    opened.settle()
+    factor = table["edges"].iloc[-1].split()[0].split("*")[1]
+    assert f"weight × {factor}" in opened.page.locator("#details").text_content()
+    opened.page.locator("#network-choice").select_option("all")
+    opened.page.locator("#measure-choice").select_option("1")
+    opened.settle()
+    assert "edited in 4 of 4 networks, by a mean factor of 0.25" in opened.page.locator("#details").text_content()
+    squares = opened.page.locator("#change-plot .pairs > rect").evaluate_all(
+        "all => all.map(own => own.y.baseVal.value)"
+    )
+    after = table["argmax_accuracy_after"]
+    np.testing.assert_allclose(np.polyval(np.polyfit(after, squares, 1), after), squares, atol=0.01)
+    column = opened.page.locator("#networks thead th").nth(5)
+    column.locator("button").click()
+    opened.settle()
+    worst = table[["parity_gap_sex_before", "parity_gap_race_before"]].abs().max(axis=1)
+    first = opened.page.locator("#networks tbody th").first
+    assert first.text_content() == str(table["network"].iloc[int(worst.to_numpy().argmin())])
+    again = Opened(browser, path, f"#{opened.state}")
+    for selector in ("#network-plot", "#change-plot", "#details", "#network-caption"):
+        assert again.page.locator(selector).inner_html() == opened.page.locator(selector).inner_html(), selector
+    assert (again.said, opened.said) == ([], [])
+    again.context.close()
+    opened.context.close()
+
+
+def test_all_tables_are_open_for_the_printer(opened):
+    closed = opened.page.locator("details.folded:not([open])")
+    opened.page.evaluate("document.querySelectorAll('.folded').forEach((own) => own.removeAttribute('open'))")
+    assert closed.count() == 4
+    opened.page.pdf()
+    assert closed.count() == 0
 
 
 def test_without_javascript_it_shows_figures_and_tables(browser, path):
@@ -399,7 +489,7 @@ SLIDING = """async ([name, frames]) => {
 
 
 @pytest.mark.parametrize(
-    ("widths", "opens", "frame"), [((5, 8, 6, 2), 0.5, 1 / 60), ((3, *[16] * 20, 2), 1.0, 1 / 20)], ids=["100", "5000"]
+    ("widths", "opens", "frame"), [((5, 8, 6, 2), 0.5, 1 / 60), ((3, *[16] * 20, 2), 0.5, 1 / 20)], ids=["100", "5000"]
 )
 def test_it_opens_at_once_and_sliders_are_smooth(browser, tmp_path, widths, opens, frame):
     """In seconds of the page's main thread, which other work on the machine does not add to."""

@@ -1,8 +1,10 @@
-"""A page to explore a run or a recording with: one HTML file from its tables, which needs nothing outside."""
+"""A page to explore a run, a recording or edits with: one HTML file from its tables, which needs nothing outside."""
 
 import pandas as pd
 
 from jaxflow.explorer.contents import About, Table, recording_contents, run_contents, titles_of
+from jaxflow.explorer.edit_figures import change_figure, edit_key, edited_figure
+from jaxflow.explorer.edits import Asked, Shape, changes_tables, edit_contents, edits_table, headline_of, options_of
 from jaxflow.explorer.page import filled
 from jaxflow.explorer.still import (
     course_caption,
@@ -16,10 +18,10 @@ from jaxflow.explorer.still import (
     tradeoff_figure,
     tradeoff_table,
 )
-from jaxflow.explorer.writing import element, escaped, folded
+from jaxflow.explorer.writing import element, escaped
 from jaxflow.outputs import measure_names
 
-__all__ = ["About", "recording_page", "run_page"]
+__all__ = ["About", "Asked", "Shape", "edit_page", "recording_page", "run_page"]
 
 CITATION = """P. Venkatesh, S. Dutta, N. Mehta and P. Grover:
 Can Information Flows Suggest Targets for Interventions in Neural Circuits?
@@ -65,7 +67,7 @@ def run_page(table: Table, about: About) -> str:
         + nodes_table(kept["node_flows"], titles),
     }
     there = {"networks", "effects", *(["tradeoff"] if len(sweep) else [])}
-    return filled(contents, {**_common(about, list(titles.values())), **parts}, there)
+    return filled("run", contents, {**_common(about, list(titles.values())), **parts}, there)
 
 
 def recording_page(table: Table, edges: pd.DataFrame | None, about: About) -> str:
@@ -91,7 +93,35 @@ def recording_page(table: Table, edges: pd.DataFrame | None, about: About) -> st
         "tables": nodes_table(nodes, {}),
     }
     there = {"course"} if len(contents["times"]) > 1 else set()
-    return filled(contents, {**_common(about, messages), **parts}, there)
+    return filled("run", contents, {**_common(about, messages), **parts}, there)
+
+
+def edit_page(edits: pd.DataFrame, shape: Shape, about: About, asked: Asked) -> str:
+    """The page of edited networks.
+
+    Args:
+        edits: the table of edits, two rows a network.
+        shape: the networks that were written.
+        about: what the table does not say.
+        asked: what the edits were to reach.
+
+    Raises:
+        InputError: the table names an edge that there is not.
+    """
+    assert about.roles is not None
+    contents = edit_contents(edits, shape, about, asked)
+    options = options_of(edits, about.roles, asked)
+    (title, columns), *_ = options.items()
+    place = contents["networks"].index(contents["typical"])
+    parts = {
+        "headline": headline_of(edits, options, asked),
+        "network_figure": edited_figure(shape, place, dict(contents["edits"][place]), about.names),
+        "key": edit_key(),
+        "change_figure": change_figure(edits, title, columns),
+        "changes": changes_tables(edits, options, asked),
+        "networks": edits_table(edits, options),
+    }
+    return filled("edit", contents, {**_common(about, []), **parts})
 
 
 def _common(about: About, titles: list[str]) -> dict[str, str]:
@@ -106,7 +136,7 @@ def _common(about: About, titles: list[str]) -> dict[str, str]:
         "version": escaped(about.version),
         "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
         "network_title": "Network" if about.roles is not None else "Flow of every node in every bin",
-        "key": key(titles, about.roles is not None),
+        "key": key(titles, about.roles is not None) if titles else "",
         "facts": element("dl", facts),
         "command": command,
         "citation": "\n".join(map(escaped, f"{CITATION}\n{software}".splitlines())),

@@ -28,7 +28,7 @@ def network_figure(
         return element("p", f"{len(grid.layer):,} nodes, too many for a drawing that stands still.", class_="note")
     message = grid.messages[colour]
     flow = grid.of_nodes(nodes["flow"])[:, colour].mean(axis=0)
-    places = _places(grid, max([len(name[:24]) for name in names], default=0))
+    places = places_of(grid, max([len(name[:24]) for name in names], default=0))
     lines = []
     if edges is not None and len(edges):
         width = grid.of_edges(edges["flow"])[:, colour].mean(axis=0)
@@ -38,7 +38,7 @@ def network_figure(
             thick = 0.4 + 7 * width[edge] / max(width.max(), 1e-12)
             ends = {"x1": f"{x1:.1f}", "y1": f"{y1:.1f}", "x2": f"{x2:.1f}", "y2": f"{y2:.1f}"}
             lines.append(element("line", **ends, stroke_width=f"{thick:.2f}", class_=f"edge s{colour}"))
-    radius = _radius(grid)
+    radius = radius_of(grid)
     for own, value in zip(zip(grid.layer.tolist(), grid.node.tolist(), strict=True), flow, strict=True):
         x, y = (f"{part:.1f}" for part in places[own])
         lines.append(element("circle", cx=x, cy=y, r=radius, class_="paper"))
@@ -49,10 +49,10 @@ def network_figure(
         (x, y), short = places[first, node], name if len(name) < 24 else f"{name[:22]}…"
         lines.append(element("text", escaped(short), x=f"{x - 18:.1f}", y=f"{y + 4:.1f}", text_anchor="end"))
     text = f"Mean {title} flow of every node and edge; the widest edge and the darkest node have the largest flow."
-    return _drawing("".join(lines), text, f"about {message}")
+    return drawing("".join(lines), text, f"about {message}")
 
 
-def _places(grid: Grid, letters: int) -> dict[tuple[int, int], tuple[float, float]]:
+def places_of(grid: Grid, letters: int) -> dict[tuple[int, int], tuple[float, float]]:
     """Where the nodes lie in a drawing that leaves room for so many letters on its left."""
     left = MARGIN + 6.5 * letters
     layers = np.unique(grid.layer)
@@ -68,13 +68,14 @@ def _places(grid: Grid, letters: int) -> dict[tuple[int, int], tuple[float, floa
     }
 
 
-def _radius(grid: Grid) -> str:
+def radius_of(grid: Grid) -> str:
     """Of nodes, smaller in wide layers."""
     widest = max(int((grid.layer == layer).sum()) for layer in np.unique(grid.layer))
     return f"{min(13, 0.4 * (HEIGHT - 2 * MARGIN) / max(widest, 2)):.1f}"
 
 
-def _drawing(inside: str, text: str, about: str) -> str:
+def drawing(inside: str, text: str, about: str) -> str:
+    """A drawing with what it shows, for who does not see it."""
     return element("svg", inside, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{text} ({about})")
 
 
@@ -105,7 +106,7 @@ def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str) -> str:
     parts.append(element("text", escaped(f"{title}, {ends[0]} to {ends[1]} %"), y=HEIGHT - 12, **middle))
     parts.append(element("text", escaped(f"accuracy, {ends[2]} to {ends[3]} %"), y=18, **middle))
     level = counted(int(rows["level"].iloc[0]), str(method))
-    return _drawing("".join(parts), f"Mean accuracy against mean {title} while {level} are faded out", "all metrics")
+    return drawing("".join(parts), f"Mean accuracy against mean {title} while {level} are faded out", "all metrics")
 
 
 def course_figure(nodes: pd.DataFrame, message: str) -> str:
@@ -126,7 +127,7 @@ def course_figure(nodes: pd.DataFrame, message: str) -> str:
         parts.append(element("polyline", points=points(own, "flow"), class_=f"course s{int(str(node)) % 7}"))
     shown = f"time {number(low, '.4g')} to {number(low + span, '.4g')}, flow up to {number(largest)} bits"
     parts.append(element("text", escaped(shown), x=WIDTH / 2, y=HEIGHT - 12, text_anchor="middle"))
-    return _drawing("".join(parts), "Flow of every node over time", f"about {message}")
+    return drawing("".join(parts), "Flow of every node over time", f"about {message}")
 
 
 def course_caption(nodes: pd.DataFrame, confidence: float) -> str:
@@ -137,20 +138,21 @@ def course_caption(nodes: pd.DataFrame, confidence: float) -> str:
     return escaped(f"{text}it stands out in both drawings.")
 
 
+def key_item(mark: str, text: str) -> str:
+    """An item of a list that says what a mark means."""
+    return element("li", element("svg", mark, viewBox="0 0 26 14") + escaped(text))
+
+
 def key(titles: Sequence[str], pruned: bool) -> str:
     """What the colours of the drawing mean, as items of a list."""
-
-    def item(mark: str, text: str) -> str:
-        return element("li", element("svg", mark, viewBox="0 0 26 14") + escaped(text))
-
     sectors = [f"sector {k + 1}, anticlockwise from above" for k in range(len(titles))]
     halves = ["left half", "right half"] if len(titles) == 2 else sectors
     where = [
         f"{title} flow{f' ({half})' if len(titles) > 1 else ''}" for title, half in zip(titles, halves, strict=True)
     ]
-    items = [item(element("circle", cx=13, cy=7, r=6, class_=f"f{k % 7}"), text) for k, text in enumerate(where)]
+    items = [key_item(element("circle", cx=13, cy=7, r=6, class_=f"f{k % 7}"), text) for k, text in enumerate(where)]
     lit = element("line", x1=2, x2=24, y1=7, y2=7, class_="halo", stroke_width=9)
-    return "".join(items) + (item(lit, "pruned") if pruned else "")
+    return "".join(items) + (key_item(lit, "pruned") if pruned else "")
 
 
 def headline(outputs: pd.DataFrame, tradeoff: pd.DataFrame, bias: str, title: str) -> str:

@@ -49,7 +49,10 @@ def table(
         texts: how many of the first columns are text; the first is the row's header.
         attributes: of the table.
     """
-    names = [element("th", escaped(name), scope="col") for name in header]
+    names = [
+        element("th", escaped(name), scope="col", class_="text" if 0 < place < texts else None)
+        for place, name in enumerate(header)
+    ]
     lines = [element("tr", "".join(names))]
     body = []
     for row in rows:

@@ -46,6 +46,26 @@ def command_of(manifest: Mapping[str, Any]) -> str:
     return shlex.join(["jaxflow", "run", *words, *_options(identity, usual_values), "--seeds", str(manifest["seeds"])])
 
 
+def edit_command(manifest: Mapping[str, Any]) -> str:
+    """The commands of an edit: of its run, where one gives that, and of the edit."""
+    asked, of = manifest["edit"], manifest["of"]
+    run = command_of({"experiment": of["experiment"], "identity": of["identity"], "seeds": manifest["networks"],
+                      "dataset": of.get("dataset", {})})  # fmt: skip
+    words = []
+    if asked["attributes"] != manifest["attributes"]:
+        words += [word for name in asked["attributes"] for word in ("--attribute", str(name))]
+    usual = {"measure": "bias", "at_most": None, "keep_accuracy": None}
+    given = {name: asked[name] for name, value in usual.items() if asked[name] != value}
+    for name, value in given.items():
+        words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    if asked["metrics"] != ["bias/acc"]:
+        words += [word for name in asked["metrics"] for word in ("--metric", str(name))]
+    for name, value in {"refine": 0, "recalibrate": "bias", "seed": 0}.items():
+        words += [] if asked[name] == value else [f"--{name}", str(asked[name])]
+    edit = shlex.join(["jaxflow", "edit", "RESULTS", *words])
+    return f"{run} --out RESULTS\n{edit}" if run else edit
+
+
 def _options(identity: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
     """Options of what differs from what the command does by itself."""
     words = []

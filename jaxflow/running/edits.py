@@ -212,7 +212,8 @@ def _manifest(
     """What the folder's manifest says beside its files."""
     return {
         "edit": dict(asked),
-        "of": {"experiment": run.config.name, "run": run.manifest.get("run", ""), "identity": run.manifest["identity"]},
+        "of": {"experiment": run.config.name, "run": run.manifest.get("run", ""), "identity": run.manifest["identity"],
+               "dataset": run.manifest.get("dataset", {})},
         "label": run.dataset.label,
         "attributes": list(run.dataset.attributes),
         "networks": len(reached),
@@ -220,7 +221,7 @@ def _manifest(
         "versions": versions(),
         "device": jax.local_devices()[0].device_kind,
         "seconds": dict(seconds),
-    }
+    }  # fmt: skip
 
 
 def _check_free(path: Path, results: Path, overwrite: bool) -> None:

@@ -1,8 +1,7 @@
-"""The report of a results folder: reads its tables and its manifest, and writes one HTML file."""
+"""The report of a folder of results or edits: reads its tables and its manifest, and writes one HTML file."""
 
 import os
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,26 @@ from jaxflow.errors import InputError, counted, shown
 from jaxflow.explorer import About, recording_page, run_page
 from jaxflow.outputs import Roles
 from jaxflow.running.commands import command_of
+from jaxflow.running.edit_reporting import edit_manifest, page_of_edits
+from jaxflow.running.facts import config_facts, data_facts, estimator_of, machine_facts, plain_facts
 from jaxflow.running.files import explained, written_whole
 from jaxflow.running.manifest import NAME
 from jaxflow.running.results import REPORT, Results
 from jaxflow.running.summary import notion_line, roles_of
 from jaxflow.values import folder
 
-MOST_SHOWN = 400  # characters of a value of the config
-
 
 def report(results: Results | str | Path, path: str | Path | None = None) -> Path:
-    """Write the report of a finished run or recording: one HTML file that needs nothing outside.
+    """Write the report of a finished run, recording or edit: one HTML file that needs nothing outside.
 
-    It is made from the tables alone and shows the network with its flows, the tradeoff of bias and accuracy under
-    pruning, flow against effect, all networks, and what was run. The same tables give the same bytes.
+    It is made from the tables alone. Of a run it shows the network with its flows, the tradeoff of bias and accuracy
+    under pruning, flow against effect, all networks, and what was run; of a recording its flows over time; of a folder
+    of ``jaxflow edit`` the networks with their edits, and every measure before and after. The same tables give the
+    same bytes.
 
     Args:
-        results: what ``pipeline.run``, ``pipeline.analyse`` or ``measure`` returned, or the path of such a folder.
+        results: what ``pipeline.run``, ``pipeline.analyse`` or ``measure`` returned, or the path of such a folder or
+            of one that ``jaxflow edit`` has filled.
         path: of the file; ``report.html`` in the results folder if not given. A file that is there is replaced.
 
     Returns:
@@ -72,9 +74,11 @@ def page_of(results: Results) -> str:
     """
     if not os.path.exists(results.path / NAME):
         raise InputError(
-            f"{results.path} is no results folder, it holds no {NAME}; name a folder that jaxflow run or jaxflow"
-            " measure has filled"
+            f"{results.path} is no results folder, it holds no {NAME}; name a folder that jaxflow run, jaxflow measure"
+            " or jaxflow edit has filled"
         )
+    if (edit := edit_manifest(results.path)) is not None:
+        return page_of_edits(results, edit)
     manifest = results.manifest
     if not manifest["finished"]:
         raise InputError(f"the run in {results.path} has not ended; give its command again, then report it")
@@ -98,7 +102,7 @@ def _edges(results: Results) -> Any:
 def _about_run(manifest: Mapping[str, Any], roles: Roles) -> About:
     """What the manifest of a run says."""
     identity, data = manifest["identity"], manifest.get("dataset", {})
-    estimator = _estimator(identity)
+    estimator = estimator_of(identity)
     first = identity.get("first_layer", 0)
     about = f"about {roles.label} and {', '.join(roles.attributes)}"
     subtitle = f"{counted(manifest['seeds'], 'network')}, {estimator} estimate, {about}, {roles.notion}"
@@ -109,7 +113,7 @@ def _about_run(manifest: Mapping[str, Any], roles: Roles) -> About:
         *data.get("notes", []),
         *manifest.get("thin", []),
     ]
-    facts = [*_config(identity), *_data(data), *_machine(manifest)]
+    facts = [*config_facts(identity), *data_facts(data), *machine_facts(manifest)]
     names = data.get("features", []) if first == 0 and "params" not in identity else []
     samples = data.get("rows", {}).get("test")
     version = manifest["versions"].get("jaxflow", "")
@@ -120,55 +124,14 @@ def _about_run(manifest: Mapping[str, Any], roles: Roles) -> About:
 def _about_recording(manifest: Mapping[str, Any]) -> About:
     """What the manifest of a recording says."""
     identity, recording = manifest["identity"], manifest["recording"]
-    estimator, nodes = _estimator(identity), recording["nodes"]
+    estimator, nodes = estimator_of(identity), recording["nodes"]
     trials, bins = counted(recording["trials"], "trial"), counted(recording["layers"], "time bin")
     subtitle = f"{trials}, {bins}, {estimator} estimate, about {', '.join(identity['messages'])}"
     asked = {name: value for name, value in recording.get("asked", {}).items() if value is not None}
     kept = {name: identity[name] for name in ("permutations", "confidence", "seed") if name in identity}
-    facts = [*_plain(kept | asked), *_plain(recording.get("source", {})), *_machine(manifest)]
+    facts = [*plain_facts(kept | asked), *plain_facts(recording.get("source", {})), *machine_facts(manifest)]
     names = [str(name) for name in nodes] if nodes and isinstance(nodes[0], str) else []
     version = manifest["versions"].get("jaxflow", "")
     return About(manifest["experiment"], subtitle, estimator, None, names, recording["trials"],
                  recording.get("notes", []), facts, command_of(manifest), version,
                  float(identity.get("confidence", 0.95)))  # fmt: skip
-
-
-def _estimator(identity: Mapping[str, Any]) -> str:
-    """Its name; of a function of the user's what is recorded of it."""
-    name = identity.get("estimator", "")
-    return name if isinstance(name, str) else shown(name, form=str)
-
-
-def _config(identity: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The config, strategies by metric and method with their levels."""
-    kept = {name: value for name, value in identity.items() if name not in ("strategies", "training", "data", "name")}
-    rows = [*_plain(kept), *_plain({f"training: {name}": own for name, own in identity.get("training", {}).items()})]
-    strategies = identity.get("strategies", [])
-    for (metric, method), own in groupby(strategies, key=lambda strategy: (shown(strategy[0], form=str), strategy[1])):
-        rows.append((f"pruned by {metric}", f"{method}s {', '.join(str(strategy[2]) for strategy in own)}"))
-    return rows
-
-
-def _data(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Rows, classes, and where the data come from."""
-    rows = data.get("rows", {})
-    held = {f"rows to {what}": rows[half] for what, half in (("train", "train"), ("analyse", "test")) if half in rows}
-    classes = {f"classes of {name}": ", ".join(map(str, values)) for name, values in data.get("values", {}).items()}
-    return [*_plain(held), *_plain(classes), *_plain(data.get("source", {}))]
-
-
-def _machine(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Device, seconds and versions."""
-    seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in manifest["seconds"].items())
-    versions = ", ".join(f"{name} {value}" for name, value in manifest["versions"].items())
-    rows = [("device", str(manifest.get("device", ""))), ("seconds", seconds), ("versions", versions)]
-    return [row for row in rows if row[1]]
-
-
-def _plain(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Names and values as text; what is not there is left out."""
-    for name, value in values.items():
-        if value is None or value == [] or value == "":
-            continue
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield name.replace("_", " "), shown(text, MOST_SHOWN, form=str)

@@ -43,7 +43,16 @@ from jaxflow.running.manifest import NAME, assembled, fault, read_manifest
 
 FORMATS = ("png", "svg")
 TABLES = (*CHUNK_TABLES, "correlations", "predictors")
-TEXTS = ("message", "witness", "metric", "method", "attribute", "stage", "predictor")  # all other columns are numbers
+TEXTS = (
+    "message",
+    "witness",
+    "metric",
+    "method",
+    "attribute",
+    "stage",
+    "predictor",
+    "edges",
+)  # all other columns are numbers
 FIGURES = (
     *("training", "flows", "dependence", "tradeoff", "tradeoff_levels", "paper_tradeoff"),
     *("flow_over_time", "flow_matrix"),

@@ -1,6 +1,7 @@
 """The few lines that a run, or the measurement of a recording, prints."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from jaxflow.outputs import Roles, favourable_class
 from jaxflow.running.edits import Edited, measure_columns, measure_title
 from jaxflow.running.notes import few_permutations
 from jaxflow.running.results import Results
-from jaxflow.statistics import PERCENTILES, resampled
+from jaxflow.statistics import edit_changes
 
 
 def summary(results: Results) -> str:
@@ -114,32 +115,23 @@ def _changes(rows: pd.DataFrame, columns: Sequence[str], setting: Setting) -> st
     roles, refitted = setting.study.roles, setting.recalibrate != "none"
     bias = [f"bias{roles.suffix(name)}" for name in roles.attributes]
     gaps = [f"{gap}{roles.suffix(name)}" for gap in ("parity_gap", "odds_gap") for name in roles.attributes]
-    numbers = [*("argmax_accuracy", "accuracy"), *bias, *gaps]
+    changes = edit_changes(rows, [*("argmax_accuracy", "accuracy"), *bias, *gaps, *columns])
     found = {}
-    for name in dict.fromkeys([*numbers, *columns]):
-        means = {when: rows[f"{name}_{when}"].abs().groupby(rows["network"]).mean()
-                 for when in ("before", "pruned", "after")}  # fmt: skip
-        if not means["before"].notna().all():  # numbers have no gaps
-            continue
-        change = (means["after"] - means["before"]).to_numpy()
-        own = {"before": means["before"].mean(), "edited": means["pruned"].mean()}
-        own |= {"recalibrated": means["after"].mean()} if refitted else {}
-        shown = {column: f"{value:.1f}" for column, value in own.items()}
-        found[printable(name).replace("_", " ")] = shown | {"change": f"{change.mean():+.1f}{_interval(change)}"}
+    for measure, before, pruned, after, change, low, high in changes.to_numpy(object).tolist():
+        shown = {"before": f"{before:.1f}", "edited": f"{pruned:.1f}"}
+        shown |= {"recalibrated": f"{after:.1f}"} if refitted else {}
+        interval = "" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
+        found[printable(measure).replace("_", " ")] = shown | {"change": f"{change:+.1f}{interval}"}
     return pd.DataFrame(found).T.to_string()
 
 
-def _interval(change: np.ndarray) -> str:
-    """The 95 % percentile bootstrap of a mean over networks; nothing of one network."""
-    if len(change) < 2:
-        return ""
-    low, high = np.percentile(resampled(len(change), 0) @ change / len(change), PERCENTILES)
-    return f" [{low:+.1f}, {high:+.1f}]"
-
-
 def roles_of(results: Results) -> Roles:
+    """Label and attributes of a run."""
+    return roles_of_manifest(results.manifest)
+
+
+def roles_of_manifest(manifest: Mapping[str, Any]) -> Roles:
     """Label and attributes of a run, from its manifest; the paper's where an earlier version wrote it."""
-    manifest = results.manifest
     notion = manifest["identity"].get("notion", "parity")
     label, about = manifest.get("label", "y"), manifest.get("dataset", {})
     classes, names = about.get("classes", {}).get(label, 2), about.get("values", {}).get(label, ())

@@ -1,7 +1,8 @@
 // The controls above the drawings, and the list of curves.
 
 import { html, svg } from "./drawing.js";
-import { ATTRIBUTES, MESSAGES, change, data, found, levelNow, levelsNow, state, sweep } from "./page.js";
+import { ATTRIBUTES, MESSAGES, data, levelNow, levelsNow, sweep } from "./page.js";
+import { change, found, state } from "./state.js";
 import { PAIRS, markerPath, metricDash, metricLook } from "./tradeoff.js";
 
 function options(select, values, texts = values) {

@@ -4,8 +4,9 @@ import { markCourse } from "./course.js";
 import { html, percent, shortNumber } from "./drawing.js";
 import { markEffects } from "./effects.js";
 import { markNetwork } from "./network.js";
-import { attributeNow, data, found, itemOf, levelNow, model, parts, shareNow, state, unlessDrawn } from "./page.js";
+import { attributeNow, data, levelNow, model, parts, shareNow } from "./page.js";
 import { UNRANKED } from "./ranks.js";
+import { found, itemOf, state, unlessDrawn } from "./state.js";
 import {
   edgeFlows,
   effectsOf,

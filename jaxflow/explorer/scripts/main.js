@@ -3,31 +3,12 @@
 import { setUp, showControls } from "./controls.js";
 import { courseKey, drawCourse, makeCourse } from "./course.js";
 import { look } from "./details.js";
-import { forgetColours, shortNumber } from "./drawing.js";
+import { shortNumber } from "./drawing.js";
 import { brushedEdges, drawEffects, layerKey, makeEffects, showBrush } from "./effects.js";
 import { drawNetwork, makeNetwork } from "./network.js";
-import {
-  MESSAGES,
-  RANGE,
-  attributeNow,
-  change,
-  data,
-  drawn,
-  drawnBy,
-  followAddress,
-  found,
-  itemOf,
-  levelNow,
-  model,
-  parts,
-  rangeNow,
-  render,
-  shareNow,
-  state,
-  sweep,
-  unlessDrawn,
-} from "./page.js";
-import { makeTable, markRow, sortTable } from "./tables.js";
+import { MESSAGES, RANGE, attributeNow, data, levelNow, model, parts, rangeNow, shareNow, sweep } from "./page.js";
+import { change, drawn, drawnBy, followWindow, found, itemOf, nameOf, render, state, unlessDrawn } from "./state.js";
+import { makeTable, markRow, nextOrder, sortTable } from "./tables.js";
 import { drawTradeoff, hasOwnCurve, levelsOf, readOut } from "./tradeoff.js";
 import { fullFlow, placeOf } from "./view.js";
 
@@ -126,8 +107,7 @@ function drawSweep() {
 function begin() {
   setUp();
   drawnBy(draw);
-  const name = (item) => (item ? (item.edge === undefined ? `node-${item.node}` : `edge-${item.edge}`) : "");
-  const on = { look, pin: (item) => change({ at: name(item) }), pinned: () => itemOf(state.at) };
+  const on = { look, pin: (item) => change({ at: nameOf(item) }), pinned: () => itemOf(state.at) };
   parts.network = makeNetwork(found("network-plot"), model, on);
   if (found("course-plot")) {
     parts.course = makeCourse(found("course-plot"), model, on);
@@ -136,10 +116,7 @@ function begin() {
   if (found("networks")) {
     parts.table = makeTable(found("networks"), {
       has: (number) => data.shown.map(String).includes(number),
-      sort: (column) =>
-        change({
-          sort: state.sort === String(column) ? `-${column}` : state.sort === `-${column}` ? "" : String(column),
-        }),
+      sort: (column) => change({ sort: nextOrder(state.sort, column) }),
       choose: (network) =>
         change({ network: state.network === network && data.networks.length > 1 ? "mean" : network }),
     });
@@ -151,25 +128,9 @@ function begin() {
   setTimeout(follow); // what lies below the first view comes after it
 }
 
-function openTables() {
-  document.querySelectorAll("details.folded").forEach((own) => (own.open = true));
-}
-
 function follow() {
   if (data.edges?.effect && found("effects-plot")) beginEffects();
-  let width = found("network-plot").clientWidth;
-  const again = () => {
-    width = found("network-plot").clientWidth;
-    forgetColours();
-    document.querySelectorAll("canvas").forEach((own) => (own.shown = undefined));
-    drawn.effects = drawn.again = undefined;
-    render();
-  };
-  // told once at first, too, when all is drawn already
-  new ResizeObserver(() => found("network-plot").clientWidth !== width && again()).observe(found("network-plot"));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  addEventListener("hashchange", followAddress);
-  addEventListener("beforeprint", openTables);
+  followWindow(found("network-plot"), () => (drawn.effects = drawn.again = undefined));
   render();
 }
 

@@ -1,21 +1,18 @@
 // What all parts of the page share: the data, the state, and what follows from it.
 
-import { hashOf, oncePerFrame, readState } from "./state.js";
+import { isItem, startState, state } from "./state.js";
 import { PAIRS, levelsOf, sweepOf } from "./tradeoff.js";
 import { canRank, modelOf, placeOf, prunedShare } from "./view.js";
 
 export const data = JSON.parse(document.getElementById("data").textContent);
 export const model = modelOf(data);
 export const sweep = sweepOf(data);
-export const found = (id) => document.getElementById(id);
 export const MESSAGES = data.messages.map((own) => own.name);
 export const ATTRIBUTES = (data.attributes ?? []).map((own) => own.name);
 export const RANGE = ["flow-from", "flow-to", "effect-from", "effect-to"]; // of the rectangle
 export const parts = {}; // what is on the page
-export const drawn = {}; // from which state each drawing was made
 
-const defaults = defaultState();
-export const state = readState(location.hash, defaults, allowed);
+startState(defaultState(), possible);
 
 function defaultState() {
   const method = sweep?.methods[0] ?? "",
@@ -41,7 +38,7 @@ function middle(values) {
   return values[(values.length - 1) >> 1];
 }
 
-function allowed(name, value) {
+function possible(name, value) {
   const choices = {
     network: () => (value === "mean" && data.networks.length > 1) || data.shown.map(String).includes(value),
     message: () => MESSAGES.includes(value),
@@ -54,9 +51,7 @@ function allowed(name, value) {
     measure: () => value in PAIRS,
     sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= data.outputs,
     brush: () => /^(-?[\d.]+(e-?\d+)?,){3}-?[\d.]+(e-?\d+)?$/.test(value),
-    at: () =>
-      /^(node|edge)-\d+$/.test(value) &&
-      Number(value.slice(5)) < (value.startsWith("node") ? model.nodes : model.edges),
+    at: () => isItem(value, model),
   };
   return choices[name]();
 }
@@ -78,10 +73,6 @@ export function attributeNow() {
   return Math.max(ATTRIBUTES.indexOf(state.aim), 0);
 }
 
-export function itemOf(text) {
-  return text ? { [text.slice(0, 4)]: Number(text.slice(5)) } : null;
-}
-
 export function shareNow() {
   if (!sweep || !canRank(model, state.by) || !levelsOf(sweep, state.method, state.by).length) return null;
   return prunedShare(model, placeOf(model, state.network), state.by, state.method, attributeNow(), levelNow());
@@ -89,39 +80,4 @@ export function shareNow() {
 
 export function rangeNow() {
   return state.brush ? state.brush.split(",").map(Number) : null;
-}
-
-// Who draws the page: told when the state has changed.
-let drawing = () => {};
-export function drawnBy(what) {
-  drawing = oncePerFrame(what);
-}
-
-export function render() {
-  drawing();
-}
-
-export function change(changes) {
-  Object.assign(state, changes);
-  render();
-  later();
-}
-
-let timer = 0;
-function later() {
-  clearTimeout(timer); // browsers refuse addresses that change too often
-  timer = setTimeout(() => history.replaceState(null, "", hashOf(state, defaults)), 200);
-}
-
-// What the address says, when it was changed by hand or by going back.
-export function followAddress() {
-  Object.assign(state, readState(location.hash, defaults, allowed));
-  render();
-}
-
-export function unlessDrawn(name, from, what) {
-  const key = JSON.stringify(from);
-  if (drawn[name] === key) return;
-  drawn[name] = key;
-  what();
 }

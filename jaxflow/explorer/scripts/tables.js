@@ -25,13 +25,20 @@ export function makeTable(table, on) {
 export function sortTable({ table, rows, headers }, order) {
   const falling = order.startsWith("-");
   const column = order === "" ? 0 : Number(order.replace("-", ""));
-  const values = new Map(rows.map((row) => [row, Number(row.cells[column].textContent.replace("−", "-"))]));
-  const key = (row) => (Number.isNaN(values.get(row)) ? -Infinity : values.get(row));
-  table.tBodies[0].append(...[...rows].sort((a, b) => (falling ? key(b) - key(a) : key(a) - key(b))));
+  const texts = headers[column].classList.contains("text");
+  const valueOf = (text) => (texts ? text : Number.isNaN(Number(text)) ? -Infinity : Number(text));
+  const values = new Map(rows.map((row) => [row, valueOf(row.cells[column].textContent.replace("−", "-"))]));
+  const by = (a, b) => (values.get(a) < values.get(b) ? -1 : values.get(a) > values.get(b) ? 1 : 0);
+  table.tBodies[0].append(...[...rows].sort((a, b) => (falling ? by(b, a) : by(a, b))));
   headers.forEach((cell, place) => {
     if (place === column && order !== "") cell.setAttribute("aria-sort", falling ? "descending" : "ascending");
     else cell.removeAttribute("aria-sort");
   });
+}
+
+// What a click on a column's name makes of the order: rising, falling, as it was.
+export function nextOrder(order, column) {
+  return order === String(column) ? `-${column}` : order === `-${column}` ? "" : String(column);
 }
 
 export function markRow({ rows }, network) {
