@@ -135,6 +135,8 @@ def _common(about: About, titles: list[str]) -> dict[str, str]:
         "headline": "",
         "version": escaped(about.version),
         "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
+        "network_caption": ("Means over networks: t" if about.roles is not None else "T")
+        + "he widest edge and the darkest node have the largest flow.",
         "network_title": "Network" if about.roles is not None else "Flow of every node in every bin",
         "key": key(titles, about.roles is not None) if titles else "",
         "facts": element("dl", facts),

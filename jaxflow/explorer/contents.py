@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, printable, shown
 from jaxflow.explorer.packing import packed, packed_floats, plain
 from jaxflow.figures import message_titles, typical_network
 from jaxflow.figures.style import ALPHA
@@ -22,6 +22,7 @@ DETAIL = 850_000  # characters that networks in full may take
 CURVES = 200_000  # and their own tradeoff curves
 PER_EDGE, PER_EFFECT, PER_NODE, PER_OUTPUT = 5.4, 1.7, 20, 1.4  # characters, roughly
 POINTS, OWN_POINTS = 0.001, 0.02  # steps of percentage points: of means, of one network's curves
+LONGEST = 48  # characters of a name in a drawing
 EVIDENCE = ("null95", "p_max", "honest", "low", "high")
 
 
@@ -110,7 +111,7 @@ def run_contents(table: Table, about: About) -> dict[str, Any]:
     assert roles is not None
     nodes, edges, tradeoff, outputs = map(table, ("node_flows", "edge_flows", "tradeoff", "networks"))
     grid = grid_of(nodes, edges)
-    shown = _in_full(grid, outputs, roles)
+    full = _in_full(grid, outputs, roles)
     drawn = len(grid.edges) <= MOST_EDGES
     return {
         **_common(grid, titles_of(roles), about),
@@ -118,13 +119,14 @@ def run_contents(table: Table, about: About) -> dict[str, Any]:
         "label": roles.label,
         "notion": roles.notion,
         "attributes": [
-            {"name": name, "message": roles.measured(name), "suffix": roles.suffix(name)} for name in roles.attributes
+            {"name": name, "title": titled(name), "message": roles.measured(name), "suffix": roles.suffix(name)}
+            for name in roles.attributes
         ],
-        "shown": grid.networks[shown].tolist(),
-        "nodes": node_arrays(grid, nodes, shown),
-        "edges": edge_arrays(grid, edges, table("dependence"), shown) if drawn else None,
+        "shown": grid.networks[full].tolist(),
+        "nodes": node_arrays(grid, nodes, full),
+        "edges": edge_arrays(grid, edges, table("dependence"), full) if drawn else None,
         "outputs": outputs.shape[1] - 1,
-        "tradeoff": tradeoff_arrays(tradeoff, roles, len(grid.networks), shown) if len(tradeoff) else None,
+        "tradeoff": tradeoff_arrays(tradeoff, roles, len(grid.networks), full) if len(tradeoff) else None,
     }
 
 
@@ -133,15 +135,15 @@ def recording_contents(table: Table, edges: pd.DataFrame | None, about: About) -
     nodes = table("node_flows")
     grid = grid_of(nodes, edges)
     times = nodes.drop_duplicates("layer")["time"].to_numpy(float)
-    shown = np.array([0])
+    only = np.array([0])
     held = edges is not None and 0 < len(grid.edges) <= MOST_EDGES
     return {
         **_common(grid, {message: message for message in grid.messages}, about),
         "kind": "recording",
         "times": times.tolist(),
         "shown": [0],
-        "nodes": node_arrays(grid, nodes, shown),
-        "edges": edge_arrays(grid, edges, None, shown) if held and edges is not None else None,
+        "nodes": node_arrays(grid, nodes, only),
+        "edges": edge_arrays(grid, edges, None, only) if held and edges is not None else None,
         "outputs": 0,
         "tradeoff": None,
     }
@@ -151,17 +153,22 @@ def _common(grid: Grid, titles: dict[str, str], about: About) -> dict[str, Any]:
     """What both kinds have: messages, and how wide the layers are."""
     layers = np.unique(grid.layer)
     return {
-        "title": about.title,
+        "title": printable(about.title),
         "estimator": about.estimator,
         "alpha": ALPHA,
         "samples": about.samples,
         "confidence": about.confidence,
         "networks": grid.networks.tolist(),
-        "messages": [{"name": name, "title": titles[name]} for name in grid.messages],
+        "messages": [{"name": name, "title": titled(titles[name])} for name in grid.messages],
         "layers": layers.tolist(),
         "widths": [int((grid.layer == layer).sum()) for layer in layers],
-        "names": list(about.names),
+        "names": [printable(name) for name in about.names],
     }
+
+
+def titled(name: str) -> str:
+    """A user's name as drawings show it: on one line, without marks that turn the text around them, not too long."""
+    return shown(name, LONGEST, form=str)
 
 
 def _in_full(grid: Grid, outputs: pd.DataFrame, roles: Roles) -> np.ndarray:

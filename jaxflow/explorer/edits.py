@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import InputError, counted
-from jaxflow.explorer.contents import DETAIL, MOST_EDGES, PER_EDGE, POINTS, About
+from jaxflow.errors import InputError, counted, printable
+from jaxflow.explorer.contents import DETAIL, MOST_EDGES, PER_EDGE, POINTS, About, titled
 from jaxflow.explorer.packing import packed_floats, plain
 from jaxflow.explorer.writing import element, escaped, number, table
 from jaxflow.figures.edits import typical_edit, worst
@@ -78,14 +78,17 @@ def edits_of(text: str, shape: Shape) -> list[tuple[int, float]]:
 def options_of(edits: pd.DataFrame, roles: Roles, asked: Asked) -> dict[str, list[str]]:
     """Titles of the measures that may be looked at, with their columns: what was asked for first."""
     columns = [f"{asked.measure}{roles.suffix(name)}" for name in asked.attributes]
-    title = f"{asked.measure.replace('_', ' ')} of {' or '.join(asked.attributes)}"
+    title = f"{asked.measure.replace('_', ' ')} of {' or '.join(map(titled, asked.attributes))}"
     found = {f"{title}, the larger" if len(columns) > 1 else title: columns}
     for measure in ("argmax_accuracy", "bias", "parity_gap", "odds_gap", "accuracy"):
         suffixes = [""] if "accuracy" in measure else [roles.suffix(name) for name in roles.attributes]
         for name in (f"{measure}{suffix}" for suffix in suffixes):
             text = {"argmax_accuracy": "accuracy of the decisions", "accuracy": "information accuracy"}.get(name)
             if [name] not in found.values() and edits[f"{name}_before"].notna().all():
-                found[text or name.replace("_", " ")] = [name]
+                title = text or titled(name.replace("_", " "))
+                while title in found:  # long names that begin alike
+                    title += "′"
+                found[title] = [name]
     return found
 
 
@@ -101,10 +104,10 @@ def edit_contents(edits: pd.DataFrame, shape: Shape, about: About, asked: Asked)
     flat = np.concatenate([weights.reshape(len(own), -1) for weights in shape.weights], axis=1)
     return {
         "kind": "edit",
-        "title": about.title,
+        "title": printable(about.title),
         "widths": shape.widths,
         "layers": list(range(shape.first, shape.first + len(shape.widths))),
-        "names": list(about.names),
+        "names": [printable(name) for name in about.names],
         "networks": own["network"].tolist(),
         "typical": int(own["network"].iloc[place]),
         "shown": own["network"].iloc[spread].tolist(),

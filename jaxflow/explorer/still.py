@@ -70,8 +70,10 @@ def places_of(grid: Grid, letters: int) -> dict[tuple[int, int], tuple[float, fl
 
 def radius_of(grid: Grid) -> str:
     """Of nodes, smaller in wide layers."""
-    widest = max(int((grid.layer == layer).sum()) for layer in np.unique(grid.layer))
-    return f"{min(13, 0.4 * (HEIGHT - 2 * MARGIN) / max(widest, 2)):.1f}"
+    layers = np.unique(grid.layer)
+    widest = max(int((grid.layer == layer).sum()) for layer in layers)
+    apart = (WIDTH - 3 * MARGIN) / max(len(layers) - 1, 1)
+    return f"{min(13, 0.4 * (HEIGHT - 2 * MARGIN) / max(widest, 2), 0.42 * apart):.1f}"
 
 
 def drawing(inside: str, text: str, about: str) -> str:

@@ -43,7 +43,11 @@ function listenTo(id, name) {
 function setUpSweep() {
   options(found("metric-choice"), sweep.metrics);
   listenTo("metric-choice", "by");
-  options(found("aim-choice"), ATTRIBUTES);
+  options(
+    found("aim-choice"),
+    ATTRIBUTES,
+    data.attributes.map((own) => own.title),
+  );
   found("aim-choice").closest("label").hidden = ATTRIBUTES.length < 2;
   listenTo("aim-choice", "aim");
   radios(

@@ -2,6 +2,7 @@
 // of the node that is looked at the honest flow with its interval.
 
 import { axes, html, scaleOf, svg } from "./drawing.js";
+import { listenToKeys } from "./layout.js";
 import { evidenceOf, nodeFlows, nodeName } from "./view.js";
 
 const SIDES = { width: 1160, height: 340, left: 62, right: 1144, top: 12, bottom: 292 };
@@ -20,6 +21,7 @@ export function makeCourse(plot, model, on) {
   drawing.addEventListener("pointermove", (event) => on.look(item(event)));
   drawing.addEventListener("pointerleave", () => on.look(null));
   drawing.addEventListener("click", (event) => on.pin(item(event)));
+  listenToKeys(plot, model, on);
   return own;
 }
 

@@ -79,7 +79,7 @@ export function axes(parent, box, x, y, xLabel, yLabel) {
     "text",
     { class: "name", x: (box.left + box.right) / 2, y: box.bottom + 36, "text-anchor": "middle" },
     group,
-  ).textContent = xLabel;
+  ).textContent = fitted(xLabel, box.right - box.left);
   const middle = (box.top + box.bottom) / 2;
   const upright = {
     class: "name",
@@ -88,8 +88,14 @@ export function axes(parent, box, x, y, xLabel, yLabel) {
     "text-anchor": "middle",
     transform: `translate(14 ${middle}) rotate(-90)`,
   };
-  svg("text", upright, group).textContent = yLabel;
+  svg("text", upright, group).textContent = fitted(yLabel, box.bottom - box.top);
   return group;
+}
+
+// A text that is cut where it would be longer than its place.
+export function fitted(text, room) {
+  const most = Math.floor(room / 6.4);
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
 // A colour of the style sheet, as canvas needs it; asked for once, until the scheme changes.

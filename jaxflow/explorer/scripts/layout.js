@@ -29,7 +29,8 @@ export function layoutOf(model) {
   const height = Math.round(Math.min(Math.max(narrow ? 460 : 360, 24 * widest + 90), 760));
   const recorded = model.data.kind === "recording";
   const longest = Math.max(0, ...names.slice(0, recorded ? widest : widths[0]).map((name) => name.length));
-  const left = 40 + Math.min(longest, 22) * 6.2;
+  const letter = narrow && innerWidth <= 700 ? 12 : 6.2; // on a telephone letters are larger beside the drawing
+  const left = 40 + Math.min(longest, 22) * letter;
   const gap = Math.min((height - 110) / Math.max(widest - 1, 1), 150);
   const step = (width - left - 40) / Math.max(widths.length - 1, 1);
   const x = Float64Array.from(
@@ -82,7 +83,12 @@ export function listenToPointer(own, on) {
   drawing.addEventListener("pointermove", (event) => on.look(place(event)));
   drawing.addEventListener("pointerleave", () => on.look(null));
   drawing.addEventListener("click", (event) => on.pin(place(event)));
+  listenToKeys(plot, model, on);
+}
+
+export function listenToKeys(plot, model, on) {
   plot.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
     const next = stepped(model, on.pinned(), event.key);
     if (next === undefined) return;
     event.preventDefault();

@@ -99,8 +99,8 @@ export function drawTradeoff(plot, sweep, shown) {
     BOX.bottom,
     BOX.top,
   );
-  const { name, message } = sweep.data.attributes[attribute];
-  const about = PAIRS[pair].ofFlow ? sweep.data.messages.find((own) => own.name === message).title : name;
+  const { title, message } = sweep.data.attributes[attribute];
+  const about = PAIRS[pair].ofFlow ? sweep.data.messages.find((own) => own.name === message).title : title;
   axes(drawing, BOX, x, y, `${PAIRS[pair].xName} ${about} (%)`, PAIRS[pair].yName);
   const group = svg("g", { class: "curves" }, drawing);
   for (const { metric, level: own, curve } of all) {
