@@ -121,6 +121,17 @@ def test_the_folder_is_whole(edited):
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def test_the_report_shows_the_edit_and_the_command_that_makes_it(edited, tmp_path):
+    """Of the very folder that the command leaves: every measure before and after, with the numbers of the table."""
+    page = jf.report(edited[0], tmp_path / "page.html").read_text()
+    own = edited[1][edited[1]["written"]]
+    assert "people, edited" in page
+    assert "jaxflow edit RESULTS --attribute sex --measure parity_gap --at-most 30" in page
+    for measure in ("parity_gap_sex", "parity_gap_region", "bias_sex", "argmax_accuracy"):
+        for when in ("before", "after"):
+            assert f"{own[f'{measure}_{when}'].abs().mean():.1f}" in page
+
+
 def test_some_reach_the_target_and_the_others_are_told(run, tmp_path, capsys):
     """At a limit between the networks' best; those beyond stay as they are. An earlier edit may be replaced."""
     folder, _ = run
