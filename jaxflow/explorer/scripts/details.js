@@ -89,10 +89,13 @@ function nodeDetails(node) {
       witness,
     ];
   });
-  const turned = ["flow (bits)", "p_max", `honest flow, ${100 * data.confidence} %`, "noise floor", "in company of"].map((name, k) => [
-    name,
-    ...rows.map((row) => row[k + 1]),
-  ]);
+  const turned = [
+    "flow (bits)",
+    "p_max",
+    `honest flow, ${100 * data.confidence} %`,
+    "noise floor",
+    "in company of",
+  ].map((name, k) => [name, ...rows.map((row) => row[k + 1])]);
   return [html("h3", {}, title), tableOf(captionOf(), ["about", ...rows.map((row) => row[0])], turned)];
 }
 

@@ -57,7 +57,8 @@ function addDiscs({ model, layout, drawing }) {
     const last = layers.length - 1;
     if (model.indexOf[node] === 0 && (layer === last || layer % Math.ceil(layers.length / 21) === 0)) {
       const label = svg("text", { x: x[node], y: height - 14, "text-anchor": "middle" }, group);
-      label.textContent = layer === last ? "output" : layer && layers.length > 12 ? layers[layer] : placeName(model, layer);
+      label.textContent =
+        layer === last ? "output" : layer && layers.length > 12 ? layers[layer] : placeName(model, layer);
     }
     if (layer > 0 || names[node] === undefined || layout.gap < 9) continue;
     const label = svg("text", { x: x[node] - radius - 6, y: y[node] + 4, "text-anchor": "end" }, group);

@@ -108,7 +108,9 @@ export function drawNetwork(own, shown) {
   own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
   const flows = flowsBeside(model, shown.place);
   own.sectors.forEach((parts, node) =>
-    parts.forEach((part, message) => part.setAttribute("fill-opacity", shadeOf(flows[message][node], flows[message].full))),
+    parts.forEach((part, message) =>
+      part.setAttribute("fill-opacity", shadeOf(flows[message][node], flows[message].full)),
+    ),
   );
 }
 
