@@ -204,7 +204,11 @@ def other_rows(folder):
         (damaged, ("--at-most", 5), "is damaged"),
         (moved, ("--at-most", 5), "the table people.csv of the run in"),
         (other_rows, ("--at-most", 5), "have changed since"),
-        (lambda folder: (folder / "manifest.json").unlink(), ("--at-most", 5), "no readable manifest.json"),
+        (
+            lambda folder: (folder / "manifest.json").unlink(),
+            ("--at-most", 5),
+            "is no results folder, it holds no manifest.json",
+        ),
     ],
 )
 def test_what_cannot_be_edited_is_one_line_and_nothing_is_written(run, tmp_path, capsys, change, arguments, says):

@@ -191,7 +191,7 @@ def test_readers_of_a_folder_without_tables_say_so(out, tmp_path):
     (out / "params/000000-000001.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"cannot read .*000000-000001.npz"):
         Results(out).params()
-    with pytest.raises(InputError, match="no readable manifest"):
+    with pytest.raises(InputError, match=r"nowhere is no results folder, it holds no manifest\.json; name one"):
         Results(tmp_path / "nowhere").params()
 
 

@@ -4,6 +4,7 @@
 """
 
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from jaxflow.explorer.page import MODULES
 from jaxflow.pipeline import preset
 from jaxflow.running import files
 from jaxflow.running.commands import command_of, widths_text
+from jaxflow.running.config import under_metrics
 from jaxflow.running.presets import PRESETS
 from jaxflow.running.results import Results
 from jaxflow.statistics import edit_changes
@@ -362,6 +364,14 @@ def test_the_command_of_a_run_gives_that_run(name, changes):
     fields = ("seeds", "hidden", "estimator", "notion", "ablation", "permutations", "seed", "data_seed")
     given = {field: getattr(arguments, field) for field in fields if hasattr(arguments, field)}
     assert preset(arguments.experiment, **given) == config
+
+
+def test_the_command_of_a_run_names_its_metrics():
+    usual = preset("mnist")
+    config = dataclasses.replace(usual, strategies=under_metrics(usual.strategies, ["removal", "saliency"]))
+    words = command_of(manifest_of(config)).split()
+    assert parser().parse_args(words[1:]).metric == ["removal", "saliency"]
+    assert command_of(manifest_of(dataclasses.replace(usual, strategies=config.strategies[1:]))) == ""
 
 
 def test_a_run_that_no_command_gives_has_none():

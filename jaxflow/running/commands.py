@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from jaxflow.errors import InputError
-from jaxflow.running.config import Config
+from jaxflow.running.config import Config, under_metrics
 from jaxflow.running.presets import PRESETS, preset, table_hidden
 from jaxflow.training import Training
 
@@ -36,7 +37,11 @@ def command_of(manifest: Mapping[str, Any]) -> str:
             words = [*_table_words(source), *_training_words(training)]
         else:
             return ""
-    except (InputError, KeyError, TypeError):  # of another version of jaxflow, or edited
+        if identity["strategies"] != again.as_json()["strategies"]:
+            metrics = list(dict.fromkeys(metric for metric, *_ in identity["strategies"]))
+            again = replace(again, strategies=under_metrics(again.strategies, metrics))
+            words += [word for name in metrics for word in ("--metric", name)]
+    except (InputError, KeyError, TypeError, ValueError):  # of another version of jaxflow, or edited
         return ""
     if any(again.as_json().get(name) != value for name, value in identity.items() if name not in ("data", "chunk")):
         return ""  # what has no option was changed from Python

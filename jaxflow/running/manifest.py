@@ -5,6 +5,7 @@ is checked here, once, so that no other module has to doubt a value's type.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -48,6 +49,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, it cannot be read, or another program wrote it.
     """
+    if not os.path.lexists(folder / NAME):
+        raise InputError(f"{folder} is no results folder, it holds no {NAME}; name one that jaxflow has filled")
     try:
         manifest = read_json(folder / NAME, follow=True)
     except (OSError, ValueError) as error:

@@ -12,7 +12,6 @@ from jaxflow.running.commands import command_of
 from jaxflow.running.edit_reporting import edit_manifest, page_of_edits
 from jaxflow.running.facts import config_facts, data_facts, estimator_of, machine_facts, plain_facts
 from jaxflow.running.files import explained, written_whole
-from jaxflow.running.manifest import NAME
 from jaxflow.running.results import REPORT, Results
 from jaxflow.running.summary import notion_line, roles_of
 from jaxflow.values import folder
@@ -72,11 +71,6 @@ def page_of(results: Results) -> str:
     Raises:
         InputError: see ``report``.
     """
-    if not os.path.exists(results.path / NAME):
-        raise InputError(
-            f"{results.path} is no results folder, it holds no {NAME}; name a folder that jaxflow run, jaxflow measure"
-            " or jaxflow edit has filled"
-        )
     if (edit := edit_manifest(results.path)) is not None:
         return page_of_edits(results, edit)
     manifest = results.manifest
