@@ -76,6 +76,20 @@ def test_where_both_choose_the_bound_is_at_least_as_good_as_removal():
     assert (bound.removed > oracle.removed + 1e-4).any()
 
 
+def test_a_decision_is_as_accurate_as_asked_where_it_was_chosen():
+    found, own = made(), choices.members(WANTED, "bias/acc")
+    accuracy, gap = (MEASURES.index(name) for name in choices.READINGS["recalibrated"])
+    found[:, :, 0, 0, accuracy] = 70
+    found[:, :, 1:, 0, accuracy] = 60
+    found[:, :, own[3], 0, accuracy], found[:, :, own[5], 0, accuracy] = 68, 66
+    found[:, :, 0, :, gap], found[:, :, own[3], :, gap], found[:, :, own[5], :, gap] = 9, 5, 2
+    for asked, expected in ((71, 9), (69, 9), (67, 5), (65, 2)):
+        kept, left = choices.as_accurate_as(found, own, asked)
+        place = {9: 0, 5: own[3], 2: own[5]}[expected]
+        np.testing.assert_allclose(left, expected)
+        np.testing.assert_allclose(kept, found[:, :, place, 1, accuracy].mean(axis=1), rtol=1e-6)
+
+
 def test_nothing_fair_is_worth_nothing():
     found, own = made(), choices.members(WANTED, "bias/acc")
     gap = MEASURES.index("recalibrated_parity_gap")

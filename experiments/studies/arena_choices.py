@@ -49,15 +49,45 @@ def front(measures: np.ndarray, own: np.ndarray, reading: str) -> Front:
         own: numbers of the interventions to choose from, the network as it is first.
         reading: a name in ``READINGS``.
     """
-    kept, left = (measures[..., MEASURES.index(name)][:, :, own] for name in READINGS[reading])
-    lost, removed = kept[:, :, :1] - kept, left[:, :, :1] - left
+    lost, removed = _changes(measures, own, reading)
     shown = []
     for budget in BUDGETS:
-        allowed = np.where(lost[..., 0] <= budget, removed[..., 0], -np.inf)
-        best = allowed >= allowed.max(axis=2, keepdims=True)
-        chosen = np.argmin(np.where(best, lost[..., 0], np.inf), axis=2)[..., None]
-        shown.append([np.take_along_axis(of[..., 1], chosen, 2)[..., 0].mean(axis=1) for of in (removed, lost)])
+        chosen = _cheapest(lost[..., 0], removed[..., 0], budget)
+        shown.append([_at(of[..., 1], chosen).mean(axis=1) for of in (removed, lost)])
     return Front(*np.moveaxis(np.array(shown), 0, -1))
+
+
+def as_accurate_as(measures: np.ndarray, own: np.ndarray, accuracy: float) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and parity gap ``[S]`` of the recalibrated decision, with the least gap that leaves an accuracy.
+
+    Args:
+        measures: see ``front``.
+        own: see ``front``.
+        accuracy: per cent, on the half that chooses; a network that has less as it is stays so.
+    """
+    lost, removed = _changes(measures, own, "recalibrated")
+    kept, left = (measures[..., 1, MEASURES.index(name)][:, :, own] for name in READINGS["recalibrated"])
+    unpruned = measures[:, :, :1, 0, MEASURES.index(READINGS["recalibrated"][0])]
+    chosen = _cheapest(lost[..., 0], removed[..., 0], np.maximum(unpruned - accuracy, 0))
+    return _at(kept, chosen).mean(axis=1), _at(left, chosen).mean(axis=1)
+
+
+def _changes(measures: np.ndarray, own: np.ndarray, reading: str) -> list[np.ndarray]:
+    """Accuracy lost and bias taken off by interventions, ``[S, 2, G, 2]``."""
+    both = (measures[..., MEASURES.index(name)][:, :, own] for name in READINGS[reading])
+    return [of[:, :, :1] - of for of in both]
+
+
+def _cheapest(lost: np.ndarray, removed: np.ndarray, budget: float | np.ndarray) -> np.ndarray:
+    """Which intervention ``[S, 2]`` takes off most within the budget; of equal ones that which costs least."""
+    allowed = np.where(lost <= budget, removed, -np.inf)
+    best = allowed >= allowed.max(axis=2, keepdims=True)
+    return np.argmin(np.where(best, lost, np.inf), axis=2)
+
+
+def _at(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """``[S, 2]`` of ``[S, 2, G]``."""
+    return np.take_along_axis(values, chosen[..., None], 2)[..., 0]
 
 
 def fair_accuracy(measures: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,8 +100,7 @@ def fair_accuracy(measures: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np
         for name in ("recalibrated_balanced_accuracy", "recalibrated_parity_gap")
     )
     worth = np.where(gap[..., 0] < FAIR, accuracy[..., 0], -gap[..., 0])
-    chosen = np.argmax(worth, axis=2)[..., None]
-    said, fair = (np.take_along_axis(of[..., 1], chosen, 2)[..., 0] for of in (accuracy, gap))
+    said, fair = (_at(of[..., 1], np.argmax(worth, axis=2)) for of in (accuracy, gap))
     return np.where(fair < FAIR, said, 0).mean(axis=1), (fair < FAIR).mean(axis=1)
 
 

@@ -7,7 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from arena_choices import BOUND, READINGS, ROUNDING, Front, fair_accuracy, faithfulness, front, members, one_step_excess
+from arena_choices import (
+    BOUND,
+    BUDGETS,
+    READINGS,
+    ROUNDING,
+    Front,
+    as_accurate_as,
+    fair_accuracy,
+    faithfulness,
+    front,
+    members,
+    one_step_excess,
+)
 from arena_measures import Candidate, rankings
 from matplotlib.figure import Figure
 from measuring import fill_page, markdown, write_table
@@ -19,8 +31,10 @@ from jaxflow.statistics import PERCENTILES, resampled
 FLOW = "bias/acc"
 MARK = "<!-- from arena: {} -->"
 DEBIASED = ("accuracy", "bias", "argmax_accuracy", "parity_gap", "odds_gap")
+DECIDED = ("argmax_accuracy", "parity_gap")
 CONTROLS = ("acc/bias", "random", "magnitude")
 EXACT = ("removal", BOUND)
+DRAWN = (FLOW, "gradient", "magnitude", "random", *EXACT)  # fronts
 
 
 class Scene(NamedTuple):
@@ -63,6 +77,22 @@ def _front_row(scene: Scene, reading: str, metric: str, found: dict[str, Front])
     ):
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
     return row
+
+
+def budgets_table(scenes: Sequence[Scene]) -> pd.DataFrame:
+    """The fronts under the zero ablation: bias taken off and accuracy lost at every budget, paired with flow's."""
+    rows = []
+    for scene, reading in product(scenes, READINGS):
+        if scene.ablation != "zero":
+            continue
+        found = {m: front(scene.measures, members(scene.wanted, m), reading) for m in METRICS}
+        for metric, (k, budget) in product(METRICS, enumerate(BUDGETS)):
+            removed, flow = found[metric].removed[:, k], found[FLOW].removed[:, k]
+            lost = found[metric].lost[:, k].mean()
+            row = (scene.name, reading, metric, budget, lost, *interval(removed), *interval(flow - removed))
+            rows.append(row)
+    columns = ["removed", "removed_low", "removed_high", "flow_more", "flow_more_low", "flow_more_high"]
+    return pd.DataFrame(rows, columns=["scene", "reading", "metric", "budget", "lost", *columns])
 
 
 def methods_table(scenes: Sequence[Scene]) -> pd.DataFrame:
@@ -124,7 +154,39 @@ def debiasers_markdown(table: pd.DataFrame) -> str:
     return markdown(("debiaser", *names), rows)
 
 
-def verdicts(fronts: pd.DataFrame, scenes: Sequence[Scene]) -> str:
+def beside_table(scenes: Sequence[Scene], others: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Decisions pruned by flow that are as accurate as a debiaser's are on average: whose parity gap is smaller."""
+    rows = []
+    for scene in scenes:
+        if scene.ablation != "zero":
+            continue
+        found = others[scene.name]
+        for debiaser in [name for name in found if name != "unchanged"]:
+            accuracy, gap = (np.abs(found[debiaser][..., DEBIASED.index(n)]).mean(axis=1) for n in DECIDED)
+            own = as_accurate_as(scene.measures, members(scene.wanted, FLOW), float(accuracy.mean()))
+            means = accuracy.mean(), own[0].mean(), gap.mean(), own[1].mean()
+            rows.append((scene.name, debiaser, *means, *interval(gap - own[1])))
+    columns = ["accuracy", "flow_accuracy", "gap", "flow_gap", "flow_less", "flow_less_low", "flow_less_high"]
+    return pd.DataFrame(rows, columns=["scene", "debiaser", *columns])
+
+
+def beside_markdown(table: pd.DataFrame) -> str:
+    """Accuracy and parity gap by flow where it is as accurate; ↑ where its gap is smaller beyond chance, ↓ larger."""
+    names, debiasers = (list(dict.fromkeys(table[column])) for column in ("scene", "debiaser"))
+
+    def cell(debiaser: str, name: str) -> str:
+        row = table[(table["debiaser"] == debiaser) & (table["scene"] == name)].iloc[0]
+        return f"{row['flow_accuracy']:.1f} / {row['flow_gap']:.1f}{_mark(row)}"
+
+    return markdown(("as accurate as", *names), [(d, *(cell(d, name) for name in names)) for d in debiasers])
+
+
+def _mark(row: pd.Series) -> str:
+    """↑ where flow is better beyond chance, ↓ where worse."""
+    return " ↑" if row["flow_less_low"] > 0 else " ↓" if row["flow_less_high"] < 0 else ""
+
+
+def verdicts(fronts: pd.DataFrame, beside: pd.DataFrame, scenes: Sequence[Scene]) -> str:
     """What the tables say, in sentences; flow may lose."""
     zero = fronts[fronts["ablation"] == "zero"]
     asked = f"--seeds {fronts['networks'].min()} --ablations {' '.join(dict.fromkeys(fronts['ablation']))}"
@@ -138,6 +200,11 @@ def verdicts(fronts: pd.DataFrame, scenes: Sequence[Scene]) -> str:
         )
         flow, bound = (own[own["metric"] == metric]["area"].mean() for metric in (FLOW, BOUND))
         lines.append(f"  Flow takes off {flow:.2f} points on average of the scenes, {BOUND} removal {bound:.2f}.")
+    rivals = [f"{name} {_won(own)}" for name, own in beside.groupby("debiaser", sort=False)]
+    lines.append(
+        f"- **Debiasers** (of {beside['scene'].nunique()} scenes, in how many the decisions pruned by flow have the"
+        f" smaller parity gap at the same accuracy, the larger): {'; '.join(rivals)}."
+    )
     excess = max(one_step_excess(scene.measures, scene.wanted) for scene in scenes)
     said = "holds" if excess <= ROUNDING else "does NOT hold"
     lines.append(
@@ -159,8 +226,7 @@ def fronts_markdown(fronts: pd.DataFrame, reading: str) -> str:
 
     def cell(metric: str, name: str) -> str:
         row = own[(own["metric"] == metric) & (own["scene"] == name)].iloc[0]
-        mark = "" if metric == FLOW else " ↑" if row["flow_less_low"] > 0 else " ↓" if row["flow_less_high"] < 0 else ""
-        return f"{row['area']:.2f} ({row['lost']:.1f}){mark}"
+        return f"{row['area']:.2f} ({row['lost']:.1f}){'' if metric == FLOW else _mark(row)}"
 
     return markdown(("metric", *names), [(f"`{m}`", *(cell(m, name) for name in names)) for m in METRICS])
 
@@ -198,20 +264,33 @@ def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
         for place, (metric, row) in enumerate(of.iterrows()):
             # an interval of the paired difference, drawn about the area, meets flow's line where nothing is decided
             low, high = flow - row["flow_less_high"], flow - row["flow_less_low"]
-            colour = (
-                COLOURS[0]
-                if metric == FLOW
-                else "black"
-                if metric in EXACT
-                else "0.55"
-                if metric in CONTROLS
-                else COLOURS[1]
-            )
+            colour = _colour(str(metric))
             axes.plot([low, high], [place, place], color=colour, linewidth=1)
             axes.plot(row["area"], place, "o", color=colour, markersize=3)
         axes.set_title(name)
         axes.set_yticks(range(len(order)), order if axes is grid[0, 0] else [])
     grid[0, len(names) // 2].set_xlabel("points of bias taken off, mean over budgets of 0.5 to 10 points of accuracy")
+    return figure
+
+
+def fronts_figure(budgets: pd.DataFrame, reading: str = "information") -> Figure:
+    """Bias taken off against accuracy lost, a point a budget: flow, attribution, controls and exact removal."""
+    own = budgets[budgets["reading"] == reading]
+    names = list(dict.fromkeys(own["scene"]))
+    columns = min(4, len(names))
+    figure, grid = new_figure(1.9 * columns + 1.2, 1.9 * -(-len(names) // columns), -(-len(names) // columns), columns)
+    for axes, name in zip(grid.ravel(), names, strict=False):
+        for look, metric in enumerate(DRAWN):
+            of = own[(own["scene"] == name) & (own["metric"] == metric)]
+            colour = COLOURS[look % len(COLOURS)]
+            axes.fill_between(of["lost"], of["removed_low"], of["removed_high"], color=colour, alpha=0.2, linewidth=0)
+            axes.plot(of["lost"], of["removed"], "o-", color=colour, markersize=2.5, label=metric)
+        axes.set_title(name)
+    for axes in grid.ravel()[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("points of accuracy lost", fontsize="medium")
+    figure.supylabel("points of bias taken off", fontsize="medium")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned by")
     return figure
 
 
@@ -225,16 +304,17 @@ def _colour(metric: str) -> str:
 def write_page(docs: Path, scenes: Sequence[Scene], others: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Tables, figure and the parts of the page, from rankings and, by scene, from debiasers' measures ``[S, 2, M]``."""
     fronts, scores, beside = fronts_table(scenes), scores_table(scenes), debiasers_table(others)
-    tables = {"fronts": fronts, "methods": methods_table(scenes), "scores": scores, "debiasers": beside}
+    flow_beside, budgets = beside_table(scenes, others), budgets_table(scenes)
+    tables = {"fronts": fronts, "budgets": budgets, "methods": methods_table(scenes), "scores": scores}
+    tables |= {"debiasers": beside, "beside": flow_beside}
     for name, table in tables.items():
         write_table(table, docs / f"arena_{name}.csv")
     with paper_style():
-        figure = glance_figure(fronts)
-        for suffix in ("png", "svg"):
-            file = docs / "figures" / f"arena.{suffix}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(file, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
+        (docs / "figures").mkdir(parents=True, exist_ok=True)
+        for name, figure in (("arena", glance_figure(fronts)), ("arena_fronts", fronts_figure(budgets))):
+            figure.savefig(docs / "figures" / f"{name}.png", dpi=200)
     parts = {reading: fronts_markdown(fronts, reading) for reading in READINGS}
-    parts |= {"verdicts": verdicts(fronts, scenes), "scores": scores_markdown(scores)}
+    parts |= {"verdicts": verdicts(fronts, flow_beside, scenes), "scores": scores_markdown(scores)}
     parts |= {"ablations": ablations_markdown(fronts), "debiasers": debiasers_markdown(beside)}
+    parts |= {"beside": beside_markdown(flow_beside)}
     fill_page(docs / "arena.md", parts, MARK)
