@@ -163,6 +163,7 @@ def main(argv: list[str] | None = None) -> None:
                     with np.load(file) as saved:
                         parts.append(dict(saved))
                     progress.advance(task)
+                jax.clear_caches()  # no scene needs another's programs, and a process can hold only so many
                 joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
                 found.append(Scene(name, ablation, networks.wanted, **joined))
             progress.update(task, description=f"{name}, debiasers")
