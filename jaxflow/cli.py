@@ -69,17 +69,12 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     """0 if a run is possible, else 1, with the reason on stderr."""
-    from jaxflow.running.doctor import examined, obstacle, printed
+    from jaxflow.running.doctor import examined, obstacle, text
 
     report = examined(arguments.data_dir)
-    try:
-        printed(report)
-        sys.stdout.flush()
-    except OSError:  # the reader, such as head, had enough
-        sys.stdout = None
-    if reason := obstacle(report):
-        return _refused(f"no run is possible: {reason}", 1)
-    return 0
+    code = _printed(text(report), "nothing was changed")
+    reason = obstacle(report)
+    return _refused(f"no run is possible: {reason}", 1) if reason else code
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:

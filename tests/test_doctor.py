@@ -1,5 +1,6 @@
 """``jaxflow doctor``: what it says of a sound machine and of broken ones, and that it never breaks itself."""
 
+import io
 import os
 import subprocess
 import sys
@@ -59,6 +60,31 @@ def test_a_sound_machine_with_nowhere_to_keep_things(tmp_path):
         assert part in said, part
     assert "\x1b" not in said
     assert not list(tmp_path.iterdir())
+
+
+class Shut(io.StringIO):
+    """Standard output that cannot be written to."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, _text):
+        raise self.error
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [(BrokenPipeError(), 0, ""), (OSError(28, "No space left on device"), 2, "No space left on device")],
+    ids=["jaxflow doctor | head -1", "a full disk"],
+)
+def test_output_that_cannot_be_written_is_at_most_a_line(error, code, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Shut(error))
+    assert cli.main(["doctor"]) == code
+    line = capsys.readouterr().err
+    assert says in line
+    assert line.count("\n") == bool(says)
 
 
 def test_a_platform_that_jax_does_not_have(monkeypatch):
@@ -162,10 +188,10 @@ def test_the_original_files_are_found(data_dir):
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_terminal_without_the_signs_gets_letters(capsys, monkeypatch):
+def test_a_terminal_without_the_signs_gets_letters(monkeypatch):
     monkeypatch.setattr(doctor, "_can_encode", lambda _: False)
-    doctor.printed({"Part": [Line("name", "value"), Line("other", "a\nb", "note", "do")]})
-    assert capsys.readouterr().out.splitlines()[:4] == [
+    lines = [Line("name", "value"), Line("other", "a\nb", "note", "do")]
+    assert doctor.text({"Part": lines}).splitlines()[:4] == [
         "Part", "  + name   value", "  ! other  a\\nb", "           -> do",
     ]  # fmt: skip
 

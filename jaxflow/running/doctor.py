@@ -5,6 +5,7 @@ becomes a line of it. Nothing is installed or downloaded, and no folder is made.
 """
 
 import importlib.metadata
+import io
 import os
 import platform
 import shutil
@@ -238,19 +239,21 @@ def _results() -> list[Line]:
     return [Line("Folder", f"{here}, {shutil.disk_usage(here).free / 1e9:.1f} GB free")]
 
 
-def printed(report: Mapping[str, list[Line]]) -> None:
-    """Print the report, in colour on a terminal."""
+def text(report: Mapping[str, list[Line]]) -> str:
+    """The report as it is printed, in colour for a terminal."""
     plain = not _can_encode("✓→")
     width = max(len(line.name) for lines in report.values() for line in lines)
+    parts: list[tuple[str, str]] = []  # text and its style
     for title, lines in report.items():
-        _write(title, "bold")
+        parts.append((f"{title}\n", "bold"))
         for line in lines:
             mark, ascii_mark, colour = MARKS[line.state]
-            _write(f"  {ascii_mark if plain else mark} {line.name:<{width}}  {printable(line.value)}", colour, 4)
+            parts += [(f"  {ascii_mark if plain else mark} ", colour)]
+            parts += [(f"{line.name:<{width}}  {printable(line.value)}\n", "")]
             if line.advice:
-                _write(f"    {'':<{width}}  {'->' if plain else '→'} {printable(line.advice)}", "none")
-    if not obstacle(report):
-        _write("A run is possible: jaxflow run synthetic needs nothing else.", "none")
+                parts += [(f"{'':<{width + 6}}{'->' if plain else '→'} {printable(line.advice)}\n", "")]
+    last = "" if obstacle(report) else "A run is possible: jaxflow run synthetic needs nothing else."
+    return _styled([*parts, (last, "")]).rstrip("\n")
 
 
 def _can_encode(text: str) -> bool:
@@ -262,14 +265,13 @@ def _can_encode(text: str) -> bool:
     return True
 
 
-def _write(line: str, style: str, styled: int = 0) -> None:
-    """A line whose first letters, or all, have a style; without rich, plain."""
+def _styled(parts: list[tuple[str, str]]) -> str:
+    """The parts one after the other, with the terminal's codes for their styles if there is one and rich is."""
     try:
         from rich.console import Console
         from rich.text import Text
     except ImportError:
-        print(line)
-        return
-    text = Text(line)
-    text.stylize(style, 0, styled or len(line))
-    Console(soft_wrap=True).print(text)
+        return "".join(part for part, _ in parts)
+    written, terminal = io.StringIO(), sys.stdout is not None and sys.stdout.isatty()
+    Console(file=written, force_terminal=terminal, soft_wrap=True).print(Text.assemble(*parts), end="")
+    return written.getvalue()
