@@ -295,7 +295,7 @@ def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
     ("arguments", "says"),
     [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
      (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html"),
-     (["doctor", "--help"], "exit code is 0 if a run is possible")],
+     (["doctor", "--help"], "--data-dir DIR")],
 )  # fmt: skip
 def test_help_and_version(arguments, says):
     process = subprocess.run([sys.executable, "-m", "jaxflow.cli", *arguments], capture_output=True, text=True)
