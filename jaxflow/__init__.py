@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from jaxflow.running.reporting import report
     from jaxflow.training import Training, train_many
 
+__version__ = "0.2.0"  # here alone: the build, the command, manifests and reports read it
+
 __all__ = [
     "METRICS",
     "Dataset",

@@ -102,6 +102,7 @@ def parser() -> Parser:
     _edit_parser(commands)
     _report_parser(commands)
     _reproduce_parser(commands)
+    _doctor_parser(commands)
     return top
 
 
@@ -285,6 +286,19 @@ def _reproduce_parser(commands: Any) -> None:
     reproduce.add_argument("--results", type=path("--results"), default=Path("results/reproduction"), metavar="DIR",
                            help="where the runs are kept")  # fmt: skip
     _add_common(reproduce)
+
+
+def _doctor_parser(commands: Any) -> None:
+    """``jaxflow doctor``."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is installed, where caches and data are, and what to do about what is missing",
+        description="Versions, optional extras, devices and memory, caches and data: what is there, what is missing,"
+        " and what to do about it. Nothing is changed. The exit code is 0 if a run is possible, and 1 if not.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    doctor.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="where to look for adult/ and"
+                        " mnist/; else $JAXFLOW_DATA, else the user's cache")  # fmt: skip
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

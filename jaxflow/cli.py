@@ -13,17 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jaxflow import __version__
 from jaxflow.arguments import EXPERIMENTS, TABLES, parser
 from jaxflow.errors import InputError, MissingGlyphsWarning, cause, printable, shown
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 for bad input, 130 when interrupted."""
+    """Run a command; 0 when done, 1 where the doctor finds that none can run, 2 for bad input, 130 when interrupted."""
     arguments = parser().parse_args(argv)
     if arguments.version:
-        from importlib.metadata import version
-
-        print(f"jaxflow {version('jaxflow')}")
+        print(f"jaxflow {__version__}")
         return 0
     if arguments.command is None:
         parser().print_help()
@@ -35,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *_, **__: f"jaxflow: {message}\n"
     if getattr(arguments, "quiet", False):
         warnings.simplefilter("ignore", MissingGlyphsWarning)
-    commands = {"run": _run, "measure": _measure, "edit": _edit, "report": _report, "reproduce": _reproduce}
+    commands = {"run": _run, "measure": _measure, "edit": _edit, "report": _report, "reproduce": _reproduce,
+                "doctor": _doctor}  # fmt: skip
     return commands[arguments.command](arguments)
 
 
@@ -65,6 +65,16 @@ def _report(arguments: argparse.Namespace) -> int:
         return _printed(f"Report: {printable(str(report(arguments.results, arguments.out)))}", "the report is written")
     except InputError as error:
         return _refused(str(error))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    """0 if a run is possible, else 1, with the reason on stderr."""
+    from jaxflow.running.doctor import examined, obstacle, text
+
+    report = examined(arguments.data_dir)
+    code = _printed(text(report), "nothing was changed")
+    reason = obstacle(report)
+    return _refused(f"no run is possible: {reason}", 1) if reason else code
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
@@ -249,10 +259,10 @@ def _programs(arguments: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def _refused(line: str) -> int:
-    """Exit code 2 with one line on stderr."""
+def _refused(line: str, code: int = 2) -> int:
+    """An exit code with one line on stderr."""
     print(f"jaxflow: {line}", file=sys.stderr, flush=True)
-    return 2
+    return code
 
 
 def _engine(address: str | None) -> AbstractContextManager[None]:

@@ -675,8 +675,8 @@ def command():  # noqa: C901 - tables, one after the other
     from jaxflow import arguments as command_line
     from jaxflow import cli, pipeline
     from jaxflow.reproduction import reproduce
+    from jaxflow.running import doctor, rebuilt, summary
     from jaxflow.running import experiment as running
-    from jaxflow.running import rebuilt, summary
 
     def run(config, dataset=None, **how):
         running._checked(
@@ -715,6 +715,7 @@ def command():  # noqa: C901 - tables, one after the other
         patches.enter_context(mock.patch.object(rebuilt, "remember_table", _nothing))
         patches.enter_context(mock.patch.object(reproduce, "load_dataset", _nothing))
         patches.enter_context(mock.patch.object(reproduce, "run", _stop))
+        patches.enter_context(mock.patch.object(doctor, "asked", return_value=MACHINE))
         for option, nargs in options("run"):
             if option == "-h":
                 continue
@@ -742,6 +743,9 @@ def command():  # noqa: C901 - tables, one after the other
                     if option != "-h" and nargs != 0:
                         own = (command, "nowhere", *asked, option, text)
                         yield f"{command} {option} {text[:30]!r}", lambda own=own: invoke(*own)
+        for text in STRINGS:
+            yield f"doctor {text[:30]!r}", lambda text=text: invoke("doctor", text)
+            yield f"doctor --data-dir {text[:30]!r}", lambda text=text: invoke("doctor", "--data-dir", text)
         table = "people.csv"
         with open(table, "w") as file:
             file.write("age,sex,hired\n" + "".join(f"{20 + k % 37},{'mf'[k % 2]},{k // 2 % 2}\n" for k in range(400)))
@@ -768,6 +772,9 @@ def command():  # noqa: C901 - tables, one after the other
             arguments = ("run", name, "--quiet", "--estimator", estimator, "--backend", backend, "--tune", tune)
             more = ("--published-alpha",) if alpha else ()
             yield f"combination {combination}", lambda arguments=arguments, more=more: invoke(*arguments, *more)
+
+
+MACHINE = {"backend": "cpu", "devices": {"cpu": 1}, "free": 2**33, "cores": 2, "programs": "nowhere"}
 
 
 def _nothing(*_, **__):

@@ -15,7 +15,7 @@ import openml_cache
 import pandas as pd
 import pytest
 
-from jaxflow import InputError, read_table
+from jaxflow import InputError, __version__, read_table
 from jaxflow import pipeline as jaxflow_pipeline
 from jaxflow.arguments import widths
 from jaxflow.cli import main
@@ -293,8 +293,9 @@ def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], "jaxflow 0."),
-     (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html")],
+    [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
+     (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html"),
+     (["doctor", "--help"], "--data-dir DIR")],
 )  # fmt: skip
 def test_help_and_version(arguments, says):
     process = subprocess.run([sys.executable, "-m", "jaxflow.cli", *arguments], capture_output=True, text=True)

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from jaxflow.datasets import adult, mnist
 from jaxflow.datasets.adult import load_adult
 from jaxflow.datasets.base import Dataset, Split
 from jaxflow.datasets.description import description, record
@@ -11,13 +12,17 @@ from jaxflow.datasets.synthetic import load_synthetic
 from jaxflow.datasets.tables import read_table
 from jaxflow.values import LARGEST_SEED, choice, folder, whole
 
-__all__ = ["DATASETS", "Dataset", "Split", "description", "load_dataset", "read_table", "record"]
+__all__ = ["DATASETS", "SOURCES", "Dataset", "Split", "description", "load_dataset", "read_table", "record"]
 
 DATASETS = {
     "synthetic": lambda _data_dir, seed: load_synthetic(seed),
     "adult-small": partial(load_adult, "small"),
     "adult-large": partial(load_adult, "large"),
     "mnist": load_mnist,
+}
+SOURCES = {  # those that are read from files: the files' and the whole table's hashes
+    "adult": (adult.FILES, adult.CANONICAL_SHA256),
+    "mnist": (mnist.FILES, mnist.CANONICAL_SHA256),
 }
 
 

@@ -54,22 +54,56 @@ def canonical_array(
     Raises:
         InputError: a file is missing, unreadable or altered, or the download fails.
     """
+    where, present = _looked_for(name, data_dir, files)
+    if present:
+        return parse(_contents(name, where, present, files))
+    return _cached(name, where, download, canonical_sha256)
+
+
+def find(name: str, data_dir: str | Path | None, files: dict[str, str], canonical_sha256: str) -> tuple[Path, bool]:
+    """Where ``canonical_array`` would read a dataset from; nothing is downloaded.
+
+    Args:
+        name: of the dataset.
+        data_dir: folder to look in, or None.
+        files: relative path → SHA-256 of the unpacked bytes, which are compared.
+        canonical_sha256: of the array that an earlier download has left.
+
+    Returns:
+        The folder with the original files, or the kept download, and True; the folder that was looked in, and False
+        where there is neither.
+
+    Raises:
+        InputError: a file is missing, unreadable or altered, or a folder lies where the download is kept.
+    """
+    where, present = _looked_for(name, data_dir, files)
+    if present:
+        _contents(name, where, present, files)
+        return where, True
+    kept = cache_folder() / f"{name}.npy"
+    return (kept, True) if _kept(kept, canonical_sha256) is not None else (where, False)
+
+
+def _looked_for(name: str, data_dir: str | Path | None, files: dict[str, str]) -> tuple[Path, list[str]]:
+    """The folder to read from, and which of the files have an entry there."""
     where = data_dir if data_dir is not None else os.environ.get("JAXFLOW_DATA") or cache_folder()
     where = folder(f"{name}: the data folder", where)
     try:
         if where.exists() and not where.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        present = [path for path in files if _entry_exists(where / path)]
+        return where, [path for path in files if _entry_exists(where / path)]
     except OSError as error:
         raise InputError(
             f"{name}: the data folder {where} cannot be read ({error.strerror}); choose another --data-dir"
         ) from None
-    if present:
-        absent = [path for path in files if path not in present]
-        if absent:
-            raise InputError(f"{name}: {where / absent[0]} is missing; put the original file there")
-        return parse([_unpacked(where / path, sha256) for path, sha256 in files.items()])
-    return _cached(name, where, download, canonical_sha256)
+
+
+def _contents(name: str, where: Path, present: list[str], files: dict[str, str]) -> list[bytes]:
+    """The unpacked bytes of all files, if none is missing."""
+    absent = [path for path in files if path not in present]
+    if absent:
+        raise InputError(f"{name}: {where / absent[0]} is missing; put the original file there")
+    return [_unpacked(where / path, sha256) for path, sha256 in files.items()]
 
 
 def _entry_exists(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxflow import __version__
 from jaxflow.batching import side_by_side
 from jaxflow.datasets import Dataset, record
 from jaxflow.flows import LISTED_NODES
@@ -26,7 +27,6 @@ from jaxflow.running.progress import Report
 from jaxflow.running.results import Results, run_name
 
 PACKAGES = (
-    "jaxflow",
     "jax",
     "jaxlib",
     "flax",
@@ -69,7 +69,8 @@ class Plan(NamedTuple):
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    ours = {"python": platform.python_version(), "jaxflow": __version__}
+    return ours | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def identity_of(plan: Plan) -> dict[str, Any]:
