@@ -67,5 +67,6 @@ html_css_files = ["site.css"]
 html_favicon = "_site/static/icon.svg"
 pygments_dark_style = "github-dark"
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False

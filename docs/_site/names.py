@@ -60,9 +60,10 @@ def plain_words(line: str) -> str:
 
 def linked(words: re.Match[str]) -> str:
     """The page of a name that cannot be an argument's: with its module, an underscore or a capital."""
-    name = f"jaxflow.{words[2]}"
+    last = words[2].rpartition(".")[2]
     clear = words[1] or "_" in words[2] or words[2] != words[2].lower()
-    return f":py:obj:`{words[1] or ''}{words[2]} <{name}>`" if clear and name in exported() else words[0]
+    name = next((name for name in exported() if name.rpartition(".")[2] == last), None)
+    return f":py:obj:`{words[1] or ''}{words[2]} <{name}>`" if clear and name else words[0]
 
 
 def docstring(_app: Sphinx, what: str, _name: str, thing: Any, _options: Any, lines: list[str]) -> None:
