@@ -10,8 +10,11 @@ HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Pyth
 # What a reader's own session has is not what a page wants: crisp figures, and no warning passed over.
 FIRST = """```{code-cell}
 :tags: [remove-cell]
+%matplotlib inline
 %config InlineBackend.figure_formats = ["svg"]
 import warnings
+import pandas
+pandas.set_option("display.width", 110, "display.max_columns", 20)
 warnings.simplefilter("error")
 for category in (DeprecationWarning, PendingDeprecationWarning):  # of the kernel's own parts
     warnings.simplefilter("ignore", category)
