@@ -22,7 +22,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 project = "jaxflow"
 author = "the jaxflow authors"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cells", "diagrams", "names"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cells", "diagrams", "names", "offline"]
 exclude_patterns = ["_site"]
 nitpicky = True
 
@@ -64,6 +64,7 @@ html_theme = "furo"
 html_title = "jaxflow"
 html_static_path = ["_site/static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_favicon = "_site/static/icon.svg"
 pygments_dark_style = "github-dark"
 html_show_sphinx = False
