@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -69,7 +71,7 @@ def linked(words: re.Match[str]) -> str:
 def docstring(_app: Sphinx, what: str, _name: str, thing: Any, _options: Any, lines: list[str]) -> None:
     """A table or tuple of names says which, and other docstrings are taken as they are written."""
     if what == "data" and isinstance(thing, dict | tuple):
-        lines[:] = [", ".join(f"``{name!r}``" for name in thing) + "."]
+        lines[:] = [first_sentence(thing)]
     else:
         lines[:] = [line if line.lstrip().startswith((">>>", "...")) else plain_words(line) for line in lines]
 
@@ -95,6 +97,33 @@ def resolved(app: Sphinx, env: BuildEnvironment, node: Any, text: nodes.Element)
     return nodes.reference("", "", text, internal=True, refuri=target, reftitle=homes[0])
 
 
+class Exported(Directive):
+    """A table for every module: its names, and the first sentence about each."""
+
+    def run(self) -> list[nodes.Node]:
+        """Written as the pages are, and read like them."""
+        lines: list[str] = []
+        for module in MODULES:
+            lines += ["", f"``{module}``", "", ".. list-table::", "   :widths: 30 70", ""]
+            for name, thing in exported().items():
+                if name.rpartition(".")[0] == module:
+                    lines += [
+                        f"   * - :py:obj:`{name.removeprefix('jaxflow.')} <{name}>`",
+                        f"     - {first_sentence(thing)}",
+                    ]
+        box = nodes.container()
+        self.state.nested_parse(StringList(lines, source="names"), self.content_offset, box)
+        return box.children
+
+
+def first_sentence(thing: Any) -> str:
+    """What a docstring begins with; a table or tuple of names says which they are."""
+    if isinstance(thing, dict | tuple):
+        return ", ".join(f"``{name!r}``" for name in thing) + "."
+    documented = inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)
+    return plain_words((inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")) if documented else ""
+
+
 def check_names(_app: Sphinx, env: BuildEnvironment) -> None:
     """Fail where an exported name is on no page."""
     documented = {entry[0] for entry in env.get_domain("py").get_objects()}
@@ -105,6 +134,7 @@ def check_names(_app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Signatures while pages are read, links and the check when all have been."""
+    app.add_directive("exported", Exported)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", docstring)
     app.connect("autodoc-skip-member", skipped)
