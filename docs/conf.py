@@ -1,6 +1,6 @@
 """The site, which one command makes in `build/site`.
 
-`pip install '.[docs]' && sphinx-build -W --keep-going -n -j 2 docs build/site`
+`pip install '.[docs]' && sphinx-build -W --keep-going -n -j 8 docs build/site`
 """
 
 import os
