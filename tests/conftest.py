@@ -63,10 +63,12 @@ def pytest_unconfigure() -> None:
 
 
 # Files of few and long tests go first: xdist would begin with those of the most tests, which end soon, and leave one
-# worker alone with a long file (pyproject.toml switches that off).
+# worker alone with a long file (pyproject.toml switches that off). The first two lines are of what is marked as slow.
 LONGEST = (
-    *("inference", "any_message", "classes", "outputs", "lowering", "kernel_svm", "pipeline", "own_runs", "cli", "api"),
-    *("docs", "search", "training", "held_out", "recordings", "atoms", "own_networks", "devices", "exact", "refusals"),
+    *("probe", "stories", "devices", "report_page", "edit_command", "users_programs", "scripts", "pipeline", "kills"),
+    *("search_given", "docs", "removals", "reproduction", "cli"),
+    *("inference", "any_message", "api", "lowering", "classes", "outputs", "kernel_svm", "own_runs", "edits", "rivals"),
+    *("search", "training", "held_out", "recordings", "atoms", "own_networks", "exact", "refusals", "svm_runs"),
 )
 
 
