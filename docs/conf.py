@@ -12,6 +12,7 @@ BUILD = HERE.parent / "build"
 sys.path[:0] = [str(HERE / "_site"), str(HERE.parent / "tests")]
 
 import brief  # noqa: E402  (a file of the tests)
+from jupyter_cache import get_cache  # noqa: E402
 
 # What the cells compile is kept for the next build, and compiled as the tests do it: in a third of the time.
 os.environ.setdefault("XLA_FLAGS", brief.FLAGS)
@@ -34,6 +35,7 @@ myst_links_external_new_tab = False
 
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "executed")
+get_cache(nb_execution_cache_path).list_cache_records()  # made here, before several processes would make it at once
 nb_execution_in_temp = True  # where pages write
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
