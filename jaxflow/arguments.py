@@ -145,8 +145,8 @@ def _add_estimator(run: Any) -> None:
     run.add_argument("--ablation", choices=ABLATIONS, default="zero", help="what a pruned edge transmits in the place"
                      " of its signal: nothing, its mean, or that of another row")  # fmt: skip
     run.add_argument("--metric", action="append", metavar="NAME", help="by which nodes, edges and paths are pruned,"
-                     " such as bias/acc, random, gradient or removal; may be given several times; bias/acc, acc/bias,"
-                     " random and magnitude if not given. How many are pruned is the experiment's")  # fmt: skip
+                     " such as bias/acc, random, gradient or removal; may be given several times; bias/acc, acc/bias"
+                     " and random if not given. How many are pruned is the experiment's")  # fmt: skip
     run.add_argument("--published-alpha", action="store_true", help="kernel-svm with the penalties of the authors'"
                      " program, for --backend sklearn")  # fmt: skip
     run.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler that spreads the fits of --backend sklearn")
