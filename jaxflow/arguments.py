@@ -31,6 +31,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {printable(message)}; {self.prog} --help lists the options\n")
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults that are a value; that nothing is given by itself need not be said."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        """The help with the default, or as it is."""
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def refused_at_once(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     """An argparse type from a check of the library's, which so refuses before JAX is loaded."""
 
@@ -89,7 +97,7 @@ def parser() -> Parser:
         help="run one of the paper's experiments or a table of yours, or go on with it",
         description="Train networks, measure information flows, intervene, and write tables and figures. The same"
         " command goes on with an interrupted run; a larger --seeds extends a finished one.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     run.add_argument("experiment", metavar="EXPERIMENT|TABLE", help=f"one of {', '.join(EXPERIMENTS)}; or a table of"
                      " yours, a .csv, .tsv or .parquet file or openml:NAME[@VERSION]")  # fmt: skip
@@ -184,7 +192,7 @@ def _measure_parser(commands: Any) -> None:
         help="measure flows in a recording, or in activations of any origin",
         description="Information flows in a recording [trial, time, unit], with p-values and intervals: every time bin"
         " is a layer. Write tables and figures. The same command goes on with an interrupted run.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     measure.add_argument("recording", metavar="RECORDING", help="an .npz file of arrays by name, or a netCDF file (.nc)"
                          " with dimensions trial, time and unit")  # fmt: skip
@@ -220,7 +228,7 @@ def _edit_parser(commands: Any) -> None:
         help="edit the networks of a finished run: less bias at the least loss of accuracy",
         description="Edit every network of a finished run. The edit is chosen on one half of the analysis rows and"
         " reported on the other. Write the edited parameters, a table of what was scaled by what, and a figure.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     edit.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run has filled")
     edit.add_argument("--attribute", action="append", metavar="NAME", help="of the run; of several the worst counts;"
@@ -256,7 +264,7 @@ def _report_parser(commands: Any) -> None:
         " tradeoff under pruning, flow against effect, all networks, and what was run; of a recording its flows over"
         " time; of an edit every network with its edits, before and after. It opens from disk, in any browser,"
         " without a server, and asks nothing of any network.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     report.add_argument("results", type=path("RESULTS"), metavar="RESULTS", help="folder that jaxflow run, jaxflow"
                         " measure or jaxflow edit has filled")  # fmt: skip
@@ -271,7 +279,7 @@ def _reproduce_parser(commands: Any) -> None:
         help="run everything of the paper and write a page of verdicts",
         description="Run the paper's experiments at full size, going on with what is there, and write tables, figures"
         " and a page of verdicts on its claims.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     reproduce.add_argument("--only", nargs="+", default=(), metavar="FIGURE", help="only the runs of these figures,"
                            " such as fig3")  # fmt: skip
@@ -295,7 +303,7 @@ def _doctor_parser(commands: Any) -> None:
         help="say what is installed, where caches and data are, and what to do about what is missing",
         description="Versions, optional extras, devices and memory, caches and data: what is there, what is missing,"
         " and what to do about it. Nothing is changed. The exit code is 0 if a run is possible, and 1 if not.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     doctor.add_argument("--data-dir", type=path("--data-dir"), metavar="DIR", help="where to look for adult/ and"
                         " mnist/; else $JAXFLOW_DATA, else the user's cache")  # fmt: skip
