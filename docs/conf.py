@@ -71,5 +71,6 @@ html_favicon = "_site/static/icon.svg"
 pygments_dark_style = "github-dark"
 html_show_sphinx = False
 html_show_copyright = False
+html_show_search_summary = False  # of pages opened from disk a browser lets no script read others
 html_copy_source = False
 html_show_sourcelink = False
