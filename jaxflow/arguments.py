@@ -36,7 +36,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         """The help with the default, or as it is."""
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        return action.help if action.default in (None, False, ()) else super()._get_help_string(action)
 
 
 def refused_at_once(convert: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -186,24 +186,35 @@ def _mark(row: pd.Series) -> str:
     return " ↑" if row["flow_less_low"] > 0 else " ↓" if row["flow_less_high"] < 0 else ""
 
 
-def verdicts(fronts: pd.DataFrame, beside: pd.DataFrame, scenes: Sequence[Scene]) -> str:
+def verdicts(fronts: pd.DataFrame, scores: pd.DataFrame, beside: pd.DataFrame, scenes: Sequence[Scene]) -> str:
     """What the tables say, in sentences; flow may lose."""
     zero = fronts[fronts["ablation"] == "zero"]
     asked = f"--seeds {fronts['networks'].min()} --ablations {' '.join(dict.fromkeys(fronts['ablation']))}"
     lines = [f"{fronts['networks'].min()} networks of every scene (`{asked}`), under the zero ablation.", ""]
-    for reading in READINGS:
-        own = zero[zero["reading"] == reading]
-        rivals = [f"{metric} {_won(own[own['metric'] == metric])}" for metric in METRICS if metric != FLOW]
-        count = own["scene"].nunique()
-        lines.append(
-            f"- **{reading}** (of {count} scenes, in how many flow takes off more, less): {'; '.join(rivals)}."
-        )
-        flow, bound = (own[own["metric"] == metric]["area"].mean() for metric in (FLOW, BOUND))
-        lines.append(f"  Flow takes off {flow:.2f} points on average of the scenes, {BOUND} removal {bound:.2f}.")
-    rivals = [f"{name} {_won(own)}" for name, own in beside.groupby("debiaser", sort=False)]
+    count = zero["scene"].nunique()
+    lines += [
+        f"In how many of {count} scenes flow takes off more than a ranking beyond chance, and in how many less:",
+        "",
+    ]
+    by = {reading: zero[zero["reading"] == reading] for reading in READINGS}
+    rows = [
+        (f"`{metric}`", *(_won(own[own["metric"] == metric]) for own in by.values()))
+        for metric in METRICS
+        if metric != FLOW
+    ]
+    lines += [markdown(("ranking", *READINGS), rows), ""]
+    means = scores[scores["ablation"] == "zero"].groupby("metric")[["node_rho", "edge_rho", "cpr", "phi"]].mean()
+    flow, chance, gradient = (means.loc[name] for name in (FLOW, "random", "gradient"))
     lines.append(
-        f"- **Debiasers** (of {beside['scene'].nunique()} scenes, in how many the decisions pruned by flow have the"
-        f" smaller parity gap at the same accuracy, the larger): {'; '.join(rivals)}."
+        f"- Flow's rank correlation with exact removal is {flow['node_rho']:.2f} for single nodes (random"
+        f" {chance['node_rho']:.2f}) and {flow['edge_rho']:.2f} for single edges (random {chance['edge_rho']:.2f})."
+        f" Of the bias its first edges carry {flow['cpr']:.2f} alone, those of `gradient` {gradient['cpr']:.2f}; φ is"
+        f" {flow['phi']:.1f} and {gradient['phi']:.1f} %."
+    )
+    rivals = [f"`{name}` {_won(own)}" for name, own in beside.groupby("debiaser", sort=False)]
+    lines.append(
+        f"- Beside debiasers, decisions pruned by flow have at the same accuracy the smaller parity gap beyond chance,"
+        f" and the larger, in so many of {beside['scene'].nunique()} scenes: {'; '.join(rivals)}."
     )
     excess = max(one_step_excess(scene.measures, scene.wanted) for scene in scenes)
     said = "holds" if excess <= ROUNDING else "does NOT hold"
@@ -215,8 +226,8 @@ def verdicts(fronts: pd.DataFrame, beside: pd.DataFrame, scenes: Sequence[Scene]
 
 
 def _won(of: pd.DataFrame) -> str:
-    """In how many scenes flow takes off more and less than a rival, beyond chance."""
-    return f"{(of['flow_less_low'] > 0).sum()}, {(of['flow_less_high'] < 0).sum()}"
+    """In how many scenes flow does better and worse than a rival, beyond chance."""
+    return f"{(of['flow_less_low'] > 0).sum()} and {(of['flow_less_high'] < 0).sum()}"
 
 
 def fronts_markdown(fronts: pd.DataFrame, reading: str) -> str:
@@ -314,7 +325,7 @@ def write_page(docs: Path, scenes: Sequence[Scene], others: Mapping[str, Mapping
         for name, figure in (("arena", glance_figure(fronts)), ("arena_fronts", fronts_figure(budgets))):
             figure.savefig(docs / "figures" / f"{name}.png", dpi=200)
     parts = {reading: fronts_markdown(fronts, reading) for reading in READINGS}
-    parts |= {"verdicts": verdicts(fronts, flow_beside, scenes), "scores": scores_markdown(scores)}
+    parts |= {"verdicts": verdicts(fronts, scores, flow_beside, scenes), "scores": scores_markdown(scores)}
     parts |= {"ablations": ablations_markdown(fronts), "debiasers": debiasers_markdown(beside)}
     parts |= {"beside": beside_markdown(flow_beside)}
     fill_page(docs / "arena.md", parts, MARK)

@@ -68,7 +68,7 @@ def edit_command(manifest: Mapping[str, Any]) -> str:
     for name, value in {"refine": 0, "recalibrate": "bias", "seed": 0}.items():
         words += [] if asked[name] == value else [f"--{name}", str(asked[name])]
     edit = shlex.join(["jaxflow", "edit", "RESULTS", *words])
-    return f"{run} --out RESULTS\n{edit}" if run else edit
+    return f"{run} --out RESULTS && {edit}" if run else edit
 
 
 def _options(identity: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:

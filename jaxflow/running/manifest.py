@@ -55,6 +55,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = read_json(folder / NAME, follow=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no readable {NAME} ({error}); choose another --out") from None
+    if isinstance(manifest, dict) and "edit" in manifest:
+        raise InputError(f"{folder} is the folder of an edit, which is no run")
     lacking = OURS if not isinstance(manifest, dict) else [name for name in OURS if name not in manifest]
     if lacking:
         raise InputError(f"{folder} holds no jaxflow run ({NAME} has no {lacking[0]}); choose another --out")
