@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from math import prod
@@ -127,6 +128,14 @@ def kept(file: Path, arrays: dict[str, np.ndarray]) -> None:
     new.replace(file)
 
 
+def found_in(file: Path, measure: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What a file holds; measured first where there is none."""
+    if not file.exists():
+        kept(file, measure())
+    with np.load(file) as saved:
+        return dict(saved)
+
+
 def chunks(seeds: int) -> list[np.ndarray]:
     """Numbers of the networks that are measured together."""
     return [np.arange(start, min(start + CHUNK, seeds)) for start in range(0, seeds, CHUNK)]
@@ -158,20 +167,14 @@ def main(argv: list[str] | None = None) -> None:
                 parts = []
                 for numbers in chunks(seeds):
                     file = options.results / f"{name}-{ablation}-{numbers[0]:04d}-{numbers[-1]:04d}.npz"
-                    if not file.exists():
-                        kept(file, measured_chunk(networks, ablation, numbers))
-                    with np.load(file) as saved:
-                        parts.append(dict(saved))
+                    parts.append(found_in(file, partial(measured_chunk, networks, ablation, numbers)))
                     progress.advance(task)
                 jax.clear_caches()  # no scene needs another's programs, and a process can hold only so many
                 joined = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
                 found.append(Scene(name, ablation, networks.wanted, **joined))
             progress.update(task, description=f"{name}, debiasers")
             file = options.results / f"{name}-debiasers-{seeds:04d}.npz"
-            if not file.exists():
-                kept(file, debiased(networks, seeds))
-            with np.load(file) as saved:
-                others[name] = dict(saved)
+            others[name] = found_in(file, partial(debiased, networks, seeds))
             progress.advance(task)
     write_page(options.docs, found, others)
 
