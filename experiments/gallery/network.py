@@ -29,4 +29,4 @@ with sheet(7, 2.5, given.out / "gallery_network.png", columns=3) as (grid,):
     for number, (axes, message) in enumerate(zip(grid, messages, strict=True)):
         names = [] if number else data.features
         figures.flow_panel(axes, nodes, edges, (message, f"{message}:"), COLOURS[number], names)
-        axes.set_xticks(range(4), ["input", "hidden 1", "hidden 2", "output"], fontsize=7)
+        axes.set_xticks(range(4), ["inputs", "layer 1", "layer 2", "output"], fontsize=7)

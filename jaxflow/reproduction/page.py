@@ -95,15 +95,16 @@ def short(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _table_2(numbers: pd.DataFrame) -> str:
-    """The paper's correlations and ours, a row per experiment and flow."""
+    """The paper's correlations and ours, a row per experiment and flow; an edge is of the layer that it leaves."""
     own = numbers[(numbers["kind"] == PAPERS) & numbers["claim"].str.startswith("r of")]
-    rows: dict[tuple[str, str], list[str]] = {}
+    rows: dict[tuple[str, str], dict[int, str]] = {}
     for row in own.itertuples():
-        cell = f"{_number(row.paper)} / {_number(row.ours)}"
-        rows.setdefault((str(row.experiment), str(row.claim).split()[2]), []).append(cell)
-    layers = max(map(len, rows.values()), default=0)
-    names = ["experiment", "flow", *(f"layer {layer + 1}" for layer in range(layers))]
-    return markdown(names, [(*key, *cells, *[""] * (layers - len(cells))) for key, cells in rows.items()])
+        claim = str(row.claim).split()  # r of bias flow and effect, layer 0
+        cells = rows.setdefault((str(row.experiment), claim[2]), {})
+        cells[int(claim[-1])] = f"{_number(row.paper)} / {_number(row.ours)}"
+    layers = sorted({layer for cells in rows.values() for layer in cells})
+    names = ["experiment", "flow", *(f"layer {layer}" for layer in layers)]
+    return markdown(names, [(*key, *(cells.get(layer, "") for layer in layers)) for key, cells in rows.items()])
 
 
 def _counts(verdicts: pd.DataFrame) -> str:
