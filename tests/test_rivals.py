@@ -162,6 +162,20 @@ def test_mediation_of_a_cut_node_is_nothing_and_of_the_only_way_everything():
     assert scores("mediation", rows).node[1][0] == pytest.approx(total, abs=float(4 * spread * (2 / N) ** 0.5))
 
 
+def test_mediation_of_a_last_edge_is_its_weight_times_the_groups_difference_there():
+    """Edges to the logits add up to their node; each is its closed form but for who has which partner."""
+    found = scores("mediation", rows_of())
+    np.testing.assert_allclose(found.edge[2].sum(axis=1), found.node[2], rtol=1e-4, atol=1e-5)
+    hidden, logits = map(np.asarray, LEAKY.activations(PARAMS, X)[-2:])
+    high, low = hidden[Z == 1], hidden[Z == 0]
+    weights = np.asarray(PARAMS["layer_2"]["kernel"]) * [-1, 1] * np.sign(signed_gap(logits))
+    expected = weights * (high.mean(axis=0) - low.mean(axis=0))[:, None]
+    # half the sum of two means of random partners, as many as there are rows in the other group
+    off = 0.5 * np.abs(weights) * np.sqrt(high.var(axis=0) / len(low) + low.var(axis=0) / len(high))[:, None]
+    assert (np.abs(found.edge[2] - expected) <= 4 * off).all()
+    assert (np.abs(expected) > 4 * off).all()  # so that zeros fail
+
+
 @cache
 def merit(without: tuple[int, ...] = ()) -> float:
     """Accuracy less bias in per cent, without a node (layer, node) or an edge (layer, source, target)."""
