@@ -3,6 +3,7 @@
 `pip install '.[docs]' && sphinx-build -W --keep-going -n -j 8 docs build/site`
 """
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,15 @@ sys.path[:0] = [str(HERE / "_site"), str(HERE.parent / "tests")]
 import brief  # noqa: E402  (a file of the tests)
 from jupyter_cache import get_cache  # noqa: E402
 
+
+def sources_hash() -> str:
+    """Another for every state of the package."""
+    found = hashlib.sha256()
+    for path in sorted((HERE.parent / "jaxflow").rglob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
 # What the cells compile is kept for the next build, and compiled as the tests do it: in a third of the time.
 os.environ.setdefault("XLA_FLAGS", brief.FLAGS)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ.get("JAXFLOW_TESTS_CACHE") or str(BUILD / "compiled"))
@@ -23,7 +33,8 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 project = "jaxflow"
 author = "the jaxflow authors"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cells", "diagrams", "names", "offline"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["cells", "diagrams", "listened", "names", "offline"]  # of `_site`
 exclude_patterns = ["_site"]
 nitpicky = True
 
@@ -34,7 +45,7 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(BUILD / "executed")
+nb_execution_cache_path = str(BUILD / "executed" / sources_hash())  # so that no page shows what jaxflow gave before
 get_cache(nb_execution_cache_path).list_cache_records()  # made here, before several processes would make it at once
 nb_execution_in_temp = True  # where pages write
 nb_execution_raise_on_error = True
