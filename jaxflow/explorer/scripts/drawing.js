@@ -75,10 +75,11 @@ export function scaleOf(values, from, to, room = 0.06) {
   return scale;
 }
 
-// What a scale shall show: the values, and the level of chance where that is not farther away than they reach.
+// What a scale shall show: the values, and the level of chance unless it lies so far beyond that it would squeeze them.
 export function withChance(values, chance) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const near = chance !== undefined && chance >= 2 * low - high && chance <= 2 * high - low;
+  const room = 0.5 * (high - low); // as in figures/levels.py
+  const near = chance !== undefined && chance >= low - room && chance <= high + room;
   return near ? [...values, chance] : values;
 }
 
