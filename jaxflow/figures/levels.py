@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from matplotlib.axes import Axes
 
-REACH = 0.5  # of what the curves cover, beyond which a line would squeeze them
+REACH = {"x": 1.0, "y": 0.5}  # of what the curves cover: how far beyond them a line is drawn
 LINE = {"color": "0.45", "linewidth": 0.6, "linestyle": (0, (6, 2, 1, 2)), "zorder": 0}
 TEXT = {"fontsize": 6, "color": "0.35", "zorder": 0}
 
@@ -12,7 +12,7 @@ TEXT = {"fontsize": 6, "color": "0.35", "zorder": 0}
 def mark_chance(panels: Iterable[tuple[Axes, str, bool]], chance: Mapping[str, float]) -> None:
     """Lines at what bias and accuracy come to where an output tells nothing; an arrow where that is far away.
 
-    A line is far away where it lies farther beyond the curves than half of what these cover: it would squeeze them.
+    A line is far away where it would squeeze the curves (``REACH``).
 
     Args:
         panels: Axes on which all curves are drawn, the measure across each, and whether the lines get their names.
@@ -29,7 +29,8 @@ def mark_chance(panels: Iterable[tuple[Axes, str, bool]], chance: Mapping[str, f
 def _mark(axes: Axes, value: float, limits: tuple[float, float], way: str, name: str, named: bool) -> None:
     """One line with its name, or where it lies far away its name with an arrow."""
     low, high = limits
-    near = low - REACH * (high - low) <= value <= high + REACH * (high - low)
+    room = REACH[way] * (high - low)
+    near = low - room <= value <= high + room
     if near:
         (axes.axvline if way == "x" else axes.axhline)(value, **LINE)
     if not named:

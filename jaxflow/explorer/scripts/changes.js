@@ -1,6 +1,6 @@
 // What the edits gave: a measure against the accuracy of the decisions, before and after, a pair for every network.
 
-import { axes, chanceLines, percent, scaleOf, svg, withChance } from "./drawing.js";
+import { NEAR_CHANCE, axes, chanceLines, percent, scaleOf, svg, withChance } from "./drawing.js";
 
 const PAIR_BOX = { width: 560, height: 420, left: 62, right: 546, top: 14, bottom: 372 };
 
@@ -11,10 +11,10 @@ export function drawChanges(plot, { data, changes }, shown, on) {
     accuracy = changes[data.accuracy];
   const limit = data.limits[shown.measure];
   const [up, across] = [shown.measure, data.accuracy].map((own) => data.chance[own] ?? undefined);
-  const x = scaleOf(withChance([...accuracy.before, ...accuracy.after].filter(isFinite), across), PAIR_BOX.left, PAIR_BOX.right);
+  const x = scaleOf(withChance([...accuracy.before, ...accuracy.after].filter(isFinite), across, NEAR_CHANCE.x), PAIR_BOX.left, PAIR_BOX.right);
   const asked = limit === null || limit === undefined ? [] : [limit];
   const heights = [...measure.before, ...measure.after, ...asked].filter(isFinite);
-  const y = scaleOf(withChance(heights, up), PAIR_BOX.bottom, PAIR_BOX.top);
+  const y = scaleOf(withChance(heights, up, NEAR_CHANCE.y), PAIR_BOX.bottom, PAIR_BOX.top);
   axes(drawing, PAIR_BOX, x, y, "accuracy of the decisions (%)", `${data.measures[shown.measure]} (%)`);
   const named = (value) => value !== undefined && [`at chance, ${percent(value)}`, value];
   chanceLines(drawing, PAIR_BOX, x, y, named(across), named(up));

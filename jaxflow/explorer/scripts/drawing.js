@@ -75,10 +75,12 @@ export function scaleOf(values, from, to, room = 0.06) {
   return scale;
 }
 
+export const NEAR_CHANCE = { x: 1, y: 0.5 }; // how far beyond the values chance is drawn, as in figures/levels.py
+
 // What a scale shall show: the values, and the level of chance unless it lies so far beyond that it would squeeze them.
-export function withChance(values, chance) {
+export function withChance(values, chance, reach) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = 0.5 * (high - low); // as in figures/levels.py
+  const room = reach * (high - low);
   const near = chance !== undefined && chance >= low - room && chance <= high + room;
   return near ? [...values, chance] : values;
 }

@@ -1,6 +1,6 @@
 // Accuracy against bias under pruning: a curve for every metric that is switched on, and a point at the factor.
 
-import { axes, chanceLines, percent, points, scaleOf, svg, withChance } from "./drawing.js";
+import { NEAR_CHANCE, axes, chanceLines, percent, points, scaleOf, svg, withChance } from "./drawing.js";
 import { unpackLater } from "./data.js";
 
 // Measures across and up: their columns, what the axes call them, and whether that across is a gap between groups.
@@ -115,8 +115,8 @@ export function drawTradeoff(plot, sweep, shown) {
   const points = all.flatMap((own) => own.curve).filter((own) => !Number.isNaN(own.x + own.y));
   const [across, up] = chanceOf(sweep, pair, attribute);
   const reach = (at, error) => points.flatMap((own) => [own[at] - own[error], own[at] + own[error]]);
-  const x = scaleOf(withChance(reach("x", "dx"), across?.[1]), BOX.left, BOX.right);
-  const y = scaleOf(withChance(reach("y", "dy"), up?.[1]), BOX.bottom, BOX.top);
+  const x = scaleOf(withChance(reach("x", "dx"), across?.[1], NEAR_CHANCE.x), BOX.left, BOX.right);
+  const y = scaleOf(withChance(reach("y", "dy"), up?.[1], NEAR_CHANCE.y), BOX.bottom, BOX.top);
   axes(drawing, BOX, x, y, ...namesOf(sweep, pair, attribute).map((name) => `${name} (%)`));
   chanceLines(drawing, BOX, x, y, across, up);
   const group = svg("g", { class: "curves" }, drawing);
