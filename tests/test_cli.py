@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -63,9 +64,11 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
 
 
 def test_progress_is_plain_lines_on_stderr(finished):
+    """How many networks and which seed, every stage once, and at the end that the figures take a few seconds."""
     lines = finished[1].stderr.splitlines()
-    assert "synthetic: 1 of 3 networks, about" in finished[1].stderr
-    assert lines[-1] == "synthetic: 3 of 3 networks, tables and figures"
+    assert "synthetic: starting, 3 networks, seed 0" in lines
+    assert sum(line.startswith("synthetic: training") for line in lines) == 1
+    assert re.fullmatch(r"synthetic: tables and figures, [0-9]+ %, about 0:[0-9]+ left", lines[-1])
     assert "\x1b" not in finished[1].stderr
 
 
@@ -128,30 +131,61 @@ def test_a_full_disk_is_one_line(tmp_path, reads_only):
 
 
 BAD = {
-    ("run", "adult"): "unknown experiment 'adult'; choose from synthetic, adult-small, adult-large, mnist, or a .csv",
+    (
+        "run",
+        "adult",
+    ): "unknown experiment 'adult'; did you mean 'adult-small' or 'adult-large'? choose from synthetic, adult-small",
     ("run", "people.csv"): "a table of yours needs --label COLUMN",
     ("run", "people.csv", "--label", "hired"): "a table of yours needs --attribute COLUMN",
-    ("run", "people.csv", "--label", "hired", "--attribute", "sex"): "people.csv",
+    (
+        "run",
+        "people.csv",
+        "--label",
+        "hired",
+        "--attribute",
+        "sex",
+    ): "the table people.csv cannot be read (No such file",
     ("run", "synthetic", "--label", "y"): "--label is for a table of yours; synthetic has its own",
     ("run", "synthetic", "--keep-attributes"): "--keep-attributes is for a table of yours",
     ("run", "synthetic", "--learning-rate", "0"): "--learning-rate is for a table of yours",
-    ("run", "synthetic", "--notion", "fairness"): "invalid choice: 'fairness'",
-    ("run", "synthetic", "--estimator", "magic"): "invalid choice: 'magic'",
-    ("run", "synthetic", "--seeds", "0"): "seeds must be between 1 and 1000000, not 0",
+    ("run", "synthetic", "--notion", "fairness"): "--notion: unknown value 'fairness'; choose from parity, odds",
+    ("run", "synthetic", "--estimator", "magic"): "--estimator: unknown value 'magic'; choose from gaussian",
+    ("run", "synthetic", "--seeds", "0"): "run: --seeds must be between 1 and 1000000, not 0",
     ("run", "synthetic", "--seeds", "-5"): "between 1 and 1000000, not -5",
     ("run", "synthetic", "--seeds", "many"): "a whole number, not 'many'",
     ("run", "synthetic", "--chunk", "0"): "chunk",
-    ("run", "synthetic", "--seed", "-1"): "seed must be between 0 and",
+    ("run", "synthetic", "--seed", "-1"): "run: --seed must be between 0 and",
     ("run", "synthetic", "--hidden", "3by3"): "'3by3' are no widths; write 16,8 or 32x20",
     ("run", "synthetic", "--hidden", "0x3"): "1 to 100000 nodes",
-    ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
+    ("run", "synthetic", "--colour", "red"): "unrecognized arguments: --colour red",
     ("run",): "required: EXPERIMENT",
-    ("reproduce", "--only", "fig99"): "unknown figure 'fig99'; choose from fig2",
+    ("reproduce", "--only", "fig99"): "--only: unknown value 'fig99'; did you mean 'fig9'? choose from fig2",
     ("measure", "cells.npz"): "required: --message",
     ("measure", "cells.npz", "--message", "s"): "the recording cells.npz cannot be read (No such file or directory)",
-    ("measure", "cells.npz", "--message", "s", "--estimator", "knn"): "invalid choice: 'knn'",
-    ("measure", "cells.npz", "--message", "s", "--permutations", "0"): "permutations must be between 1 and 1000000",
-    ("fly",): "invalid choice: 'fly'",
+    (
+        "measure",
+        "cells.npz",
+        "--message",
+        "s",
+        "--estimator",
+        "knn",
+    ): "--estimator: unknown value 'knn'; choose from gaussian",
+    (
+        "measure",
+        "cells.npz",
+        "--message",
+        "s",
+        "--permutations",
+        "0",
+    ): "measure: --permutations must be between 1 and 1000000",
+    ("fly",): "unknown command 'fly'; choose from run, measure",
+    ("rn", "synthetic"): "unknown command 'rn'; did you mean 'run'?",
+    ("run", "synthetic", "--estimator", "gausian"): "did you mean 'gaussian'?",
+    ("run", "synthetic", "--metric", "removl"): "--metric: unknown value 'removl'; did you mean 'removal'?",
+    ("run", "synthetic", "--seedss", "5"): "unrecognized arguments: --seedss 5 (did you mean '--seeds'?)",
+    ("edit", "nowhere", "--at-most", "101"): "edit: --at-most must be a finite number between 0 and 100, not 101",
+    ("edit", "nowhere", "--at-most", "5"): "nowhere is no results folder",
+    ("report", "nowhere"): "nowhere is no results folder",
     ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
     ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",
     ("run", "adult-small", "--data-dir", "/nowhere"): "not found in /nowhere",
@@ -241,7 +275,7 @@ def test_the_favourable_class_is_announced_and_many_classes_get_a_wider_layer(tm
         assert main([*command, "--label", "hired", "--notion", "opportunity", *options]) == 2
         assert f"\nbias is measured in the rows of {told} (opportunity)\n" in capsys.readouterr().err
     assert main([*command, "--label", "hired", "--notion", "opportunity", "--favourable", "y", "--quiet"]) == 2
-    assert "hired has no class 'y' that could be the favourable: no, yes" in capsys.readouterr().err
+    assert "hired has no class 'y' that could be the favourable; choose from no, yes" in capsys.readouterr().err
     assert main([*command, "--label", "hired", "--favourable", "no", "--quiet"]) == 2
     assert "belongs to the notion 'opportunity'" in capsys.readouterr().err
 
@@ -293,7 +327,7 @@ def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
+    [(["--help"], "run an experiment of the paper"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
      (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html"),
      (["doctor", "--help"], "--data-dir DIR")],
 )  # fmt: skip
@@ -307,9 +341,13 @@ def test_choices_of_the_command_are_those_of_the_library():
     from jaxflow import ablations, arguments, outputs
     from jaxflow.datasets import DATASETS
     from jaxflow.information import ESTIMATORS
+    from jaxflow.metrics import METRICS
+    from jaxflow.reproduction.drawings import FIGURES
     from jaxflow.running.presets import PRESETS
 
     assert arguments.NOTIONS == outputs.NOTIONS
     assert arguments.ABLATIONS == ablations.ABLATIONS
+    assert tuple(METRICS) == arguments.METRICS
+    assert tuple(FIGURES) == arguments.FIGURES
     assert arguments.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
     assert tuple(ESTIMATORS) == arguments.ESTIMATORS

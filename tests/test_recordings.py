@@ -387,7 +387,7 @@ REFUSED = {
     "a list": ({"messages": STIMULUS.tolist()}, "messages are names, or a dictionary of arrays by name, not "),
     "length": ({"messages": {"s": STIMULUS[1:]}}, r"must hold one value for each of the 60 trials, not \[59\]"),
     "axes": ({"recording": ACTIVITY.swapaxes(0, 1)}, "axis 0 of the activity .* must be the trials"),
-    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; the nearest is"),
+    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; did you mean"),
     "no names": ({"messages": "stimulus"}, "no array 'stimulus', named as message; it holds nothing but"),
     "no messages": ({"messages": []}, "at least one message"),
     "number": ({"messages": 3}, "messages must be a list"),
