@@ -18,9 +18,9 @@ import pytest
 
 from jaxflow import InputError, __version__, read_table
 from jaxflow import pipeline as jaxflow_pipeline
-from jaxflow.arguments import widths
 from jaxflow.cli import main
 from jaxflow.datasets import sources
+from jaxflow.running.parsing import widths
 
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest

@@ -339,7 +339,7 @@ def test_recalibrated_parameters_show_the_refitted_logits(how):
         ({"at_most": 5, "attribute": "sex"}, "there is no attribute 'sex'; choose from z, n"),
         ({"at_most": 5, "attribute": "y"}, "there is no attribute 'y'"),
         ({"at_most": 5, "attribute": ()}, "at least one attribute"),
-        ({"at_most": 5, "measure": "gap"}, "unknown measure 'gap'; choose from bias, parity_gap, odds_gap"),
+        ({"at_most": 5, "measure": "gap"}, r"unknown measure 'gap'; did you mean 'parity_gap' or 'odds_gap'\? choose from bias, parity"),
         ({"at_most": 5, "measure": "odds_gap", "attribute": "n"}, "n is numbers, which have no groups"),
         ({"at_most": 5, "label": "n"}, "the label must be one of the messages of classes"),
         ({"at_most": 5, "metrics": ["gradeint"]}, "unknown strategy 'gradeint'"),

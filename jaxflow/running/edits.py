@@ -56,6 +56,7 @@ class Edited(NamedTuple):
         limit: what the measure was to be at most, per cent, or the points of accuracy that might be lost.
         least: the least measure of every network on the rows that choose ``[S]``.
         name: of the experiment.
+        chance: what every measure that is an accuracy comes to where nothing is told; empty if the run is older.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Edited(NamedTuple):
     limit: float
     least: np.ndarray
     name: str
+    chance: Mapping[str, float]
 
 
 def edit_results(
@@ -127,7 +129,8 @@ def edit_results(
              "metrics": list(metrics), "refine": refine, "recalibrate": recalibrate, "seed": seed}  # fmt: skip
     about = _manifest(run, asked, written, seconds)
     _write(path, table, figure, jax.tree.map(lambda a: np.asarray(a)[:, 0], choices.params), about, overwrite)
-    return Edited(path, table, setting, limit, np.asarray(choices.least)[:, 0], run.config.name)
+    least, chance = np.asarray(choices.least)[:, 0], run.manifest.get("chance", {})
+    return Edited(path, table, setting, limit, least, run.config.name, chance)
 
 
 def _prepared(

@@ -19,6 +19,7 @@ from jaxflow.running.notes import few_permutations
 from jaxflow.running.results import Results
 from jaxflow.statistics import edit_changes
 
+CHANCE = "chance: nothing is told"
 NOTICEABLE = 0.1  # points, of a measure that has risen
 RISEN = ("measure", "before", "after", "change")
 WORDS = {
@@ -38,7 +39,7 @@ def summary(results: Results) -> str:
         [
             f"{experiment}: {counted(len(networks), 'network')}, means at the output (%)",
             *notion_line(roles, results.manifest.get("dataset", {}).get("values", {})),
-            *_outputs(networks, results.table("tradeoff"), roles),
+            *_outputs(networks, results.table("tradeoff"), roles, results.manifest.get("chance", {})),
             "",
             "Pearson r of edge flow and effect of removal",
             _correlations(results.table("correlations"), roles),
@@ -97,7 +98,7 @@ def edit_summary(edited: Edited) -> str:
     for rows, what in ((written, "the edits that are written, chosen on one half of the rows, on the other"),
                        (reached, "and the roles of the halves exchanged, both ways together")):  # fmt: skip
         lines += ["", f"{what} (mean over networks, %, and change with its 95 % interval)"]
-        lines.append(_changes(_compared(rows, edited.setting), edited.setting))
+        lines.append(_changes(_compared(rows, edited.setting), edited))
     if aim.keeps_accuracy:
         loss = written["argmax_accuracy_before"] - written["argmax_accuracy_after"]
         kept = f"{(loss <= edited.limit).sum()} of {len(written)}"
@@ -129,14 +130,16 @@ def _compared(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return edit_changes(rows, [*("argmax_accuracy", "accuracy"), *own, *measure_columns(setting)])
 
 
-def _changes(changes: pd.DataFrame, setting: Setting) -> str:
-    """Means before, edited, and recalibrated, and the change from first to last with its interval."""
-    refitted, found = setting.recalibrate != "none", {}
+def _changes(changes: pd.DataFrame, edited: Edited) -> str:
+    """Means before, edited, and recalibrated, the change from first to last with its interval, and chance."""
+    refitted, found = edited.setting.recalibrate != "none", {}
     for measure, before, pruned, after, change, low, high in changes.to_numpy(object).tolist():
         shown = {"before": f"{before:.1f}", "edited": f"{pruned:.1f}"}
         shown |= {"recalibrated": f"{after:.1f}"} if refitted else {}
         interval = "" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
         found[measure_words(measure)] = shown | {"change": f"{change:+.1f}{interval}"}
+        if edited.chance:  # gaps are not listed: where nothing is told there are none
+            found[measure_words(measure)]["chance"] = f"{edited.chance.get(measure, 0.0):.1f}"
     return pd.DataFrame(found).T.to_string()
 
 
@@ -238,8 +241,8 @@ def _fits(results: Results) -> list[str]:
     return ["", f"{unconverged:,} of {fits:,} fits did not converge (fits.csv)"]
 
 
-def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> list[str]:
-    """A table for every attribute: unpruned, and the chosen weights removed, every method at its middle level."""
+def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles, chance: Mapping[str, float]) -> list[str]:
+    """A table for every attribute: unpruned, with weights removed at every method's middle level, and told nothing."""
     unpruned = networks.rename(columns={"output_accuracy": "accuracy", "output_bias": "bias"})
     removed = tradeoff[tradeoff["factor"] == 0]
     parts = []
@@ -247,6 +250,8 @@ def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> li
         columns = ["accuracy", f"bias{roles.suffix(attribute)}", "argmax_accuracy"]
         aimed = removed[removed["attribute"] == attribute] if "attribute" in removed else removed
         rows = {"unpruned": unpruned[columns].mean()} | _after(aimed, columns)
+        if set(columns) <= set(chance):
+            rows[CHANCE] = pd.Series({name: chance[name] for name in columns})
         table = pd.DataFrame(rows).T.rename(columns=lambda name: measure_words(str(name)))
         parts.append(table.to_string(float_format="{:.1f}".format))
     return parts
