@@ -55,7 +55,7 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
     folder, process = finished
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert lines[0] == "synthetic: 3 networks, mean accuracy and bias at the output (%)"
+    assert lines[0] == "synthetic: 3 networks, means at the output (%)"
     assert lines[-2:] == [f"Results: {folder}", f"Report: {folder / 'report.html'}"]
     assert "jaxflow run synthetic --estimator gaussian --seeds 3" in (folder / "report.html").read_text()
     assert any(line.startswith("unpruned") for line in lines)
@@ -216,6 +216,54 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch,
     assert errors.count("\n") == 1
     assert BAD[arguments] in errors
     assert not (tmp_path / "results").exists()
+
+
+def refused(*arguments):
+    """What the command says in one line; nothing is loaded, since a refusal must not wait for JAX."""
+    command = f"import sys; from jaxflow.cli import main; main({[*map(str, arguments)]}); print('jax' in sys.modules)"
+    process = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=60)
+    assert process.stdout == "False\n"
+    assert process.stderr.count("\n") == 1
+    return process.stderr.removeprefix("jaxflow: ")
+
+
+def test_what_cannot_be_done_with_a_folder_is_said_before_anything_is_loaded(finished, tmp_path):
+    folder = finished[0]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter").touch()
+    edit = ("edit", folder, "--at-most", "5")
+    assert refused(*edit, "--out", "/proc/x").startswith("cannot write to /proc/x (")
+    assert refused(*edit, "--out", tmp_path / "mine").endswith("is not empty and holds no edit; choose another --out\n")
+    assert refused(*edit, "--attribute", "sex") == "there is no attribute 'sex'; choose from z\n"
+    assert "is the folder of a run, not a recording; jaxflow report" in refused("measure", folder, "--message", "s")
+    assert refused("run", "synthetic", "--out", "/proc/x").startswith("cannot write to /proc/x (")
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+def test_another_seed_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Of the three commands, whose default folders no seed but 0 shares."""
+    from jaxflow.running.places import default_folder, edit_folder
+
+    assert default_folder("synthetic", "quadratic", 0) == Path("results/synthetic-quadratic")
+    assert default_folder("synthetic", "quadratic", 5) == Path("results/synthetic-quadratic-seed5")
+    assert [edit_folder(Path("results/a"), seed).name for seed in (0, 5)] == ["a-edit", "a-edit-seed5"]
+    monkeypatch.chdir(tmp_path)
+    assert edit_folder(Path("."), 0) == tmp_path.parent / f"{tmp_path.name}-edit"
+
+
+def test_chance_and_gaps_that_rise_are_told(finished):
+    """The row of chance holds what the manifest says; of gaps the one that has surely risen is named."""
+    from jaxflow.running.summary import _risen
+
+    folder, process = finished
+    chance = json.loads((folder / "manifest.json").read_text())["chance"]
+    row = next(line for line in process.stdout.splitlines() if line.startswith("chance: nothing is told"))
+    assert row.split()[-3:] == [f"{chance[name]:.1f}" for name in ("accuracy", "bias", "argmax_accuracy")]
+    rows = [("bias", 60, 55, -5, -6, -4), ("parity_gap", 2.7, 4.4, 1.7, 0.8, 2.6), ("odds_gap", 5, 6, 1, -1, 3)]
+    changes = pd.DataFrame(rows, columns=["measure", "before", "after", "change", "low", "high"])
+    warning = "Warning: the edits raise the parity gap by 1.7 points (2.7 to 4.4 %); --measure parity_gap lowers"
+    assert _risen(changes, ["bias"]) == ["", f"{warning} that instead"]
+    assert _risen(changes, ["bias", "parity_gap"]) == []
 
 
 def write_people(path):
