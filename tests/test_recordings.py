@@ -487,7 +487,8 @@ def test_the_command_prints_what_is_significant_and_nothing_else(tmp_path, capsy
     assert printed.splitlines()[1] == f"Note: {FEW}"
     assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed
     assert printed.splitlines()[-1] == f"Results: {tmp_path / 'out'}"
-    assert "cells: 5 of 5 layers, tables and figures" in errors
+    assert "cells: starting, 19 permutations, seed 0\n" in errors
+    assert "\ncells: tables and figures, " in errors
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["finished"]
     assert str(tmp_path) not in json.dumps(manifest)

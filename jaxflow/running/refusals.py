@@ -82,7 +82,7 @@ def check_report(arguments: argparse.Namespace) -> None:
     if kind_of(arguments.results) != "an edit":
         read_manifest(arguments.results)
     out = arguments.results if arguments.out is None else arguments.out
-    check_writable(out.absolute().parent if out.is_file() else out)
+    check_writable(out.absolute().parent if os.path.isfile(out) else out)
 
 
 def check_file(name: str, what: str, advice: str) -> None:
