@@ -33,7 +33,7 @@ def test_what_there_is_room_for():
     pace = paced((1, "training", 0, 100), (36, "tradeoff", 50, 100))
     assert progress_line(35, "synthetic", pace, 37) == "tradeoff  48 %  about 0:36 left"
     assert progress_line(44, "synthetic", pace, 37) == "synthetic: tradeoff  48 %  about 0:36 left"
-    assert progress_line(68, "synthetic", pace, 37, bar="=-") == (
+    assert progress_line(60, "synthetic", pace, 37, bar="=-") == (
         "synthetic: tradeoff  =====-----  48 %  0:37  about 0:36 left"
     )
     assert progress_line(20, "synthetic", pace, 37) == "tradeoff  48 %"
