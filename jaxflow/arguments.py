@@ -194,8 +194,8 @@ def _edit_parser(commands: Any) -> None:
     edit.add_argument("--seed", type=number(0, LARGEST_SEED), default=0, metavar="N", help="random seed of the halves")
     edit.add_argument("--data-dir", type=path, metavar="DIR", help="folder with adult/ and mnist/, or with the run's"
                       " table (default: where the run has found its data)")  # fmt: skip
-    edit.add_argument("--out", type=path, metavar="DIR", help="folder to write (default: RESULTS-edit, with -seedN at its"
-                      " end for a --seed other than 0)")  # fmt: skip
+    edit.add_argument("--out", type=path, metavar="DIR", help="folder to write (default: RESULTS-edit, with -seedN at"
+                      " its end for a --seed other than 0)")  # fmt: skip
     edit.add_argument("--overwrite", action="store_true", help="replace an earlier edit in that folder")
     _add_common(edit)
 
