@@ -1,4 +1,4 @@
-// What the edits gave: a measure against the accuracy of the decisions, before and after, a pair for every network.
+// What the edits gave: a measure against decision accuracy, before and after, a pair for every network.
 
 import { axes, scaleOf, svg } from "./drawing.js";
 
@@ -13,7 +13,7 @@ export function drawChanges(plot, { data, changes }, shown, on) {
   const x = scaleOf([...accuracy.before, ...accuracy.after], PAIR_BOX.left, PAIR_BOX.right);
   const asked = limit === null || limit === undefined ? [] : [limit];
   const y = scaleOf([...measure.before, ...measure.after, ...asked], PAIR_BOX.bottom, PAIR_BOX.top);
-  axes(drawing, PAIR_BOX, x, y, "accuracy of the decisions (%)", `${data.measures[shown.measure]} (%)`);
+  axes(drawing, PAIR_BOX, x, y, "decision accuracy (%)", `${data.measures[shown.measure]} (%)`);
   for (const own of asked)
     svg("line", { class: "asked", x1: PAIR_BOX.left, x2: PAIR_BOX.right, y1: y(own), y2: y(own) }, drawing);
   const group = svg("g", { class: "pairs" }, drawing);

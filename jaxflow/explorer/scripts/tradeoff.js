@@ -9,9 +9,9 @@ export const PAIRS = {
     x: "parity_gap",
     y: "argmax_accuracy",
     xName: "parity gap of",
-    yName: "accuracy of the decision (%)",
+    yName: "decision accuracy (%)",
   },
-  "odds gap": { x: "odds_gap", y: "argmax_accuracy", xName: "odds gap of", yName: "accuracy of the decision (%)" },
+  "odds gap": { x: "odds_gap", y: "argmax_accuracy", xName: "odds gap of", yName: "decision accuracy (%)" },
   threshold: {
     x: "threshold_bias",
     y: "threshold_accuracy",
