@@ -54,8 +54,9 @@ def fake_run(
                 "strategies": [list(own) for own in strategies], "factors": list(FACTORS)}  # fmt: skip
     dataset = {"name": "mine", "rows": {"train": SAMPLES, "test": SAMPLES}, "features": list(features),
                "classes": dict.fromkeys((label, *attributes), 2), "values": {}, "notes": []}  # fmt: skip
+    chance = {name: 62.0 if "accuracy" in name else 55.0 for name in measure_names(roles) if "gap" not in name}
     _write_manifest(path, networks, {"identity": identity, "label": label, "attributes": list(attributes),
-                                     "dataset": dataset})  # fmt: skip
+                                     "dataset": dataset, "chance": chance})  # fmt: skip
     return Results(path)
 
 
@@ -167,7 +168,8 @@ def fake_edit(
     identity = {"name": "mine", "hidden": list(widths[1:-1]), "estimator": "gaussian", "first_layer": 0,
                 "strategies": [["bias/acc", "edge", 2]]}  # fmt: skip
     data = {"features": list(features), "classes": dict.fromkeys((label, *attributes), 2), "values": {}}
-    manifest = {"edit": asked, "of": {"experiment": "mine", "identity": identity, "dataset": data}, "label": label,
+    manifest = {"edit": asked, "of": {"experiment": "mine", "identity": identity, "dataset": data,
+                                      "chance": {"accuracy": 62.0, "argmax_accuracy": 62.0}}, "label": label,
                 "attributes": list(attributes), "networks": networks, "reached": networks, "versions": VERSIONS,
                 "device": "cpu", "seconds": {"edits": 1.0}}  # fmt: skip
     (path / "manifest.json").write_text(json.dumps(manifest))

@@ -50,6 +50,20 @@ def test_tradeoff_curve_is_mean_and_standard_error(tradeoffs, networks):
     assert [a.get_title() for a in figure.axes] == ["top 2 nodes", "top 2 edges"]
 
 
+def test_chance_is_a_line_with_its_name_or_far_away_an_arrow(tradeoffs, networks):
+    """A line within the reach of the curves; one that is ten times farther would squeeze them."""
+    low, high = tradeoffs["bias"].min(), tradeoffs["bias"].max()
+    chance = {"bias": float(low), "accuracy": float(tradeoffs["accuracy"].min() - 1000)}
+    figure = figures.tradeoff(tradeoffs, networks, "title", chance=chance)
+    for axes in figure.axes:
+        levels = [line.get_xdata()[0] for line in axes.lines if line.get_linewidth() == 0.6]
+        assert levels == [low]
+        assert np.ptp(axes.get_ylim()) < 2 * np.ptp(tradeoffs["accuracy"])
+    names = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert names == [f"bias at chance, {low:.1f} %", f"↓ accuracy at chance, {chance['accuracy']:.1f} %"]
+    assert high > low
+
+
 def test_every_level_has_its_curve(tradeoffs, networks):
     figure = figures.tradeoff_levels(tradeoffs, networks, "title")
     assert len(figure.axes) == 6

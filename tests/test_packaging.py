@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jaxflow
+from jaxflow.explorer.citing import RELEASED, citation
 
 ROOT = Path(__file__).parents[1]
 PAPER = (ROOT / "paper/paper.md").read_text()
@@ -47,10 +48,11 @@ def test_the_version_stands_in_one_place():
     assert "version" not in PROJECT["project"]
     assert PROJECT["tool"]["hatch"]["version"] == {"path": "jaxflow/__init__.py"}
     version, day = re.findall(r"^## \[([^]]+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[0]
-    citation = (ROOT / "CITATION.cff").read_text()
+    citation_file = (ROOT / "CITATION.cff").read_text()
     assert version == jaxflow.__version__
-    assert f"\nversion: {version}\n" in citation
-    assert f'\ndate-released: "{day}"\n' in citation
+    assert f"\nversion: {version}\n" in citation_file
+    assert f'\ndate-released: "{day}"\n' in citation_file
+    assert day == RELEASED
 
 
 def test_the_citation_names_the_paper_as_a_reference_and_no_person_as_an_author():
@@ -60,6 +62,22 @@ def test_the_citation_names_the_paper_as_a_reference_and_no_person_as_an_author(
     assert "family-names" not in software
     assert re.findall(r"family-names: (.*)", references) == ["Venkatesh", "Dutta", "Mehta", "Grover"]
     assert re.findall(r"https?://\S+|doi: .*", software + references) == ["https://arxiv.org/abs/2111.05299"]
+
+
+def test_a_report_says_how_to_cite_the_paper_and_the_software_by_the_same_facts():
+    """Of another version than this one the year is not said, which nothing there tells."""
+    facts = (ROOT / "CITATION.cff").read_text()
+    text = citation(jaxflow.__version__)
+    for name in ("title", "version", "date-released", "name"):
+        value = re.search(rf'^(?:  - )?{name}: "?(.*?)"?$', facts, re.MULTILINE)
+        assert value is not None
+        assert value[1][: 4 if name == "date-released" else None] in text
+    assert "Venkatesh" in text
+    assert "http" not in text
+    assert "  year " in text.partition("@software")[2]
+    other = citation("0.0.1").partition("@software")[2]
+    assert re.search(r"version += \{0\.0\.1\}", other)
+    assert "year" not in other
 
 
 def test_what_the_source_distribution_takes_is_there():

@@ -174,7 +174,8 @@ def test_it_can_be_read_without_its_script(page):
     assert text.count("<svg") >= 2
     assert text.count("<table") == 5
     assert "bias/acc" in text
-    assert "At the output" in text
+    assert "at the output; with the top node by bias/acc removed, " in text
+    assert "62.00 % accuracy (always the largest class of y)" in text
 
 
 def test_scripts_import_only_from_one_another_and_share_no_name():
@@ -295,7 +296,7 @@ def test_an_edit_has_its_factors_and_its_changes(tmp_path):
     gap = numbers_of(held["changes"][0]["after"])
     np.testing.assert_allclose(gap, own["parity_gap_after"].abs(), atol=0.00051)
     low, high = edit_changes(own, ["parity_gap"])[["low", "high"]].to_numpy()[0]
-    assert f"{low:+.1f} to {high:+.1f}".replace("-", "−") in page
+    assert f"{low:+.2f} to {high:+.2f}".replace("-", "−") in page
     assert "jaxflow edit RESULTS --measure parity_gap --at-most 10" in page
 
 

@@ -265,9 +265,11 @@ def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
     """Where flow beats a rival and where not, and how far all are from the bound: one panel a scene."""
     own = fronts[(fronts["ablation"] == "zero") & (fronts["reading"] == reading)]
     names = list(dict.fromkeys(own["scene"]))
-    figure, grid = new_figure(1.1 + 1.35 * len(names), 3.4, 1, len(names))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure, grid = new_figure(1.1 + 1.5 * columns, 2.6 * rows + 0.3, rows, columns)  # no wider than a page shows it
     order = list(METRICS)[::-1]
-    for axes, name in zip(grid[0], names, strict=True):
+    for axes, name in zip(grid.ravel(), names, strict=False):
         of = own[own["scene"] == name].set_index("metric").loc[order]
         flow = of.loc[FLOW, "area"]
         axes.axvline(flow, color=COLOURS[0], linewidth=0.8)
@@ -279,8 +281,10 @@ def glance_figure(fronts: pd.DataFrame, reading: str = "information") -> Figure:
             axes.plot([low, high], [place, place], color=colour, linewidth=1)
             axes.plot(row["area"], place, "o", color=colour, markersize=3)
         axes.set_title(name)
-        axes.set_yticks(range(len(order)), order if axes is grid[0, 0] else [])
-    grid[0, len(names) // 2].set_xlabel("points of bias taken off, mean over budgets of 0.5 to 10 points of accuracy")
+        axes.set_yticks(range(len(order)), order if axes in grid[:, 0] else [])
+    for axes in grid.ravel()[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("points of bias taken off, mean over budgets of 0.5 to 10 points of accuracy", fontsize="medium")
     return figure
 
 
@@ -289,7 +293,8 @@ def fronts_figure(budgets: pd.DataFrame, reading: str = "information") -> Figure
     own = budgets[budgets["reading"] == reading]
     names = list(dict.fromkeys(own["scene"]))
     columns = min(4, len(names))
-    figure, grid = new_figure(1.9 * columns + 1.2, 1.9 * -(-len(names) // columns), -(-len(names) // columns), columns)
+    rows = -(-len(names) // columns)
+    figure, grid = new_figure(1.55 * columns + 1.1, 1.8 * rows, rows, columns)
     for axes, name in zip(grid.ravel(), names, strict=False):
         for look, metric in enumerate(DRAWN):
             of = own[(own["scene"] == name) & (own["metric"] == metric)]

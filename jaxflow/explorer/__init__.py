@@ -2,14 +2,15 @@
 
 import pandas as pd
 
+from jaxflow.explorer.citing import citation
 from jaxflow.explorer.contents import About, Table, recording_contents, run_contents, titles_of
 from jaxflow.explorer.edit_figures import change_figure, edit_key, edited_figure
 from jaxflow.explorer.edits import Asked, Shape, changes_tables, edit_contents, edits_table, headline_of, options_of
 from jaxflow.explorer.page import filled
+from jaxflow.explorer.sentences import chance_line, headline
 from jaxflow.explorer.still import (
     course_caption,
     course_figure,
-    headline,
     key,
     network_figure,
     networks_table,
@@ -22,19 +23,6 @@ from jaxflow.explorer.writing import element, escaped
 from jaxflow.outputs import measure_names
 
 __all__ = ["About", "Asked", "Shape", "edit_page", "recording_page", "run_page"]
-
-CITATION = """P. Venkatesh, S. Dutta, N. Mehta and P. Grover:
-Can Information Flows Suggest Targets for Interventions in Neural Circuits?
-Advances in Neural Information Processing Systems 34 (NeurIPS 2021), arXiv:2111.05299.
-
-@inproceedings{venkatesh2021can,
-  title     = {Can Information Flows Suggest Targets for Interventions in Neural Circuits?},
-  author    = {Venkatesh, Praveen and Dutta, Sanghamitra and Mehta, Neil and Grover, Pulkit},
-  booktitle = {Advances in Neural Information Processing Systems},
-  volume    = {34},
-  year      = {2021}
-}
-"""
 
 
 def run_page(table: Table, about: About) -> str:
@@ -56,15 +44,20 @@ def run_page(table: Table, about: About) -> str:
     title = titles[roles.measured(roles.attributes[0])]
     sweep = kept["tradeoff"]
     first = list(titles).index(roles.measured(roles.attributes[0]))
-    edges = kept["edge_flows"] if contents["edges"] is not None else None
+    number, many = contents["typical"], len(contents["networks"]) > 1
+    nodes, edges = (own[own["network"] == number] for own in (kept["node_flows"], kept["edge_flows"]))
+    one = f"Network {number}, whose bias is the median" if many else ""
     parts = {
-        "headline": headline(kept["networks"], sweep, bias, title),
-        "network_figure": network_figure(kept["node_flows"], edges, title, first, about.names),
-        "tradeoff_figure": tradeoff_figure(sweep, bias, title) if len(sweep) else "",
+        "headline": headline(kept["networks"], sweep, bias, title) + chance_line(about.chance, roles, titles),
+        "network_figure": network_figure(
+            nodes, edges if contents["edges"] is not None else None, title, first, about.names
+        ),
+        "network_caption": f"{one}{': t' if one else 'T'}he widest edge and the darkest node have the largest flow.",
+        "tradeoff_figure": tradeoff_figure(sweep, bias, title, about.chance) if len(sweep) else "",
         "statistics": statistics_tables(table("correlations"), table("predictors"), titles),
         "networks": networks_table(kept["networks"], contents["shown"]),
         "tables": (tradeoff_table(sweep, measure_names(roles)) if len(sweep) else "")
-        + nodes_table(kept["node_flows"], titles),
+        + nodes_table(nodes, titles, "Flow of every node, bits" + (f": {one.lower()}" if one else "")),
     }
     there = {"networks", "effects", *(["tradeoff"] if len(sweep) else [])}
     return filled("run", contents, {**_common(about, list(titles.values())), **parts}, there)
@@ -114,7 +107,7 @@ def edit_page(edits: pd.DataFrame, shape: Shape, about: About, asked: Asked) -> 
     (title, columns), *_ = options.items()
     place = contents["networks"].index(contents["typical"])
     parts = {
-        "headline": headline_of(edits, options, asked),
+        "headline": headline_of(edits, options, asked) + chance_line(about.chance, about.roles, titles_of(about.roles)),
         "network_figure": edited_figure(shape, place, dict(contents["edits"][place]), about.names),
         "key": edit_key(),
         "change_figure": change_figure(edits, title, columns),
@@ -128,18 +121,16 @@ def _common(about: About, titles: list[str]) -> dict[str, str]:
     """What every page has: its head, what was run, how to cite."""
     facts = "".join(element("dt", escaped(name)) + element("dd", escaped(value)) for name, value in about.facts)
     command = element("h3", "Command") + element("pre", escaped(about.command), tabindex=0) if about.command else ""
-    software = f"Computed with jaxflow {about.version}."
     return {
         "heading": escaped(about.title),
         "subtitle": escaped(about.subtitle),
         "headline": "",
         "version": escaped(about.version),
         "notes": "".join(element("p", escaped(line), class_="note") for line in about.notes),
-        "network_caption": ("Means over networks: t" if about.roles is not None else "T")
-        + "he widest edge and the darkest node have the largest flow.",
+        "network_caption": "The widest edge and the darkest node have the largest flow.",
         "network_title": "Network" if about.roles is not None else "Flow of every node in every bin",
         "key": key(titles, about.roles is not None) if titles else "",
         "facts": element("dl", facts),
         "command": command,
-        "citation": "\n".join(map(escaped, f"{CITATION}\n{software}".splitlines())),
+        "citation": "\n".join(map(escaped, citation(about.version).splitlines())),
     }

@@ -4,7 +4,8 @@ Means go over all networks. Some networks, spread evenly over their biases, are 
 of a size that a browser opens at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -41,6 +42,8 @@ class About(NamedTuple):
         command: that runs it again; empty where there is none.
         version: of jaxflow.
         confidence: of the intervals of honest flows.
+        chance: what accuracy and bias come to where an output tells nothing, per cent by measure; empty where an
+            earlier version ran and did not record it.
     """
 
     title: str
@@ -54,6 +57,7 @@ class About(NamedTuple):
     command: str
     version: str
     confidence: float = 0.95
+    chance: Mapping[str, float] = MappingProxyType({})
 
 
 class Grid(NamedTuple):
@@ -123,10 +127,12 @@ def run_contents(table: Table, about: About) -> dict[str, Any]:
             for name in roles.attributes
         ],
         "shown": grid.networks[full].tolist(),
+        "typical": typical_of(outputs, roles),
+        "chance": dict(about.chance),
         "nodes": node_arrays(grid, nodes, full),
         "edges": edge_arrays(grid, edges, table("dependence"), full) if drawn else None,
         "outputs": outputs.shape[1] - 1,
-        "tradeoff": tradeoff_arrays(tradeoff, roles, len(grid.networks), full) if len(tradeoff) else None,
+        "tradeoff": tradeoff_arrays(tradeoff, outputs, roles, full) if len(tradeoff) else None,
     }
 
 
@@ -142,6 +148,7 @@ def recording_contents(table: Table, edges: pd.DataFrame | None, about: About) -
         "kind": "recording",
         "times": times.tolist(),
         "shown": [0],
+        "typical": 0,
         "nodes": node_arrays(grid, nodes, only),
         "edges": edge_arrays(grid, edges, None, only) if held and edges is not None else None,
         "outputs": 0,
@@ -179,12 +186,25 @@ def _in_full(grid: Grid, outputs: pd.DataFrame, roles: Roles) -> np.ndarray:
     most = max(1, int(DETAIL / each))
     if count <= most:
         return np.arange(count)
-    suffix = roles.suffix(roles.attributes[0])
-    column = f"bias{suffix}" if suffix else "output_bias"
+    column = bias_column(roles)
     order = np.argsort(outputs[column].to_numpy(), kind="stable")
     spread = order[np.round(np.linspace(0, count - 1, most - 1)).astype(int)] if most > 1 else []
-    typical = np.flatnonzero(outputs["network"] == typical_network(outputs, column))
+    typical = np.flatnonzero(outputs["network"] == typical_of(outputs, roles))
     return np.unique([*typical, *spread]).astype(int)
+
+
+def bias_column(roles: Roles) -> str:
+    """The bias about the first attribute in the table of networks."""
+    suffix = roles.suffix(roles.attributes[0])
+    return f"bias{suffix}" if suffix else "output_bias"
+
+
+def typical_of(outputs: pd.DataFrame, roles: Roles) -> int:
+    """The network that a page opens with, whose bias about the first attribute is the median.
+
+    It is no mean: hidden nodes of different networks do not correspond.
+    """
+    return int(typical_network(outputs, bias_column(roles)))
 
 
 def node_arrays(grid: Grid, table: pd.DataFrame, shown: np.ndarray) -> dict[str, Any]:
@@ -218,12 +238,13 @@ def edge_arrays(grid: Grid, edges: pd.DataFrame, dependence: pd.DataFrame | None
     }
 
 
-def tradeoff_arrays(table: pd.DataFrame, roles: Roles, networks: int, shown: np.ndarray) -> dict[str, Any]:
+def tradeoff_arrays(table: pd.DataFrame, outputs: pd.DataFrame, roles: Roles, shown: np.ndarray) -> dict[str, Any]:
     """Means and standard errors of every measure, and accuracy and bias of networks in full.
 
     Of one network's curve its change is kept, in percentage points from what the network shows at the largest factor.
     """
-    names = measure_names(roles)
+    names, networks = measure_names(roles), len(outputs)
+    start = outputs.rename(columns={"output_accuracy": "accuracy", "output_bias": "bias"})
     first = table[table["network"] == table["network"].iloc[0]]
     factors = list(dict.fromkeys(first["factor"]))
     aims = first[first["factor"] == factors[0]]
@@ -239,6 +260,7 @@ def tradeoff_arrays(table: pd.DataFrame, roles: Roles, networks: int, shown: np.
             for row, name in zip(aims.itertuples(), attribute, strict=True)
         ],
         "measures": list(names),
+        "start": [None if np.isnan(own) else round(float(own), 3) for own in start[list(names)].mean()],
         "mean": packed(np.stack([cube.mean(axis=0) for cube in cubes.values()]), POINTS),
         "error": packed(np.stack([_standard_error(cube) for cube in cubes.values()]), POINTS),
         "own": own.tolist(),

@@ -18,7 +18,8 @@ from jaxflow.explorer.still import (
     places_of,
     radius_of,
 )
-from jaxflow.explorer.writing import element, escaped, number
+from jaxflow.explorer.writing import element, escaped
+from jaxflow.explorer.writing import points as in_points
 from jaxflow.figures.edits import worst
 
 WIDEST = 7.0  # of the largest weight that leaves a layer
@@ -82,7 +83,7 @@ def change_figure(edits: pd.DataFrame, title: str, columns: Sequence[str]) -> st
         parts.append(element("circle", cx=x1, cy=y1, r=3, class_="before"))
         parts.append(element("rect", x=x2 - 3, y=y2 - 3, width=6, height=6, class_="after"))
     middle = {"x": WIDTH / 2, "text_anchor": "middle"}
-    shown = [number(own, ".1f") for own in (*low, *high)]
+    shown = list(map(in_points, (*low, *high)))
     across = f"decision accuracy, {shown[0]} to {shown[2]} %"
     parts.append(element("text", escaped(across), y=HEIGHT - 12, **middle))
     parts.append(element("text", escaped(f"{title}, {shown[1]} to {shown[3]} %"), y=18, **middle))

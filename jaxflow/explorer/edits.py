@@ -11,7 +11,7 @@ import pandas as pd
 from jaxflow.errors import InputError, counted, printable
 from jaxflow.explorer.contents import DETAIL, MOST_EDGES, PER_EDGE, POINTS, About, titled
 from jaxflow.explorer.packing import packed_floats, plain
-from jaxflow.explorer.writing import element, escaped, number, table
+from jaxflow.explorer.writing import element, escaped, percent, points, table
 from jaxflow.figures.edits import typical_edit, worst
 from jaxflow.outputs import Roles
 from jaxflow.statistics import edit_changes
@@ -115,6 +115,7 @@ def edit_contents(edits: pd.DataFrame, shape: Shape, about: About, asked: Asked)
         "edits": [edits_of(text, shape) for text in own["edges"]],
         "measures": list(options),
         "accuracy": list(options.values()).index(["argmax_accuracy"]),
+        "chance": [about.chance.get(columns[0]) if len(columns) == 1 else None for columns in options.values()],
         "limits": [asked.at_most, *[None] * (len(options) - 1)],
         "changes": [{when: plain(worst(own, columns, when).to_numpy(), POINTS) for when in WHEN}
                     for columns in options.values()],
@@ -128,8 +129,8 @@ def headline_of(edits: pd.DataFrame, options: Mapping[str, Sequence[str]], asked
     (title, columns), *_ = options.items()
     means = [worst(own, columns, when).mean() for when in WHEN]
     right = [own[f"argmax_accuracy_{when}"].mean() for when in WHEN]
-    text = f"On rows that did not choose the edits {title} goes from {means[0]:.1f} to {means[1]:.1f} % and the"
-    text += f" decision accuracy from {right[0]:.1f} to {right[1]:.1f} %"
+    text = f"On rows that did not choose the edits {title} goes from {points(means[0])} to {percent(means[1])} and the"
+    text += f" decision accuracy from {points(right[0])} to {percent(right[1])}"
     if asked.at_most is not None:
         reached = own[own["reached"]]
         holds = int((worst(reached, columns, "after") <= asked.at_most).sum())
@@ -151,10 +152,9 @@ def changes_tables(edits: pd.DataFrame, options: Mapping[str, Sequence[str]], as
     for rows, what in ((reached[reached["written"]], written), (reached, both)):
         cells = []
         for measure, before, pruned, after, change, low, high in edit_changes(rows, names).to_numpy(object).tolist():
-            interval = "–" if np.isnan(low) else f"{number(low, '+.1f')} to {number(high, '+.1f')}"
+            interval = "–" if np.isnan(low) else f"{points(low, '+')} to {points(high, '+')}"
             means = [before, pruned, *([after] if refitted else [])]
-            cells.append([names[measure], *(number(value, ".1f") for value in means),
-                          number(change, "+.1f"), interval])  # fmt: skip
+            cells.append([names[measure], *map(points, means), points(change, "+"), interval])
         caption = f"{what}: means over {counted(rows['network'].nunique(), 'network')}, per cent"
         parts.append(table(header, cells, escaped(caption)))
     return "".join(parts)
@@ -170,7 +170,7 @@ def edits_table(edits: pd.DataFrame, options: Mapping[str, Sequence[str]]) -> st
         values = [abs(own_value) for columns in options.values() for own_value in _pair(row, columns)]
         rows.append([row["network"], "yes" if row["reached"] else "no", plan if row["method"] else "–" ,
                      len(factors), sum(float(by) == 0 for by in factors),
-                     *(number(value, ".2f") for value in values)])  # fmt: skip
+                     *map(points, values)])  # fmt: skip
     pairs = [f"{title} {when}" for title in options for when in WHEN]
     some = "" if len(own) <= MOST_NETWORKS else f" (the first {MOST_NETWORKS} of {len(own):,})"
     caption = escaped(f"Edits, and measures on rows that did not choose them, per cent{some}")

@@ -1,13 +1,13 @@
 """What a report shows where no script runs: the figures that stand still, and the tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from jaxflow.errors import counted
 from jaxflow.explorer.contents import Grid, grid_of
-from jaxflow.explorer.writing import element, escaped, folded, number, table
+from jaxflow.explorer.writing import bits, element, escaped, folded, number, percent, points, table
 from jaxflow.figures import middle_level
 from jaxflow.figures.style import METRIC_LOOK
 
@@ -22,16 +22,16 @@ DASHES = {"acc/bias": "6 3", "random": "2 3", "magnitude": "6 2 2 2"}
 def network_figure(
     nodes: pd.DataFrame, edges: pd.DataFrame | None, title: str, colour: int, names: Sequence[str] = ()
 ) -> str:
-    """Mean flow about a message: width of edges, shade of nodes, names of the first layer's nodes."""
+    """Flow about a message of one network: width of edges, shade of nodes, names of the first layer's nodes."""
     grid = grid_of(nodes, edges)
     if len(grid.layer) > MOST_CIRCLES:
         return element("p", f"{len(grid.layer):,} nodes, too many for a drawing that stands still.", class_="note")
     message = grid.messages[colour]
-    flow = grid.of_nodes(nodes["flow"])[:, colour].mean(axis=0)
+    flow = grid.of_nodes(nodes["flow"])[0, colour]
     places = places_of(grid, max([len(name[:24]) for name in names], default=0))
     lines = []
     if edges is not None and len(edges):
-        width = grid.of_edges(edges["flow"])[:, colour].mean(axis=0)
+        width = grid.of_edges(edges["flow"])[0, colour]
         for edge in sorted(np.argsort(-width, kind="stable")[:MOST_LINES].tolist()):
             layer, source, target = grid.edges[edge].tolist()
             (x1, y1), (x2, y2) = places[layer, source], places[layer + 1, target]
@@ -48,7 +48,7 @@ def network_figure(
     for node, name in enumerate(names[: int((grid.layer == first).sum())]):
         (x, y), short = places[first, node], name if len(name) < 24 else f"{name[:22]}…"
         lines.append(element("text", escaped(short), x=f"{x - 18:.1f}", y=f"{y + 4:.1f}", text_anchor="end"))
-    text = f"Mean {title} flow of every node and edge; the widest edge and the darkest node have the largest flow."
+    text = f"{title} flow of every node and edge; the widest edge and the darkest node have the largest flow."
     return drawing("".join(lines), text, f"about {message}")
 
 
@@ -81,7 +81,7 @@ def drawing(inside: str, text: str, about: str) -> str:
     return element("svg", inside, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{text} ({about})")
 
 
-def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str) -> str:
+def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str, chance: Mapping[str, float]) -> str:
     """Mean accuracy against mean bias of every metric, the first method at its middle level."""
     method = tradeoff["method"].iloc[0]
     rows = tradeoff[tradeoff["method"] == method]
@@ -94,19 +94,20 @@ def tradeoff_figure(tradeoff: pd.DataFrame, bias: str, title: str) -> str:
     parts = []
     for place, (metric, curve) in enumerate(means.groupby("metric", sort=False)):
         scaled = (curve - low) / room
-        points = [
+        places = [
             f"{MARGIN + (WIDTH - 2 * MARGIN) * x:.1f},{HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * y:.1f}"
             for x, y in scaled.to_numpy()
         ]
         look = METRIC_LOOK.get(str(metric), 3 + place % 3)
-        line = element("polyline", points=" ".join(points), class_=f"curve s{look}",
+        line = element("polyline", points=" ".join(places), class_=f"curve s{look}",
                        stroke_dasharray=DASHES.get(str(metric)))  # fmt: skip
-        end = points[-1].split(",")
+        end = places[-1].split(",")
         parts += [line, element("text", escaped(metric), x=end[0], y=end[1], dx=6, dy=-6)]
     middle = {"x": WIDTH / 2, "text_anchor": "middle"}
-    ends = [f"{number(own, '.1f')}" for own in (low[bias], high[bias], low["accuracy"], high["accuracy"])]
-    parts.append(element("text", escaped(f"{title}, {ends[0]} to {ends[1]} %"), y=HEIGHT - 12, **middle))
-    parts.append(element("text", escaped(f"accuracy, {ends[2]} to {ends[3]} %"), y=18, **middle))
+    for name, column, y in ((title, bias, HEIGHT - 12), ("accuracy", "accuracy", 18)):
+        known = f"; chance: {percent(chance[column])}" if column in chance else ""
+        span = f"{name}, {points(low[column])} to {points(high[column])} %{known}"
+        parts.append(element("text", escaped(span), y=y, **middle))
     level = counted(int(rows["level"].iloc[0]), str(method))
     return drawing("".join(parts), f"Mean accuracy against mean {title} while {level} are faded out", "all metrics")
 
@@ -127,7 +128,7 @@ def course_figure(nodes: pd.DataFrame, message: str) -> str:
     parts = [element("polygon", points=ends, class_="floor")] if floor else []
     for node, own in list(rows.groupby("node", sort=True))[:MOST_LINES]:
         parts.append(element("polyline", points=points(own, "flow"), class_=f"course s{int(str(node)) % 7}"))
-    shown = f"time {number(low, '.4g')} to {number(low + span, '.4g')}, flow up to {number(largest)} bits"
+    shown = f"time {number(low, '.4g')} to {number(low + span, '.4g')}, flow up to {bits(largest)} bits"
     parts.append(element("text", escaped(shown), x=WIDTH / 2, y=HEIGHT - 12, text_anchor="middle"))
     return drawing("".join(parts), "Flow of every node over time", f"about {message}")
 
@@ -157,29 +158,12 @@ def key(titles: Sequence[str], pruned: bool) -> str:
     return "".join(items) + (key_item(lit, "pruned") if pruned else "")
 
 
-def headline(outputs: pd.DataFrame, tradeoff: pd.DataFrame, bias: str, title: str) -> str:
-    """A sentence: what the networks show at their outputs, and without what the first strategy takes off."""
-    column = bias if bias in outputs else "output_bias"
-    start = outputs["output_accuracy"].mean(), outputs[column].mean()
-    text = f"At the output {start[0]:.1f} % accuracy and {start[1]:.1f} % {title}"
-    removed = tradeoff[tradeoff["factor"] == 0] if len(tradeoff) else tradeoff
-    if len(removed):
-        metric, method = removed[["metric", "method"]].iloc[0]
-        rows = removed[(removed["metric"] == metric) & (removed["method"] == method)]
-        level = middle_level(rows["level"])
-        aim = rows[rows["attribute"] == rows["attribute"].iloc[0]] if "attribute" in rows else rows
-        means = aim.loc[aim["level"] == level, ["accuracy", bias]].mean()
-        what = counted(level, str(method))
-        text += f"; without the top {what} by {metric} {means['accuracy']:.1f} % and {means[bias]:.1f} %"
-    return element("p", escaped(f"{text}."), class_="headline")
-
-
 def networks_table(outputs: pd.DataFrame, shown: Sequence[int]) -> str:
     """Every network as it is, per cent."""
     rows = outputs if len(outputs) <= MOST_ROWS else outputs[outputs["network"].isin(shown)].head(MOST_ROWS)
     names = [name for name in outputs if name != "network"]
     some = "" if len(rows) == len(outputs) else f" ({len(rows)} of {len(outputs):,}, spread over the biases)"
-    cells = ([int(row[0]), *(number(value, ".2f") for value in row[1:])] for row in rows.itertuples(index=False))
+    cells = ([int(row[0]), *map(points, row[1:])] for row in rows.itertuples(index=False))
     header = ["network", *(str(name).replace("_", " ") for name in names)]
     return table(header, cells, escaped(f"Unpruned networks, per cent{some}"), id="networks")
 
@@ -189,7 +173,7 @@ def tradeoff_table(tradeoff: pd.DataFrame, measures: Sequence[str]) -> str:
     factor = tradeoff.loc[tradeoff["factor"] >= 0, "factor"].min()
     keys = [name for name in ("attribute", "metric", "method", "level") if name in tradeoff]
     rows = tradeoff[tradeoff["factor"] == factor].groupby(keys, sort=False)[list(measures)].mean()
-    numbers = [[number(value, ".2f") for value in row] for row in rows.to_numpy()]
+    numbers = [list(map(points, row)) for row in rows.to_numpy()]
     cells = [(*own, *row) for own, row in zip(rows.index, numbers, strict=True)]
     caption = f"Means over networks, per cent, the chosen weights times {factor:g}"
     header = [*keys, *(name.replace("_", " ") for name in measures)]
@@ -207,26 +191,29 @@ def statistics_tables(correlations: pd.DataFrame, predictors: pd.DataFrame, titl
     )  # fmt: skip
 
 
-def nodes_table(nodes: pd.DataFrame, titles: dict[str, str]) -> str:
-    """Means over networks of the flow of every node; of very many those of the largest."""
+def nodes_table(nodes: pd.DataFrame, titles: dict[str, str], what: str = "Flow of every node, bits") -> str:
+    """The flow of every node of one network; of very many those of the largest."""
     keys = ["layer", *(["time"] if "time" in nodes else []), "node", "message"]
     columns = [name for name in ("flow", "null95", "p_max", "honest", "low", "high") if name in nodes]
-    rows = nodes.groupby(keys, sort=False)[columns].mean().reset_index()
-    some = ""
+    rows, some = nodes[[*keys, *columns]], ""
     if len(rows) > MOST_ROWS:
         some = f" ({MOST_ROWS} of {len(rows):,}, those of the largest flow)"
         rows = rows.sort_values("flow", ascending=False, kind="stable").head(MOST_ROWS)
-    what = "Flow of every node, bits" if len(set(nodes["network"])) == 1 else "Mean flow of every node, bits"
     return folded(table([*keys, *columns], _cells(rows, titles), escaped(what + some), texts=len(keys)))
 
 
 def _cells(frame: pd.DataFrame, titles: dict[str, str]) -> Iterator[list[str]]:
-    """The rows of a table as text: messages by their titles, places as they are, numbers to three digits."""
+    """The rows of a table as text: messages by their titles, places as they are, bits and p to four decimals.
+
+    Correlations have two, as they have in all figures, with their intervals.
+    """
+    correlated = "rho" in frame or "r" in frame
     for row in frame.itertuples(index=False):
         cells = []
         for name, value in zip(frame, row, strict=True):
             if name == "message":
                 cells.append(titles.get(str(value), str(value)))
             else:
-                cells.append(number(value, "g" if name in PLACES else ".3g"))
+                ours = correlated and name != "p"
+                cells.append(number(value, "g" if name in PLACES else ".2f" if ours else ".4f"))
         yield cells

@@ -30,11 +30,35 @@ def data_block(contents: Mapping[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def number(value: Any, form: str = ".3g") -> str:
+def number(value: Any, form: str) -> str:
     """A number as text; a dash where there is none."""
     if isinstance(value, str):
         return value
-    return "–" if pd.isna(value) else format(value, form).replace("-", "−")
+    if pd.isna(value):
+        return "–"
+    text = format(value, form)
+    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")
+
+
+def bits(value: Any) -> str:
+    """Bits, or a p-value, as the whole page writes them: to four decimals."""
+    return number(value, ".4f")
+
+
+def points(value: Any, sign: str = "") -> str:
+    """Per cent or percentage points without their unit, as the whole page writes them: to two decimals.
+
+    Args:
+        value: the number.
+        sign: ``+`` for changes, which show that they rise.
+    """
+    return number(value, f"{sign}.2f")
+
+
+def percent(value: Any) -> str:
+    """``points`` with its unit."""
+    text = points(value)
+    return text if text == "–" else f"{text} %"
 
 
 def table(

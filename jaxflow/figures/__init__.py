@@ -1,6 +1,7 @@
 """Figures from tables. Every function takes or makes Axes or a Figure and returns it; none saves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -56,7 +57,11 @@ __all__ = [
 
 
 def draw_all(
-    table: Callable[[str], pd.DataFrame], title: str, roles: Roles, names: Sequence[str] = ()
+    table: Callable[[str], pd.DataFrame],
+    title: str,
+    roles: Roles,
+    names: Sequence[str] = (),
+    chance: Mapping[str, float] = MappingProxyType({}),
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure of a run with its name.
 
@@ -65,9 +70,10 @@ def draw_all(
         title: of the figures.
         roles: label and attributes.
         names: of the nodes of the first layer shown.
+        chance: what accuracy and bias come to where an output tells nothing, per cent by measure.
     """
     with paper_style():
-        for name, figure in _all_figures(table, title, roles, names):
+        for name, figure in _all_figures(table, title, roles, names, chance):
             yield name, laid_out(figure)
 
 
@@ -88,7 +94,7 @@ def draw_recording(
 
 
 def _all_figures(
-    table: Callable[[str], pd.DataFrame], title: str, roles: Roles, names: Sequence[str]
+    table: Callable[[str], pd.DataFrame], title: str, roles: Roles, names: Sequence[str], chance: Mapping[str, float]
 ) -> Iterator[tuple[str, Figure]]:
     """``draw_all`` before the layout."""
     networks, curves = table("networks"), table("training")
@@ -100,8 +106,8 @@ def _all_figures(
     yield "dependence", dependence(table("dependence"), title, roles)
     tradeoffs = table("tradeoff")
     if len(tradeoffs):
-        yield "tradeoff", tradeoff(tradeoffs, networks, title, roles)
-        yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title, roles)
+        yield "tradeoff", tradeoff(tradeoffs, networks, title, roles, chance)
+        yield "tradeoff_levels", tradeoff_levels(tradeoffs, networks, title, roles, chance)
 
 
 def run_title(name: str, estimator: str, networks: int) -> str:

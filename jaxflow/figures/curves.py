@@ -1,6 +1,7 @@
 """Bias against accuracy under pruning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxflow.errors import counted
+from jaxflow.figures.levels import mark_chance
 from jaxflow.figures.style import (
     COLOURS,
     MARKERS,
@@ -89,10 +91,23 @@ def metric_look(metric: str, metrics: Sequence[str]) -> tuple[int, str]:
     return 3 + colour, list(STYLES.values())[style % len(STYLES)]
 
 
-def tradeoff(table: pd.DataFrame, networks: pd.DataFrame, title: str, roles: Roles = PAPER) -> Figure:
+def tradeoff(
+    table: pd.DataFrame,
+    networks: pd.DataFrame,
+    title: str,
+    roles: Roles = PAPER,
+    chance: Mapping[str, float] = MappingProxyType({}),
+) -> Figure:
     """Metrics against each other: for every method its middle level, both flow ratios and the random control.
 
     A row of panels for every attribute.
+
+    Args:
+        table: the tradeoff table.
+        networks: the networks table.
+        title: of the figure.
+        roles: label and attributes.
+        chance: what accuracy and bias come to where an output tells nothing, per cent by measure; drawn where known.
     """
     methods = [method for method in METHODS if method in set(table["method"])]
     metrics = list(dict.fromkeys(table["metric"]))
@@ -111,12 +126,20 @@ def tradeoff(table: pd.DataFrame, networks: pd.DataFrame, title: str, roles: Rol
         axes.set_title(f"top {counted(level, method)}")
         _label_tradeoff(axes, message_titles(roles)[roles.measured(attribute)])
         _label_outer(axes, roles)
+    names = [f"bias{roles.suffix(attribute)}" for attribute in roles.attributes]
+    mark_chance(((axes, names[row], column == 0) for (row, column), axes in np.ndenumerate(grid)), chance)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", title="pruned by")
     figure.suptitle(title)
     return figure
 
 
-def tradeoff_levels(table: pd.DataFrame, networks: pd.DataFrame, title: str, roles: Roles = PAPER) -> Figure:
+def tradeoff_levels(
+    table: pd.DataFrame,
+    networks: pd.DataFrame,
+    title: str,
+    roles: Roles = PAPER,
+    chance: Mapping[str, float] = MappingProxyType({}),
+) -> Figure:
     """All strategies: a row for every attribute and method, a column for every metric, a curve for every level."""
     rows = [(name, method) for name in roles.attributes for method in METHODS if method in set(table["method"])]
     metrics = list(dict.fromkeys(table["metric"]))
@@ -134,6 +157,8 @@ def tradeoff_levels(table: pd.DataFrame, networks: pd.DataFrame, title: str, rol
         _label_outer(axes, roles)
         if column == len(metrics) - 1:
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="pruned")
+    names = [f"bias{roles.suffix(attribute)}" for attribute, _ in rows]
+    mark_chance(((axes, names[row], column == 0) for (row, column), axes in np.ndenumerate(grid)), chance)
     figure.suptitle(title)
     return figure
 

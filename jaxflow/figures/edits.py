@@ -65,8 +65,11 @@ def edited_panel(
     axes.scatter(*places.T, s=150, color="white", edgecolors="black", linewidths=0.7, zorder=5)
     for place, name in zip(at[0], names, strict=False):
         axes.annotate(plain_text(name), place, (-11, 0), textcoords="offset points", ha="right", va="center")
-    begin = f"layer {first_layer}" if first_layer else "" if names else "input"
-    axes.set_xticks(range(len(sizes)), [begin, *[""] * (len(sizes) - 2), "output"])
+    every, last = -(-len(sizes) // 8), len(sizes) - 1  # of many layers some are named
+    shown = [k for k in range(0, last, every) if last - k >= every]
+    numbers = [k + first_layer for k in shown]
+    layers = [f"layer {number}" if number else "inputs" for number in numbers]
+    axes.set_xticks([*shown, last], [*layers, "output"])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
@@ -91,7 +94,9 @@ def change_panel(axes: Axes, table: pd.DataFrame, columns: Sequence[str], ylabel
     for when, (x, y) in points.items():
         colour, marker = looks[when]
         axes.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, alpha=0.7, zorder=2, label=when)
-        axes.scatter([x.mean()], [y.mean()], s=55, color=colour, marker=marker, edgecolors="black", zorder=3)
+        mean = "mean of all" if when == "after" and len(x) > 1 else None
+        axes.scatter([x.mean()], [y.mean()], s=55, color=colour, marker=marker, edgecolors="black", zorder=3,
+                     label=mean)  # fmt: skip
     if at_most is not None:
         axes.axhline(at_most, color=REMOVED, linewidth=0.8, linestyle="--", zorder=0, label="asked for")
     axes.set_xlabel("decision accuracy (%)")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from jaxflow.figures.style import COLOURS, MANY_COLOURS, MANY_POINTS, MARKERS, message_titles, new_figure
@@ -29,10 +29,11 @@ def dependence_panel(axes: Axes, table: pd.DataFrame, message: str, name: str) -
         if np.ptp(flow) > 0 and np.ptp(effect) > 0:
             slope, intercept = np.polyfit(flow, effect, 1)
             ends = np.array([flow.min(), flow.max()])
-            axes.plot(ends, intercept + slope * ends, color="white", linewidth=2.6)
-            axes.plot(ends, intercept + slope * ends, color=colour)
+            # darker than the points, which it leaves visible: no halo
+            axes.plot(ends, intercept + slope * ends, color=_darker(colour), linewidth=1.0)
             label += f", R² = {np.corrcoef(flow, effect)[0, 1] ** 2:.2f}"
-        axes.plot([], [], color=colour, marker=marker, label=label)
+        axes.plot([], [], color=_darker(colour), linewidth=1.0, marker=marker, markerfacecolor=colour,
+                  markeredgecolor=colour, label=label)  # fmt: skip
     axes.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     axes.set_xlabel(f"weighted {name} flow (bits)")
     axes.set_ylabel(f"change of {name} (points)")
@@ -51,6 +52,12 @@ def dependence(table: pd.DataFrame, title: str, roles: Roles = PAPER) -> Figure:
         figure.colorbar(ScalarMappable(layers, MANY_COLOURS), ax=list(grid[0]), label="edges leaving layer")
     figure.suptitle(title)
     return figure
+
+
+def _darker(colour: Any) -> tuple[float, float, float]:
+    """The same hue, for a line upon points."""
+    red, green, blue = to_rgb(colour)
+    return 0.6 * red, 0.6 * green, 0.6 * blue
 
 
 def layer_colours(table: pd.DataFrame) -> list[Any]:

@@ -99,4 +99,4 @@ def _about(manifest: Mapping[str, Any], roles: Roles, first: int) -> About:
     names = data.get("features", []) if first == 0 else []
     version = manifest["versions"].get("jaxflow", "")
     return About(f"{of['experiment']}, edited", subtitle, estimator, roles, names, None, notes, facts,
-                 edit_command(manifest), version)  # fmt: skip
+                 edit_command(manifest), version, chance=of.get("chance", {}))  # fmt: skip

@@ -246,7 +246,8 @@ def _finish(results: Results, manifest: dict[str, Any], plan: Plan) -> None:
         results.write_table("predictors", told)
         names = plan.dataset.features if config.first_layer == 0 and plan.params is None else ()
         title = figures.run_title(config.name, config.spec.name, config.seeds)
-        results.write_figures(figures.draw_all(results.table, title, config.roles(plan.dataset), names))
+        drawn = figures.draw_all(results.table, title, config.roles(plan.dataset), names, manifest.get("chance", {}))
+        results.write_figures(drawn)
     del manifest["pending"]
     results.write_manifest({**manifest, "finished": True, "assembled": config.seeds, "files": files})
     results.close()

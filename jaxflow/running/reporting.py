@@ -112,7 +112,7 @@ def _about_run(manifest: Mapping[str, Any], roles: Roles) -> About:
     samples = data.get("rows", {}).get("test")
     version = manifest["versions"].get("jaxflow", "")
     return About(manifest["experiment"], subtitle, estimator, roles, names, samples, notes, facts,
-                 command_of(manifest), version)  # fmt: skip
+                 command_of(manifest), version, chance=manifest.get("chance", {}))  # fmt: skip
 
 
 def _about_recording(manifest: Mapping[str, Any]) -> About:

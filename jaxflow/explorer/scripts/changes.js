@@ -1,6 +1,6 @@
 // What the edits gave: a measure against decision accuracy, before and after, a pair for every network.
 
-import { axes, scaleOf, svg } from "./drawing.js";
+import { axes, chanceLines, percent, scaleOf, svg, withChance } from "./drawing.js";
 
 const PAIR_BOX = { width: 560, height: 420, left: 62, right: 546, top: 14, bottom: 372 };
 
@@ -10,10 +10,14 @@ export function drawChanges(plot, { data, changes }, shown, on) {
   const measure = changes[shown.measure],
     accuracy = changes[data.accuracy];
   const limit = data.limits[shown.measure];
-  const x = scaleOf([...accuracy.before, ...accuracy.after], PAIR_BOX.left, PAIR_BOX.right);
+  const [up, across] = [shown.measure, data.accuracy].map((own) => data.chance[own] ?? undefined);
+  const x = scaleOf(withChance([...accuracy.before, ...accuracy.after].filter(isFinite), across), PAIR_BOX.left, PAIR_BOX.right);
   const asked = limit === null || limit === undefined ? [] : [limit];
-  const y = scaleOf([...measure.before, ...measure.after, ...asked], PAIR_BOX.bottom, PAIR_BOX.top);
+  const heights = [...measure.before, ...measure.after, ...asked].filter(isFinite);
+  const y = scaleOf(withChance(heights, up), PAIR_BOX.bottom, PAIR_BOX.top);
   axes(drawing, PAIR_BOX, x, y, "decision accuracy (%)", `${data.measures[shown.measure]} (%)`);
+  const named = (value) => value !== undefined && [`at chance, ${percent(value)}`, value];
+  chanceLines(drawing, PAIR_BOX, x, y, named(across), named(up));
   for (const own of asked)
     svg("line", { class: "asked", x1: PAIR_BOX.left, x2: PAIR_BOX.right, y1: y(own), y2: y(own) }, drawing);
   const group = svg("g", { class: "pairs" }, drawing);

@@ -3,7 +3,7 @@
 import { html, svg } from "./drawing.js";
 import { ATTRIBUTES, MESSAGES, data, levelNow, levelsNow, sweep } from "./page.js";
 import { change, found, state } from "./state.js";
-import { PAIRS, markerPath, metricDash, metricLook } from "./tradeoff.js";
+import { PAIRS, fateText, markerPath, metricDash, metricLook } from "./tradeoff.js";
 
 function options(select, values, texts = values) {
   select.replaceChildren(...values.map((value, k) => html("option", { value }, texts[k])));
@@ -20,10 +20,11 @@ function radios(box, name, values, texts, on) {
 export function setUp() {
   const many = data.networks.length > 1;
   const some = data.shown.length < data.networks.length ? `, ${data.shown.length} in full` : "";
+  const nameOne = (own) => `network ${own}${many && own === data.typical ? " (median bias)" : ""}`;
   options(
     found("network-choice"),
-    [...(many ? ["mean"] : []), ...data.shown.map(String)],
-    [...(many ? [`mean of ${data.networks.length}${some}`] : []), ...data.shown.map((own) => `network ${own}`)],
+    [...data.shown.map(String), ...(many ? ["mean"] : [])],
+    [...data.shown.map(nameOne), ...(many ? [`mean of ${data.networks.length}${some}`] : [])],
   );
   found("network-choice").closest("label").hidden = !many;
   listenTo("network-choice", "network");
@@ -60,13 +61,22 @@ function setUpSweep() {
   found("level").addEventListener("input", (event) => {
     change({ level: String(levelsNow()[Number(event.target.value)]) });
   });
-  found("factor").max = sweep.factors.length - 1;
-  found("factor").addEventListener("input", (event) =>
-    change({ factor: String(sweep.factors[Number(event.target.value)]) }),
-  );
+  const { rising } = sweep; // from removed, on the left, to untouched
+  found("factor").max = rising.length - 1;
+  found("factor").addEventListener("input", (event) => change({ factor: String(rising[Number(event.target.value)]) }));
+  found("factor-low").textContent = rising[0] < 0 ? `× ${rising[0]}, sign reversed`.replace("-", "−") : endText(rising[0]);
+  found("factor-high").textContent = endText(rising.at(-1));
+  options(found("whose-choice"), ["mean", "own"], [`mean of ${data.networks.length} networks`, "the network above"]);
+  found("whose-choice").closest("label").hidden = data.networks.length < 2;
+  listenTo("whose-choice", "whose");
   options(found("measure-choice"), Object.keys(PAIRS));
   listenTo("measure-choice", "measure");
   for (const metric of sweep.metrics) found("curves").append(curveRow(metric));
+}
+
+function endText(factor) {
+  const text = fateText(factor);
+  return text.startsWith("×") ? text : `× ${factor}, ${text}`;
 }
 
 function curveRow(metric) {
@@ -103,9 +113,10 @@ export function showControls() {
   const amount = `${level} ${state.method}${level === 1 ? "" : "s"}`;
   found("level-out").value = amount;
   found("level").setAttribute("aria-valuetext", amount);
-  found("factor").value = sweep.factors.map(String).indexOf(state.factor);
+  found("whose-choice").value = state.whose;
+  found("factor").value = sweep.rising.map(String).indexOf(state.factor);
   found("factor-out").value = `× ${state.factor.replace("-", "−")}`;
-  found("factor").setAttribute("aria-valuetext", `weights times ${state.factor}`);
+  found("factor").setAttribute("aria-valuetext", `weights ${fateText(Number(state.factor))}`);
   found("curves")
     .querySelectorAll("input")
     .forEach((own) => (own.checked = state.curve.includes(own.value)));

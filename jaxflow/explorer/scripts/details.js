@@ -1,7 +1,7 @@
 // What is said of the node or the edge that is looked at.
 
 import { markCourse } from "./course.js";
-import { html, percent, shortNumber } from "./drawing.js";
+import { bits, html, points, shortNumber } from "./drawing.js";
 import { markEffects } from "./effects.js";
 import { markNetwork } from "./network.js";
 import { attributeNow, data, levelNow, model, parts, shareNow } from "./page.js";
@@ -58,14 +58,19 @@ function nodeDetails(node) {
       const strong = model.strong[at];
       return [
         name,
-        shortNumber(model.meanFlow[at]),
-        shortNumber(model.deviation[at]),
-        Number.isNaN(strong) ? "–" : percent(100 * strong, 0),
+        bits(model.meanFlow[at]),
+        bits(model.deviation[at]),
+        Number.isNaN(strong) ? "–" : `in ${Math.round(strong * data.networks.length)}`,
       ];
     });
+    const header = ["about", "mean flow", "deviation", "significant"];
+    const layer = model.layerOf[node];
+    const hidden = layer > 0 && layer < data.widths.length - 1;
+    const other = html("p", { class: "warning" }, "A hidden node: it is another one in every network.");
     return [
       html("h3", {}, title),
-      tableOf("Over all networks, bits", ["about", "mean flow", "deviation", "significant"], rows),
+      tableOf(`Over all ${data.networks.length} networks, bits`, header, rows),
+      ...(hidden ? [other] : []),
     ];
   }
   const rows = data.messages.map(({ title: name }, message) => {
@@ -79,21 +84,21 @@ function nodeDetails(node) {
             .join(", ");
     const interval = Number.isNaN(own.honest ?? NaN)
       ? "–"
-      : `${shortNumber(own.honest)} [${shortNumber(own.low)}, ${shortNumber(own.high)}]`;
+      : `${bits(own.honest)} [${bits(own.low)}, ${bits(own.high)}]`;
     return [
       name,
-      shortNumber(nodeFlows(model, place, message)[node]),
-      shortNumber(own.p_max),
+      bits(nodeFlows(model, place, message)[node]),
+      bits(own.p_max),
       interval,
-      shortNumber(own.null95),
+      bits(own.null95),
       witness,
     ];
   });
   const turned = [
     "flow (bits)",
     "p_max",
-    `honest flow, ${100 * data.confidence} %`,
-    "noise floor",
+    `honest flow (bits), ${100 * data.confidence} %`,
+    "noise floor (bits)",
     "in company of",
   ].map((name, k) => [name, ...rows.map((row) => row[k + 1])]);
   return [html("h3", {}, title), tableOf(captionOf(), ["about", ...rows.map((row) => row[0])], turned)];
@@ -113,9 +118,9 @@ function edgeDetails(edge) {
   const title = `${nodeName(model, from)} → ${nodeName(model, to)}, ${layerName(model, model.layerOf[from])} → ${layerName(model, model.layerOf[to])}`;
   const effects = data.messages.map((_, message) => effectsOf(model, place, message));
   const rows = [
-    ["flow (bits)", ...data.messages.map((_, message) => shortNumber(edgeFlows(model, place, message)[edge]))],
+    ["flow (bits)", ...data.messages.map((_, message) => bits(edgeFlows(model, place, message)[edge]))],
   ];
-  if (effects[0]) rows.push(["effect of removal (points)", ...effects.map((own) => shortNumber(own[edge]))]);
+  if (effects[0]) rows.push(["effect of removal (points)", ...effects.map((own) => points(own[edge]))]);
   const header = ["about", ...data.messages.map((own) => own.title)];
   const weight = `${place < 0 ? "mean size of the weight" : "weight"} ${shortNumber(weightsOf(model, place)[edge])}`;
   return [
@@ -132,7 +137,9 @@ function fate(edge, place) {
   if (!share) return [];
   const what = `the top ${levelNow()} ${state.method}${levelNow() === 1 ? "" : "s"} by ${state.by}`;
   if (place < 0)
-    return [html("p", {}, `Among ${what} in ${percent(100 * share[edge], 0)} of ${data.shown.length} networks`)];
+    return [
+      html("p", {}, `Among ${what} in ${Math.round(share[edge] * data.shown.length)} of ${data.shown.length} networks`),
+    ];
   const rank = networkRanks(model, place, state.by, state.method, attributeNow())[edge];
   const order =
     rank >= UNRANKED ? `on none of the ranked ${state.method}s` : `${state.method} number ${rank + 1} by ${state.by}`;

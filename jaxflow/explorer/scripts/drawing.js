@@ -26,8 +26,23 @@ export function shortNumber(value, digits = 3) {
   return text.replace("-", "−");
 }
 
-export function percent(value, decimals = 1) {
-  return Number.isNaN(value) ? "–" : `${value.toFixed(decimals).replace("-", "−")} %`;
+// One rule for the whole page, as in writing.py: bits and p-values to four decimals, per cent and points to two.
+export function bits(value) {
+  return fixed(value, 4);
+}
+
+export function points(value) {
+  return fixed(value, 2);
+}
+
+export function percent(value) {
+  const text = points(value);
+  return text === "–" ? text : `${text} %`;
+}
+
+function fixed(value, decimals) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  return value.toFixed(decimals).replace(/^-(?=0\.0*$)/, "").replace("-", "−");
 }
 
 // Round numbers within [low, high], about as many as asked for.
@@ -58,6 +73,39 @@ export function scaleOf(values, from, to, room = 0.06) {
   scale.high = high;
   scale.inverse = (place) => low + ((place - from) / (to - from)) * (high - low);
   return scale;
+}
+
+// What a scale shall show: the values, and the level of chance unless it lies so far beyond that it would squeeze them.
+export function withChance(values, chance) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = 0.5 * (high - low); // as in figures/levels.py
+  const near = chance !== undefined && chance >= low - room && chance <= high + room;
+  return near ? [...values, chance] : values;
+}
+
+// Thin lines at the levels of chance, each with its name; where one lies outside, an arrow that points there.
+export function chanceLines(parent, box, x, y, across, up) {
+  const group = svg("g", { class: "chance" }, parent);
+  const label = (text, place) => (svg("text", place, group).textContent = text);
+  if (up) {
+    const [name, value] = up,
+      at = y(value);
+    const inside = value >= y.low && value <= y.high;
+    if (inside) svg("line", { x1: box.left, x2: box.right, y1: at, y2: at }, group);
+    const below = value < y.low;
+    const place = { x: box.right - 4, y: inside ? at + (at > box.bottom - 20 ? -5 : 14) : below ? box.bottom - 6 : box.top + 12 };
+    label(`${inside ? "" : below ? "↓ " : "↑ "}${name}`, { ...place, "text-anchor": "end" });
+  }
+  if (across) {
+    const [name, value] = across,
+      at = x(value);
+    const inside = value >= x.low && value <= x.high;
+    if (inside) svg("line", { x1: at, x2: at, y1: box.top, y2: box.bottom }, group);
+    const left = inside ? at < (box.left + box.right) / 2 : value < x.low;
+    const place = { x: inside ? at + (left ? 5 : -5) : left ? box.left + 5 : box.right - 5, y: box.top + 12 };
+    const text = inside ? name : left ? `← ${name}` : `${name} →`;
+    label(text, { ...place, "text-anchor": left ? "start" : "end" });
+  }
 }
 
 // Axes left and below, with labels; returns the group.

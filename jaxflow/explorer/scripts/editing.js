@@ -18,7 +18,7 @@ import {
   state,
   unlessDrawn,
 } from "./state.js";
-import { makeTable, markRow, nextOrder, sortTable } from "./tables.js";
+import { cueColumns, makeTable, markRow, nextOrder, sortTable } from "./tables.js";
 
 const data = JSON.parse(found("data").textContent);
 const edges = data.widths.slice(1).reduce((sum, width, layer) => sum + width * data.widths[layer], 0);
@@ -144,7 +144,10 @@ function beginEdits() {
   document.documentElement.classList.add("live");
   document.documentElement.classList.toggle("deep", data.widths.length > 8);
   draw();
-  setTimeout(() => followWindow(found("network-plot"), () => (drawn.network = undefined)));
+  setTimeout(() => {
+    cueColumns();
+    followWindow(found("network-plot"), () => (drawn.network = undefined));
+  });
 }
 
 beginEdits();

@@ -3,13 +3,13 @@
 import { setUp, showControls } from "./controls.js";
 import { courseKey, drawCourse, makeCourse } from "./course.js";
 import { look } from "./details.js";
-import { shortNumber } from "./drawing.js";
+import { bits } from "./drawing.js";
 import { brushedEdges, drawEffects, layerKey, makeEffects, showBrush } from "./effects.js";
 import { drawNetwork, makeNetwork } from "./network.js";
 import { MESSAGES, RANGE, attributeNow, data, levelNow, model, parts, rangeNow, shareNow, sweep } from "./page.js";
 import { change, drawn, drawnBy, followWindow, found, itemOf, nameOf, render, state, unlessDrawn } from "./state.js";
-import { makeTable, markRow, nextOrder, sortTable } from "./tables.js";
-import { drawTradeoff, hasOwnCurve, levelsOf, readOut } from "./tradeoff.js";
+import { cueColumns, makeTable, markRow, nextOrder, sortTable } from "./tables.js";
+import { drawTradeoff, hasOwnCurve, headlineOf, levelsOf, readOut } from "./tradeoff.js";
 import { fullFlow, placeOf } from "./view.js";
 
 function draw() {
@@ -52,12 +52,13 @@ function listPruned(share) {
 
 function captionNetwork(share, place, message) {
   const full = fullFlow(model, place, message);
-  const widest = `The widest edge carries ${shortNumber(full.widest)} bits, the darkest node ${shortNumber(full.strongest)} bits. `;
-  const scale = model.edges ? widest : `The largest flow is ${shortNumber(full.strongest)} bits. `;
+  const widest = `The widest edge carries ${bits(full.widest)} bits, the darkest node ${bits(full.strongest)} bits. `;
+  const scale = model.edges ? widest : `The largest flow is ${bits(full.strongest)} bits. `;
   const most = place < 0 ? " in most networks" : "";
+  const halves = model.messages > 1 ? " (an edge, or a node’s part of that colour)" : "";
   const known = model.strong.some((own) => !Number.isNaN(own));
   const sure = (sign) => (known ? `significant (p_max ${sign} ${data.alpha})` : "above the noise floor");
-  const grey = `Grey${model.edges ? " and dashed" : " rim"}: flow not ${sure("≥")}${most}. `;
+  const grey = `Grey and dashed${halves}: flow not ${sure("≥")}${most}. `;
   const dashed = parts.network.layout.dense ? `Dots: flow ${sure("<")}${most}. ` : grey;
   let lit = "";
   const run = sweep && levelsOf(sweep, state.method, state.by).length;
@@ -69,7 +70,12 @@ function captionNetwork(share, place, message) {
       place < 0
         ? `Lit: pruned edges, the stronger in the more of ${data.shown.length} networks.`
         : "Lit: pruned edges, as wide as the factor leaves them.";
-  found("network-caption").textContent = scale + dashed + lit;
+  const typical = data.networks.length > 1 && state.network === String(data.typical);
+  const whose = typical ? `Network ${data.typical}, whose bias is the median of all ${data.networks.length}. ` : "";
+  found("network-caption").textContent = whose + scale + dashed + lit;
+  const mixed = place < 0 && data.widths.length > 2;
+  found("mean-note").hidden = !mixed;
+  found("network-plot").parentElement.classList.toggle("mixed", mixed);
 }
 
 function drawSweep() {
@@ -80,7 +86,7 @@ function drawSweep() {
     level: levelNow(),
     pair: state.measure,
     attribute,
-    network: state.network,
+    network: state.whose === "own" ? state.network : "mean",
     lit: state.by,
   };
   unlessDrawn("tradeoff", shown, () => (parts.move = drawTradeoff(found("tradeoff-plot"), sweep, shown)));
@@ -94,9 +100,10 @@ function drawSweep() {
     row.dataset.y = own?.y ?? "";
     row.classList.toggle("lit", row.dataset.metric === state.by);
   }
-  const one = state.network !== "mean" && data.networks.length > 1;
-  const whose = hasOwnCurve(sweep, state.network, state.measure)
-    ? `network ${state.network}`
+  document.querySelector(".headline").textContent = headlineOf(sweep, shown, place);
+  const one = shown.network !== "mean" && data.networks.length > 1;
+  const whose = hasOwnCurve(sweep, shown.network, state.measure) && data.networks.length > 1
+    ? `network ${shown.network}`
     : data.networks.length === 1
       ? "the network"
       : `mean of ${data.networks.length} networks, ± standard error`;
@@ -118,7 +125,7 @@ function begin() {
       has: (number) => data.shown.map(String).includes(number),
       sort: (column) => change({ sort: nextOrder(state.sort, column) }),
       choose: (network) =>
-        change({ network: state.network === network && data.networks.length > 1 ? "mean" : network }),
+        change({ network: state.network === network ? String(data.typical) : network }),
     });
   }
   document.documentElement.classList.add("live");
@@ -129,6 +136,7 @@ function begin() {
 }
 
 function follow() {
+  cueColumns();
   if (data.edges?.effect && found("effects-plot")) beginEffects();
   followWindow(found("network-plot"), () => (drawn.effects = drawn.again = undefined));
   render();

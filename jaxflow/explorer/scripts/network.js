@@ -53,17 +53,27 @@ function addNodes({ model, layout, drawing, sectors, rims }) {
         return svg("path", { d: path, class: `f${message % 7}` }, group);
       }),
     );
-    rims.push(svg("circle", { r: radius, class: "rim" }, group));
+    rims.push(
+      model.data.messages.map((_, message) => {
+        return svg("path", { d: arcPath(message, model.messages, radius), class: "rim" }, group);
+      }),
+    );
   }
 }
 
 function sectorPath(message, count, radius) {
+  const arc = arcPath(message, count, radius);
+  return count === 1 ? arc : `M0,0${arc.replace("M", "L")}Z`;
+}
+
+// The part of a node's rim that a sector has.
+function arcPath(message, count, radius) {
   if (count === 1) return `M0,${-radius}A${radius},${radius} 0 1 1 0,${radius}A${radius},${radius} 0 1 1 0,${-radius}Z`;
   const at = (part) => {
     const angle = -Math.PI / 2 - 2 * Math.PI * part; // counterclockwise from above
     return `${(radius * Math.cos(angle)).toFixed(2)},${(radius * Math.sin(angle)).toFixed(2)}`;
   };
-  return `M0,0L${at(message / count)}A${radius},${radius} 0 0 0 ${at((message + 1) / count)}Z`;
+  return `M${at(message / count)}A${radius},${radius} 0 0 0 ${at((message + 1) / count)}`;
 }
 
 function addNames({ model, layout, drawing }) {
@@ -104,20 +114,24 @@ export function drawNetwork(own, shown) {
   if (own.about === about && !shown.redraw) return;
   own.about = about;
   if (own.onCanvas && !own.layout.dense) drawDiscs(own, shown);
-  const faint = faintNodes(model, shown.place, shown.message);
-  own.rims.forEach((rim, node) => rim.classList.toggle("faint", faint[node] === 1));
   const flows = flowsBeside(model, shown.place);
   own.sectors.forEach((parts, node) =>
-    parts.forEach((part, message) =>
-      part.setAttribute("fill-opacity", shadeOf(flows[message][node], flows[message].full)),
-    ),
+    parts.forEach((part, message) => {
+      const { full, faint } = flows[message];
+      part.setAttribute("fill-opacity", shadeOf(flows[message][node], full));
+      part.classList.toggle("faint", faint[node] === 1);
+      own.rims[node][message].classList.toggle("faint", faint[node] === 1);
+    }),
   );
 }
 
-// The nodes' flows about every message, and what full shade stands for.
+// The nodes' flows about every message, what full shade stands for, and which flows may be none.
 function flowsBeside(model, place) {
   return model.data.messages.map((_, message) =>
-    Object.assign(nodeFlows(model, place, message), { full: fullFlow(model, place, message).node }),
+    Object.assign(nodeFlows(model, place, message), {
+      full: fullFlow(model, place, message).node,
+      faint: faintNodes(model, place, message),
+    }),
   );
 }
 
@@ -125,10 +139,11 @@ function flowsBeside(model, place) {
 function drawDiscs({ model, layout, discs }, shown) {
   const { x, y, radius } = layout;
   const context = sharpContext(discs, layout.width, layout.height);
-  const flows = flowsBeside(model, shown.place),
-    faint = faintNodes(model, shown.place, shown.message);
+  const flows = flowsBeside(model, shown.place);
   const whole = new Path2D(sectorPath(0, 1, radius)),
-    sectors = flows.map((_, message) => new Path2D(sectorPath(message, flows.length, radius)));
+    [sectors, arcs] = [sectorPath, arcPath].map((path) =>
+      flows.map((_, message) => new Path2D(path(message, flows.length, radius))),
+    );
   context.lineWidth = 1.1;
   for (let node = 0; node < model.nodes; node++) {
     const disc = (colour, alpha, path) => {
@@ -138,11 +153,15 @@ function drawDiscs({ model, layout, discs }, shown) {
     };
     context.setTransform(context.sharp, 0, 0, context.sharp, context.sharp * x[node], context.sharp * y[node]);
     disc("paper", 1, whole);
-    flows.forEach((own, k) => disc(`c${k % 7}`, Number(shadeOf(own[node], own.full)), sectors[k]));
-    context.strokeStyle = colourOf(faint[node] ? "faint" : "ink");
-    context.setLineDash(faint[node] ? [3, 2] : []);
+    flows.forEach((own, k) =>
+      disc(own.faint[node] ? "faint" : `c${k % 7}`, Number(shadeOf(own[node], own.full)), sectors[k]),
+    );
     context.globalAlpha = 1;
-    context.stroke(whole);
+    flows.forEach(({ faint }, k) => {
+      context.strokeStyle = colourOf(faint[node] ? "faint" : "ink");
+      context.setLineDash(faint[node] ? [3, 2] : []);
+      context.stroke(arcs[k]);
+    });
   }
 }
 

@@ -19,15 +19,16 @@ function defaultState() {
     by = sweep?.metrics[0] ?? "";
   const factors = sweep?.factors ?? [];
   return {
-    network: data.networks.length === 1 ? String(data.networks[0]) : "mean",
+    network: String(data.typical), // hidden nodes of different networks do not correspond: no mean at first
     message: data.kind === "run" ? data.attributes[0].message : MESSAGES[0],
     aim: ATTRIBUTES[0] ?? "",
     by,
     method,
     level: sweep ? String(middle(levelsOf(sweep, method, by))) : "",
-    factor: String(factors.includes(0.5) ? 0.5 : (factors.findLast((own) => own >= 0) ?? factors[0] ?? 1)),
+    factor: String(factors.findLast((own) => own >= 0) ?? factors[0] ?? 1), // removed, as the headline says
     curve: sweep?.metrics ?? [],
     measure: "information",
+    whose: "mean",
     sort: "",
     brush: "",
     at: "",
@@ -49,6 +50,7 @@ function possible(name, value) {
     level: () => /^\d+$/.test(value),
     factor: () => Boolean(sweep?.factors.map(String).includes(value)),
     measure: () => value in PAIRS,
+    whose: () => value === "mean" || value === "own",
     sort: () => /^-?\d{1,3}$/.test(value) && Math.abs(Number(value)) <= data.outputs,
     brush: () => /^(-?[\d.]+(e-?\d+)?,){3}-?[\d.]+(e-?\d+)?$/.test(value),
     at: () => isItem(value, model),

@@ -41,6 +41,15 @@ export function nextOrder(order, column) {
   return order === String(column) ? `-${column}` : order === `-${column}` ? "" : String(column);
 }
 
+// Says of tables that are wider than their box that there is more to see, whenever their widths change.
+export function cueColumns() {
+  const observer = new ResizeObserver((entries) => {
+    for (const box of new Set(entries.map((own) => own.target.closest(".scroll"))))
+      box.classList.toggle("wider", box.scrollWidth > box.clientWidth + 1);
+  });
+  for (const box of document.querySelectorAll(".scroll")) for (const own of [box, box.firstChild]) observer.observe(own);
+}
+
 export function markRow({ rows }, network) {
   for (const row of rows) row.classList.toggle("chosen", row.cells[0].textContent === network);
 }

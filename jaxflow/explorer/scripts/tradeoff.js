@@ -1,22 +1,30 @@
 // Accuracy against bias under pruning: a curve for every metric that is switched on, and a point at the factor.
 
-import { axes, percent, scaleOf, svg } from "./drawing.js";
+import { axes, chanceLines, percent, points, scaleOf, svg, withChance } from "./drawing.js";
 import { unpackLater } from "./data.js";
 
+// Measures across and up: their columns, what the axes call them, and whether that across is a gap between groups.
 export const PAIRS = {
-  information: { x: "bias", y: "accuracy", xName: "information", ofFlow: true, yName: "information accuracy (%)" },
+  information: { x: "bias", y: "accuracy", xName: "information", ofFlow: true, yName: "information accuracy" },
   "parity gap": {
     x: "parity_gap",
     y: "argmax_accuracy",
     xName: "parity gap of",
-    yName: "decision accuracy (%)",
+    yName: "decision accuracy",
+    gap: true,
   },
-  "odds gap": { x: "odds_gap", y: "argmax_accuracy", xName: "odds gap of", yName: "decision accuracy (%)" },
+  "odds gap": {
+    x: "odds_gap",
+    y: "argmax_accuracy",
+    xName: "odds gap of",
+    yName: "decision accuracy",
+    gap: true,
+  },
   threshold: {
     x: "threshold_bias",
     y: "threshold_accuracy",
     xName: "threshold bias about",
-    yName: "threshold accuracy (%)",
+    yName: "threshold accuracy",
   },
 };
 const LOOKS = { "bias/acc": 0, "acc/bias": 1, random: 6, magnitude: 2 };
@@ -28,10 +36,12 @@ export function sweepOf(data) {
   const held = data.tradeoff;
   if (!held) return null;
   const { factors, strategies, measures } = held;
+  const rising = [...factors].sort((a, b) => a - b); // as the slider has them
   const metrics = [...new Set(strategies.map((own) => own[0]))];
   const methods = [...new Set(strategies.map((own) => own[1]))];
-  const sweep = { data, factors, strategies, measures, metrics, methods, own: held.own };
-  const { mean, error, own_accuracy: ownAccuracy, own_bias: ownBias } = held;
+  const sweep = { data, factors, rising, strategies, measures, metrics, methods, own: held.own };
+  const { mean, error, own_accuracy: ownAccuracy, own_bias: ownBias, start } = held;
+  sweep.start = start;
   return unpackLater(sweep, { mean, error, ownAccuracy, ownBias });
 }
 
@@ -82,6 +92,20 @@ export function hasOwnCurve(sweep, network, pair) {
   return network !== "mean" && pair === "information" && sweep.own.includes(sweep.data.shown.indexOf(Number(network)));
 }
 
+// What the measures across and up are called.
+export function namesOf(sweep, pair, attribute) {
+  const about = PAIRS[pair].ofFlow ? titleOf(sweep.data, attribute) : sweep.data.attributes[attribute].title;
+  return [`${PAIRS[pair].xName} ${about}`, PAIRS[pair].yName];
+}
+
+// Name and value of what the measures come to where an output tells nothing; of a gap 0, where groups are alike.
+function chanceOf(sweep, pair, attribute) {
+  const { chance, attributes } = sweep.data;
+  const { x, y, gap } = PAIRS[pair];
+  const named = (what, value) => (value === undefined ? undefined : [`${what} at chance, ${percent(value)}`, value]);
+  return [gap ? ["no gap", 0] : named("bias", chance[x + attributes[attribute].suffix]), named("accuracy", chance[y])];
+}
+
 // Draws the curves and returns what moves the points: a function of the factor's place.
 export function drawTradeoff(plot, sweep, shown) {
   const { metrics, method, level, pair, attribute, network } = shown;
@@ -89,19 +113,12 @@ export function drawTradeoff(plot, sweep, shown) {
   plot.replaceChildren(drawing);
   const all = curvesOf(sweep, shown);
   const points = all.flatMap((own) => own.curve).filter((own) => !Number.isNaN(own.x + own.y));
-  const x = scaleOf(
-    points.flatMap((own) => [own.x - own.dx, own.x + own.dx]),
-    BOX.left,
-    BOX.right,
-  );
-  const y = scaleOf(
-    points.flatMap((own) => [own.y - own.dy, own.y + own.dy]),
-    BOX.bottom,
-    BOX.top,
-  );
-  const { title, message } = sweep.data.attributes[attribute];
-  const about = PAIRS[pair].ofFlow ? sweep.data.messages.find((own) => own.name === message).title : title;
-  axes(drawing, BOX, x, y, `${PAIRS[pair].xName} ${about} (%)`, PAIRS[pair].yName);
+  const [across, up] = chanceOf(sweep, pair, attribute);
+  const reach = (at, error) => points.flatMap((own) => [own[at] - own[error], own[at] + own[error]]);
+  const x = scaleOf(withChance(reach("x", "dx"), across?.[1]), BOX.left, BOX.right);
+  const y = scaleOf(withChance(reach("y", "dy"), up?.[1]), BOX.bottom, BOX.top);
+  axes(drawing, BOX, x, y, ...namesOf(sweep, pair, attribute).map((name) => `${name} (%)`));
+  chanceLines(drawing, BOX, x, y, across, up);
   const group = svg("g", { class: "curves" }, drawing);
   for (const { metric, level: own, curve } of all) {
     if (!metrics.includes(metric)) continue;
@@ -194,8 +211,8 @@ export function readOut(sweep, shown, place) {
     const strategy = strategyAt(sweep, metric, shown.method, shown.level, shown.attribute);
     if (strategy < 0) return { metric, text: "not run at this level" };
     const own = curveOf(sweep, strategy, shown.pair, shown.attribute, shown.network)[place];
-    const error = (value) => (value ? ` ± ${value.toFixed(2)}` : "");
-    const [x, y] = [percent(own.x, 2), percent(own.y, 2)];
+    const error = (value) => (value ? ` ± ${points(value)}` : "");
+    const [x, y] = [percent(own.x), percent(own.y)];
     return {
       metric,
       x,
@@ -203,4 +220,33 @@ export function readOut(sweep, shown, place) {
       text: `${x.replace(" %", "")}${error(own.dx)} % · ${y.replace(" %", "")}${error(own.dy)} %`,
     };
   });
+}
+
+// The sentence below the title, of what the controls say; where no script runs still.py writes it, of the first view.
+export function headlineOf(sweep, shown, place) {
+  const { metric, method, level, pair, attribute, network } = { ...shown, metric: shown.lit };
+  const { data, factors, measures } = sweep;
+  const strategy = strategyAt(sweep, metric, method, level, attribute);
+  const own = hasOwnCurve(sweep, network, pair);
+  const curve = strategy < 0 ? [] : curveOf(sweep, strategy, pair, attribute, network);
+  const columns = [PAIRS[pair].x + data.attributes[attribute].suffix, PAIRS[pair].y];
+  const [x, y] = columns.map((name) => sweep.start[measures.indexOf(name)]);
+  const start = own ? curve.find((one) => one.factor === 1) : { x, y };
+  const names = pair === "information" ? [titleOf(data, attribute), "accuracy"] : namesOf(sweep, pair, attribute);
+  const said = (at) => `${percent(at.y)} ${names[1]} and ${percent(at.x)} ${names[0]}`;
+  const many = data.networks.length > 1 ? `Mean of ${data.networks.length} networks: ` : "";
+  const whose = own && many ? `Network ${network}: ` : many;
+  const begin = start ? `${said(start)} at the output` : "";
+  if (!curve[place]) return `${whose}${begin}.`;
+  const what = `${level === 1 ? `the top ${method}` : `the top ${level} ${method}s`} by ${metric}`;
+  return `${whose}${begin}${begin && "; "}with ${what} ${fateText(factors[place])}, ${said(curve[place])}.`;
+}
+
+function titleOf(data, attribute) {
+  return data.messages.find((own) => own.name === data.attributes[attribute].message).title;
+}
+
+// What a factor does to the weights that are pruned.
+export function fateText(factor) {
+  return factor === 0 ? "removed" : factor === 1 ? "untouched" : `× ${String(factor).replace("-", "−")}`;
 }
