@@ -133,7 +133,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"jaxflow.{_HOMES[name]}"), name)
     if name in __all__:
         return importlib.import_module(f"jaxflow.{name}")
-    raise AttributeError(f"module 'jaxflow' has no attribute {name!r}")
+    from jaxflow.errors import did_you_mean
+
+    hint = did_you_mean(name, __all__)
+    raise AttributeError(f"module 'jaxflow' has no attribute {name!r}{hint and f'; {hint}'}")
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxflow.batching import is_traced
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 from jaxflow.flows import Flows, edge_flows, node_flows
 from jaxflow.information import EstimatorSpec, gaussian, spec_of
 from jaxflow.information.cells import warn_of_thin_cells, widest_listed
@@ -343,7 +343,7 @@ def _roles(messages: Mapping[str, Message], label: str) -> Roles:
     if label not in messages and label == "y" and len(classes) == 1:
         label = classes[0]
     if label not in messages:
-        raise InputError(f"no message is named {label!r}: say which is the label by label=, of {', '.join(messages)}")
+        raise InputError(f"no message is named {label!r}: name the label by label=; {alternatives(label, messages)}")
     attributes = tuple(name for name in messages if name != label)
     if not attributes or messages[label].continuous:
         raise InputError("give a label of classes and at least one attribute, such as {'y': ..., 'z': ...}")

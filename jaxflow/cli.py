@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxflow import __version__
-from jaxflow.arguments import EXPERIMENTS, TABLES, parser
-from jaxflow.errors import InputError, MissingGlyphsWarning, cause, printable, shown
+from jaxflow.arguments import parser
+from jaxflow.errors import InputError, MissingGlyphsWarning, cause, counted, printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,12 +41,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _edit(arguments: argparse.Namespace) -> int:
     from jaxflow.running.progress import reporter
+    from jaxflow.running.refusals import check_edit
 
     names = ("measure", "at_most", "keep_accuracy", "refine", "recalibrate", "seed", "data_dir", "out", "overwrite")
     options = {name: getattr(arguments, name) for name in names}
     options |= {"attributes": arguments.attribute, "metrics": arguments.metric or ("bias/acc",)}
     try:
-        with reporter(arguments.results.name, arguments.quiet) as report:
+        check_edit(arguments)
+        with reporter(arguments.results.name, arguments.quiet, f"seed {arguments.seed}", 0.5) as report:
             from jaxflow.running.edits import edit_results
 
             with _enough_memory(), _programs(arguments):
@@ -59,9 +61,12 @@ def _edit(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from jaxflow.running.reporting import report
+    from jaxflow.running.refusals import check_report
 
     try:
+        check_report(arguments)
+        from jaxflow.running.reporting import report
+
         return _printed(f"Report: {printable(str(report(arguments.results, arguments.out)))}", "the report is written")
     except InputError as error:
         return _refused(str(error))
@@ -97,12 +102,15 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 def _measure(arguments: argparse.Namespace) -> int:
     from jaxflow.running.progress import reporter
+    from jaxflow.running.refusals import check_measure
 
     names = ("activity", "given", "within", "groups", "window", "estimator", "permutations", "seed", "out", "chunk",
              "overwrite")  # fmt: skip
     options = {name: getattr(arguments, name) for name in names}
     try:
-        with reporter(Path(arguments.recording).stem, arguments.quiet, "layers") as report:
+        check_measure(arguments)
+        about = f"{counted(arguments.permutations, 'permutation')}, seed {arguments.seed}"
+        with reporter(Path(arguments.recording).stem, arguments.quiet, about, 0.5) as report:
             from jaxflow.running.recording import measure
 
             with _enough_memory(), _programs(arguments):
@@ -139,12 +147,15 @@ def _enough_memory() -> Iterator[None]:
 
 def _run(arguments: argparse.Namespace) -> int:
     from jaxflow.running.progress import reporter
+    from jaxflow.running.refusals import check_run, is_table
 
     if arguments.hosts:
         _explain_loss()  # before JAX is loaded
     try:
-        _check_options(arguments)
-        with reporter(arguments.experiment, arguments.quiet) as report:  # says that it is starting while JAX is loaded
+        check_run(arguments)
+        about = f"{counted(arguments.seeds, 'network')}, seed {arguments.seed}"
+        title = Path(arguments.experiment).stem if is_table(arguments.experiment) else arguments.experiment
+        with reporter(title, arguments.quiet, about) as report:  # says that it is starting while JAX is loaded
             results = _results(arguments, report)
         if arguments.hosts is None or arguments.hosts.process == 0:
             from jaxflow.running.summary import summary
@@ -167,6 +178,7 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
     """Load JAX and run the experiment."""
     from jaxflow import pipeline
     from jaxflow.running.config import under_metrics
+    from jaxflow.running.refusals import is_table
 
     names = (
         "seeds",
@@ -201,11 +213,6 @@ def _results(arguments: argparse.Namespace, report: Any) -> Any:
     return results
 
 
-def is_table(experiment: str) -> bool:
-    """Whether this names a table of the user's."""
-    return experiment.startswith("openml:") or experiment.lower().endswith(TABLES) or "/" in experiment
-
-
 def _own_table(arguments: argparse.Namespace, changes: dict[str, Any], report: Any) -> tuple[Any, Any]:
     """The config for a table of the user's, and the table, which is described on stderr before anything is computed."""
     from jaxflow import Training, pipeline, read_table
@@ -226,26 +233,6 @@ def _own_table(arguments: argparse.Namespace, changes: dict[str, Any], report: A
     if not arguments.quiet:
         print("\n".join(lines), file=sys.stderr)
     return config, dataset
-
-
-def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse, before JAX is loaded, what does not go together."""
-    if arguments.dask is not None and arguments.backend != "sklearn":
-        raise InputError("--dask spreads the fits of --backend sklearn; add that")
-    own = ("label", "attribute", "drop", "category", "keep_attributes", "learning_rate", "epochs")
-    if is_table(arguments.experiment):
-        for name in own[:2]:
-            if not getattr(arguments, name):
-                raise InputError(f"a table of yours needs --{name} COLUMN")
-    elif arguments.experiment not in EXPERIMENTS:
-        names = ", ".join(EXPERIMENTS)
-        raise InputError(
-            f"unknown experiment {shown(arguments.experiment)}; choose from {names}, or a .csv, .tsv or .parquet file"
-        )
-    elif given := [
-        name for name in own if getattr(arguments, name) is not None and getattr(arguments, name) is not False
-    ]:
-        raise InputError(f"--{given[0].replace('_', '-')} is for a table of yours; {arguments.experiment} has its own")
 
 
 @contextmanager

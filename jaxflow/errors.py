@@ -1,7 +1,10 @@
 """The one exception that means "your input, not our code", two warnings, and how foreign text is shown on one line."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any
+
+LONGEST_LOOKUP = 200  # characters of a name that similar ones are looked up for
 
 
 class InputError(ValueError):
@@ -58,6 +61,36 @@ def cause(error: BaseException) -> str:
     """What the system says of an error, else the first line of its message, else its type."""
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def similar_names(name: Any, known: Iterable[Any]) -> list[str]:
+    """The names of a list that somebody may have meant: at most three that contain the name, else the most similar one.
+
+    Upper and lower case count as the same.
+
+    Args:
+        name: what was given, of any type; only text is similar to anything.
+        known: the names that there are.
+    """
+    by_form = {str(own).casefold(): str(own) for own in known}
+    form = name.strip().casefold() if isinstance(name, str) else ""
+    if not 0 < len(form) <= LONGEST_LOOKUP:
+        return []
+    containing = [own for other, own in by_form.items() if form in other]
+    if len(form) > 2 and 0 < len(containing) <= 3:
+        return containing
+    return [by_form[own] for own in difflib.get_close_matches(form, by_form, n=1)]
+
+
+def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+    """``did you mean 'gaussian'?``, or nothing where no known name is similar."""
+    return f"did you mean {' or '.join(map(shown, similar))}?" if (similar := similar_names(name, known)) else ""
+
+
+def alternatives(name: Any, known: Iterable[Any]) -> str:
+    """What to give in the place of an unknown name: ``did you mean 'edge'? choose from node, edge, path``."""
+    known = [printable(str(own)) for own in known]
+    return " ".join(filter(None, (did_you_mean(name, known), f"choose from {', '.join(known)}")))
 
 
 CLASS_NUMBERS = "np.unique(values, return_inverse=True)[1] numbers labels of any kind"

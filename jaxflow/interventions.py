@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from jaxflow.arrays import as_finite_array, as_key, as_real_array
 from jaxflow.batching import is_traced
-from jaxflow.errors import InputError, counted, shown
+from jaxflow.errors import InputError, alternatives, counted, shown
 from jaxflow.flows import Flows
 from jaxflow.metrics import METHODS, METRICS, NODE_METRICS, PAPER_METRICS, Metric, Padded, Rows, Shown, looked_at
 from jaxflow.metrics.known import checked_metric, metric_title, padded_scores
@@ -60,7 +60,7 @@ def checked_strategy(value: Any, functions: bool = False) -> Strategy:
     metric, method, level = value
     known = metric in METRICS if isinstance(metric, str) else functions and callable(metric)
     if not (known and isinstance(method, str) and method in METHODS):
-        names = f"metrics: {', '.join(METRICS)}; methods: {', '.join(METHODS)}"
+        names = f"metrics: {alternatives(metric, METRICS)}; methods: {alternatives(method, METHODS)}"
         raise InputError(f"unknown strategy {shown(metric)}, {shown(method)}; {names}")
     if metric in NODE_METRICS and method != "node":
         raise InputError(f"the metric {metric} scores nodes alone, not what {method} needs")
@@ -161,9 +161,8 @@ def analysed_weights(weights: Sequence[Array], flows: Flows, messages: Sequence[
     """
     for name in messages:
         if name not in flows.node:
-            raise InputError(
-                f"there are no flows about {shown(name)}; they are about {', '.join(flows.node) or 'none'}"
-            )
+            hint = alternatives(name, flows.node) if flows.node else "there are none at all"
+            raise InputError(f"there are no flows about {shown(name)}; {hint}")
         own = flows.node[name]
         layers = range(min(own, default=len(weights)), len(weights))
         sizes = [jnp.shape(own[layer]) for layer in layers if layer in own]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 from jaxflow.messages import Message, read_out
 from jaxflow.sums import sums_before
 
@@ -94,7 +94,8 @@ def favourable_class(value: str | int | None, label: str, names: Sequence[str], 
     known = list(names) or [str(number) for number in range(classes)]
     number = 1 if value is None else known.index(value) if value in known else value
     if isinstance(number, str) or not 0 <= number < classes:
-        raise InputError(f"{label} has no class {shown(value)} that could be the favourable: {', '.join(known[:20])}")
+        hint = alternatives(value, known[:20])
+        raise InputError(f"{label} has no class {shown(value)} that could be the favourable; {hint}")
     return number
 
 

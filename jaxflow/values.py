@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 
 MOST_PERMUTATIONS = 10**6
 MOST_NETWORKS = 10**6  # chunks are named by six digits
@@ -76,7 +76,7 @@ def choice(name: str, value: Any, choices: Any) -> str:
         InputError: another type, or none of them.
     """
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"unknown {name} {shown(value)}; choose from {', '.join(choices)}")
+        raise InputError(f"unknown {name} {shown(value)}; {alternatives(value, choices)}")
     return str(value)
 
 

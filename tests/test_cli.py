@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -17,9 +18,9 @@ import pytest
 
 from jaxflow import InputError, __version__, read_table
 from jaxflow import pipeline as jaxflow_pipeline
-from jaxflow.arguments import widths
 from jaxflow.cli import main
 from jaxflow.datasets import sources
+from jaxflow.running.parsing import widths
 
 RUN = (sys.executable, "-m", "jaxflow.cli", "run")
 TINY = ("synthetic", "--seeds", "3", "--chunk", "1", "--estimator", "gaussian")  # compiles fastest
@@ -54,7 +55,7 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
     folder, process = finished
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert lines[0] == "synthetic: 3 networks, mean accuracy and bias at the output (%)"
+    assert lines[0] == "synthetic: 3 networks, means at the output (%)"
     assert lines[-2:] == [f"Results: {folder}", f"Report: {folder / 'report.html'}"]
     assert "jaxflow run synthetic --estimator gaussian --seeds 3" in (folder / "report.html").read_text()
     assert any(line.startswith("unpruned") for line in lines)
@@ -63,9 +64,11 @@ def test_a_run_prints_its_summary_and_nothing_else(finished):
 
 
 def test_progress_is_plain_lines_on_stderr(finished):
+    """How many networks and which seed, every stage once, and at the end that the figures take a few seconds."""
     lines = finished[1].stderr.splitlines()
-    assert "synthetic: 1 of 3 networks, about" in finished[1].stderr
-    assert lines[-1] == "synthetic: 3 of 3 networks, tables and figures"
+    assert "synthetic: starting, 3 networks, seed 0" in lines
+    assert sum(line.startswith("synthetic: training") for line in lines) == 1
+    assert re.fullmatch(r"synthetic: tables and figures, [0-9]+ %, about 0:[0-9]+ left", lines[-1])
     assert "\x1b" not in finished[1].stderr
 
 
@@ -128,30 +131,61 @@ def test_a_full_disk_is_one_line(tmp_path, reads_only):
 
 
 BAD = {
-    ("run", "adult"): "unknown experiment 'adult'; choose from synthetic, adult-small, adult-large, mnist, or a .csv",
+    (
+        "run",
+        "adult",
+    ): "unknown experiment 'adult'; did you mean 'adult-small' or 'adult-large'? choose from synthetic, adult-small",
     ("run", "people.csv"): "a table of yours needs --label COLUMN",
     ("run", "people.csv", "--label", "hired"): "a table of yours needs --attribute COLUMN",
-    ("run", "people.csv", "--label", "hired", "--attribute", "sex"): "people.csv",
+    (
+        "run",
+        "people.csv",
+        "--label",
+        "hired",
+        "--attribute",
+        "sex",
+    ): "the table people.csv cannot be read (No such file",
     ("run", "synthetic", "--label", "y"): "--label is for a table of yours; synthetic has its own",
     ("run", "synthetic", "--keep-attributes"): "--keep-attributes is for a table of yours",
     ("run", "synthetic", "--learning-rate", "0"): "--learning-rate is for a table of yours",
-    ("run", "synthetic", "--notion", "fairness"): "invalid choice: 'fairness'",
-    ("run", "synthetic", "--estimator", "magic"): "invalid choice: 'magic'",
-    ("run", "synthetic", "--seeds", "0"): "seeds must be between 1 and 1000000, not 0",
+    ("run", "synthetic", "--notion", "fairness"): "--notion: unknown value 'fairness'; choose from parity, odds",
+    ("run", "synthetic", "--estimator", "magic"): "--estimator: unknown value 'magic'; choose from gaussian",
+    ("run", "synthetic", "--seeds", "0"): "run: --seeds must be between 1 and 1000000, not 0",
     ("run", "synthetic", "--seeds", "-5"): "between 1 and 1000000, not -5",
     ("run", "synthetic", "--seeds", "many"): "a whole number, not 'many'",
     ("run", "synthetic", "--chunk", "0"): "chunk",
-    ("run", "synthetic", "--seed", "-1"): "seed must be between 0 and",
+    ("run", "synthetic", "--seed", "-1"): "run: --seed must be between 0 and",
     ("run", "synthetic", "--hidden", "3by3"): "'3by3' are no widths; write 16,8 or 32x20",
     ("run", "synthetic", "--hidden", "0x3"): "1 to 100000 nodes",
-    ("run", "synthetic", "--colour", "red"): "unrecognized arguments",
+    ("run", "synthetic", "--colour", "red"): "unrecognized arguments: --colour red",
     ("run",): "required: EXPERIMENT",
-    ("reproduce", "--only", "fig99"): "unknown figure 'fig99'; choose from fig2",
+    ("reproduce", "--only", "fig99"): "--only: unknown value 'fig99'; did you mean 'fig9'? choose from fig2",
     ("measure", "cells.npz"): "required: --message",
     ("measure", "cells.npz", "--message", "s"): "the recording cells.npz cannot be read (No such file or directory)",
-    ("measure", "cells.npz", "--message", "s", "--estimator", "knn"): "invalid choice: 'knn'",
-    ("measure", "cells.npz", "--message", "s", "--permutations", "0"): "permutations must be between 1 and 1000000",
-    ("fly",): "invalid choice: 'fly'",
+    (
+        "measure",
+        "cells.npz",
+        "--message",
+        "s",
+        "--estimator",
+        "knn",
+    ): "--estimator: unknown value 'knn'; choose from gaussian",
+    (
+        "measure",
+        "cells.npz",
+        "--message",
+        "s",
+        "--permutations",
+        "0",
+    ): "measure: --permutations must be between 1 and 1000000",
+    ("fly",): "unknown command 'fly'; choose from run, measure",
+    ("rn", "synthetic"): "unknown command 'rn'; did you mean 'run'?",
+    ("run", "synthetic", "--estimator", "gausian"): "did you mean 'gaussian'?",
+    ("run", "synthetic", "--metric", "removl"): "--metric: unknown value 'removl'; did you mean 'removal'?",
+    ("run", "synthetic", "--seedss", "5"): "unrecognized arguments: --seedss 5 (did you mean '--seeds'?)",
+    ("edit", "nowhere", "--at-most", "101"): "edit: --at-most must be a finite number between 0 and 100, not 101",
+    ("edit", "nowhere", "--at-most", "5"): "nowhere is no results folder",
+    ("report", "nowhere"): "nowhere is no results folder",
     ("run", "synthetic", "--seeds", "1", "--out", "/proc/jaxflow"): "cannot write to /proc/jaxflow",
     ("run", "synthetic", "--seeds", "1", "--out", "/dev/null"): "cannot write to /dev/null",
     ("run", "adult-small", "--data-dir", "/nowhere"): "not found in /nowhere",
@@ -182,6 +216,54 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch,
     assert errors.count("\n") == 1
     assert BAD[arguments] in errors
     assert not (tmp_path / "results").exists()
+
+
+def refused(*arguments):
+    """What the command says in one line; nothing is loaded, since a refusal must not wait for JAX."""
+    command = f"import sys; from jaxflow.cli import main; main({[*map(str, arguments)]}); print('jax' in sys.modules)"
+    process = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=60)
+    assert process.stdout == "False\n"
+    assert process.stderr.count("\n") == 1
+    return process.stderr.removeprefix("jaxflow: ")
+
+
+def test_what_cannot_be_done_with_a_folder_is_said_before_anything_is_loaded(finished, tmp_path):
+    folder = finished[0]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter").touch()
+    edit = ("edit", folder, "--at-most", "5")
+    assert refused(*edit, "--out", "/proc/x").startswith("cannot write to /proc/x (")
+    assert refused(*edit, "--out", tmp_path / "mine").endswith("is not empty and holds no edit; choose another --out\n")
+    assert refused(*edit, "--attribute", "sex") == "there is no attribute 'sex'; choose from z\n"
+    assert "is the folder of a run, not a recording; jaxflow report" in refused("measure", folder, "--message", "s")
+    assert refused("run", "synthetic", "--out", "/proc/x").startswith("cannot write to /proc/x (")
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+def test_another_seed_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Of the three commands, whose default folders no seed but 0 shares."""
+    from jaxflow.running.places import default_folder, edit_folder
+
+    assert default_folder("synthetic", "quadratic", 0) == Path("results/synthetic-quadratic")
+    assert default_folder("synthetic", "quadratic", 5) == Path("results/synthetic-quadratic-seed5")
+    assert [edit_folder(Path("results/a"), seed).name for seed in (0, 5)] == ["a-edit", "a-edit-seed5"]
+    monkeypatch.chdir(tmp_path)
+    assert edit_folder(Path("."), 0) == tmp_path.parent / f"{tmp_path.name}-edit"
+
+
+def test_chance_and_gaps_that_rise_are_told(finished):
+    """The row of chance holds what the manifest says; of gaps the one that has surely risen is named."""
+    from jaxflow.running.summary import _risen
+
+    folder, process = finished
+    chance = json.loads((folder / "manifest.json").read_text())["chance"]
+    row = next(line for line in process.stdout.splitlines() if line.startswith("chance: nothing is told"))
+    assert row.split()[-3:] == [f"{chance[name]:.1f}" for name in ("accuracy", "bias", "argmax_accuracy")]
+    rows = [("bias", 60, 55, -5, -6, -4), ("parity_gap", 2.7, 4.4, 1.7, 0.8, 2.6), ("odds_gap", 5, 6, 1, -1, 3)]
+    changes = pd.DataFrame(rows, columns=["measure", "before", "after", "change", "low", "high"])
+    warning = "Warning: the edits raise the parity gap by 1.7 points (2.7 to 4.4 %); --measure parity_gap lowers"
+    assert _risen(changes, ["bias"]) == ["", f"{warning} that instead"]
+    assert _risen(changes, ["bias", "parity_gap"]) == []
 
 
 def write_people(path):
@@ -241,7 +323,7 @@ def test_the_favourable_class_is_announced_and_many_classes_get_a_wider_layer(tm
         assert main([*command, "--label", "hired", "--notion", "opportunity", *options]) == 2
         assert f"\nbias is measured in the rows of {told} (opportunity)\n" in capsys.readouterr().err
     assert main([*command, "--label", "hired", "--notion", "opportunity", "--favourable", "y", "--quiet"]) == 2
-    assert "hired has no class 'y' that could be the favourable: no, yes" in capsys.readouterr().err
+    assert "hired has no class 'y' that could be the favourable; choose from no, yes" in capsys.readouterr().err
     assert main([*command, "--label", "hired", "--favourable", "no", "--quiet"]) == 2
     assert "belongs to the notion 'opportunity'" in capsys.readouterr().err
 
@@ -293,7 +375,7 @@ def test_a_process_ends_with_that_line_and_code(arguments, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--help"], "run one of the paper's experiments"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
+    [(["--help"], "run an experiment of the paper"), ([], "COMMAND"), (["--version"], f"jaxflow {__version__}\n"),
      (["run", "--help"], "--data-seed"), (["report", "--help"], "FILE.html"),
      (["doctor", "--help"], "--data-dir DIR")],
 )  # fmt: skip
@@ -307,9 +389,13 @@ def test_choices_of_the_command_are_those_of_the_library():
     from jaxflow import ablations, arguments, outputs
     from jaxflow.datasets import DATASETS
     from jaxflow.information import ESTIMATORS
+    from jaxflow.metrics import METRICS
+    from jaxflow.reproduction.drawings import FIGURES
     from jaxflow.running.presets import PRESETS
 
     assert arguments.NOTIONS == outputs.NOTIONS
     assert arguments.ABLATIONS == ablations.ABLATIONS
+    assert tuple(METRICS) == arguments.METRICS
+    assert tuple(FIGURES) == arguments.FIGURES
     assert arguments.EXPERIMENTS == tuple(PRESETS) == tuple(DATASETS)
     assert tuple(ESTIMATORS) == arguments.ESTIMATORS

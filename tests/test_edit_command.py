@@ -192,7 +192,7 @@ def other_rows(folder):
         (None, ("--at-most", "nan"), "--at-most must be a finite number between 0 and 100"),
         (None, ("--keep-accuracy", "much"), "--keep-accuracy must be a number, not 'much'"),
         (None, ("--at-most", 5, "--attribute", "age"), "there is no attribute 'age'; choose from sex, region"),
-        (None, ("--at-most", 5, "--metric", "flow"), "unknown metric 'flow'; choose from bias/acc"),
+        (None, ("--at-most", 5, "--metric", "flow"), "--metric: unknown value 'flow'; choose from bias/acc"),
         (None, ("--at-most", 5, "--out", "."), "choose another --out"),
         (changed(["finished"], False), ("--at-most", 5), "has not ended; its command goes on with it"),
         (changed(["versions", "jaxflow"], "0.0.9"), ("--at-most", 5), "was filled by jaxflow 0.0.9, this is"),
@@ -236,7 +236,7 @@ def test_a_table_is_found_where_it_is_now(run, tmp_path, capsys):
     assert edit(folder, "--data-dir", tmp_path, *ASKED) == 0
     assert (tmp_path / "run-edit/params.npz").exists()
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "people: parity gap of sex at most 30 %, at the least loss of accuracy"
+    assert printed[0] == "people: parity gap of sex at most 30 %, at the least loss of decision accuracy"
     assert printed[-1] == f"Results: {tmp_path / 'run-edit'}"
 
 

@@ -323,7 +323,7 @@ def test_what_does_not_fit_is_refused(params):
     flows = Flows({name: {0: jnp.zeros(3), 1: jnp.zeros(4)} for name in "yz"}, samples=100)
     one_layer = Flows({name: {0: jnp.zeros(3)} for name in "yz"})
     for says, arguments, options in [
-        ("about 'w'; they are about y, z", (flows,), {"remove": "w"}),
+        ("about 'w'; choose from y, z", (flows,), {"remove": "w"}),
         ("unknown metric", (flows, "bias"), {}),
         ("unknown method", (flows, "random", "nodes"), {}),
         ("needs a key", (flows, "random"), {}),

@@ -91,7 +91,7 @@ def test_law_tells_its_rare_cells_and_takes_numbers_for_an_attribute(data_dir):
     assert dataset.classes == {"pass_bar": 2, "zfya": 0, "sex": 2}
     assert "zfya" not in dataset.values  # noqa: PD011
     assert "attribute zfya: continuous" in description(dataset)
-    with pytest.raises(InputError, match="label 'zfya' holds 568 different values"):
+    with pytest.raises(InputError, match="'zfya' holds 568 different numbers"):
         read_table(file, "zfya", "sex")
 
 
@@ -438,7 +438,7 @@ GOOD = "age,sex,hired\n" + "".join(f"{i % 7},{'fm'[i % 2]},{i // 2 % 2}\n" for i
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("age,sex,hired\n", "holds no rows"),
-        (GOOD.replace("hired", "hires"), "no column 'hired'; the nearest is 'hires'"),
+        (GOOD.replace("hired", "hires"), "no column 'hired'; did you mean 'hires'?"),
         (GOOD.replace("hired", "q"), "no column 'hired'; the columns are 'age', 'sex', 'q'"),
         (GOOD.replace("age", "sex"), "two columns are named 'sex'"),
         (GOOD.replace("3,m", "three,m", 1), "column 'age' holds text such as 'three' beside numbers"),
@@ -456,7 +456,7 @@ GOOD = "age,sex,hired\n" + "".join(f"{i % 7},{'fm'[i % 2]},{i // 2 % 2}\n" for i
         ("hired,sex\n" + "1,f\n0,m\n1,m\n0,f\n" * 30, "no column is left for the features"),
         ("age,sex,hired\n" + ",f,1\n" * 9, "attribute 'sex' holds|no column|single value"),
         ("age,sex,hired\n1,,1\n" * 1, "column 'sex' has no values"),
-        ("age,sex,hired\n" + "".join(f"{i % 7},{'fm'[i % 2]},{i}\n" for i in range(500)), "500 different values"),
+        ("age,sex,hired\n" + "".join(f"{i % 7},{'fm'[i % 2]},{i}\n" for i in range(500)), "500 different numbers"),
         ("age,sex,hired\n" + "".join(f"{i % 7},s{i},{i % 2}\n" for i in range(500)), "attribute 'sex' holds 500 diff"),
         ("id,sex,hired\n" + "".join(f"p{i},{'fm'[i % 2]},{i // 2 % 2}\n" for i in range(80)), "'id' holds 80 differ"),
     ],
@@ -494,9 +494,14 @@ def test_what_is_no_file(tmp_path):
         ({"attributes": ["sex", "sex"]}, "named twice"),
         ({"attributes": []}, "at least one"),
         ({"drop": "sex"}, "cannot be dropped"),
-        ({"drop": "jib"}, "no column 'jib'; the nearest is 'job'"),
-        ({"category": ["jib"]}, "no column 'jib'; the nearest is 'job'"),
+        ({"drop": "jib"}, "no column 'jib'; did you mean 'job'?"),
+        ({"category": ["jib"]}, "no column 'jib'; did you mean 'job'?"),
         ({"drop": ["age", "job", "merit", "member"]}, "no column is left"),
+        (
+            {"label": "merit"},
+            r"be classes, and 'merit' holds 240 different numbers, from .*, such as merit >= [0-9]",
+        ),
+        ({"label": "age"}, r"be classes, and 'age' holds 6[0-2] different numbers, from 18 to .*, such as age >= "),
         ({"attributes": "sex*jib"}, "no column 'jib'"),
         ({"attributes": "sex*hired"}, "combines 'hired', which is the label"),
         ({"attributes": "sex*job", "drop": "job"}, "combines 'job', which is the label or is dropped"),

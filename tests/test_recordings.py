@@ -387,7 +387,7 @@ REFUSED = {
     "a list": ({"messages": STIMULUS.tolist()}, "messages are names, or a dictionary of arrays by name, not "),
     "length": ({"messages": {"s": STIMULUS[1:]}}, r"must hold one value for each of the 60 trials, not \[59\]"),
     "axes": ({"recording": ACTIVITY.swapaxes(0, 1)}, "axis 0 of the activity .* must be the trials"),
-    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; the nearest is"),
+    "name": ({"recording": NAMED, "messages": "stimulos"}, "no array 'stimulos', named as message; did you mean"),
     "no names": ({"messages": "stimulus"}, "no array 'stimulus', named as message; it holds nothing but"),
     "no messages": ({"messages": []}, "at least one message"),
     "number": ({"messages": 3}, "messages must be a list"),
@@ -487,7 +487,8 @@ def test_the_command_prints_what_is_significant_and_nothing_else(tmp_path, capsy
     assert printed.splitlines()[1] == f"Note: {FEW}"
     assert "stimulus: 0 of 15 flows are significant (p_max < 0.05)" in printed
     assert printed.splitlines()[-1] == f"Results: {tmp_path / 'out'}"
-    assert "cells: 5 of 5 layers, tables and figures" in errors
+    assert "cells: starting, 19 permutations, seed 0\n" in errors
+    assert "\ncells: tables and figures, " in errors
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["finished"]
     assert str(tmp_path) not in json.dumps(manifest)

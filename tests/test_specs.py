@@ -126,7 +126,7 @@ def test_options_are_checked_where_they_are_made():
     for name, values, says in [
         ("kernel-svm", {"published_alpha": True}, "backend sklearn only"),
         ("linear-svm", {"backend": "torch"}, "unknown backend"),
-        ("linear-svm", {"bound": "fano"}, "linear-svm has no bound; its options are backend"),
+        ("linear-svm", {"bound": "fano"}, "linear-svm has no bound; choose from backend"),
         ("quadratic", {"bound": "chernoff"}, "unknown bound"),
         ("gaussian", {"backend": "jax"}, "gaussian has no backend; it has no options"),
     ]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxflow.errors import CLASS_NUMBERS, InputError, cause, counted, shown
+from jaxflow.errors import CLASS_NUMBERS, InputError, alternatives, cause, counted, shown
 from jaxflow.messages import MOST_CLASSES
 from jaxflow.values import LONGEST_NAME, several, wholes
 
@@ -199,7 +199,7 @@ def _checked_split(where: str, half: Any, names: Sequence[str], categories: tupl
     if len(parts) != len(Split._fields) or not isinstance(parts[1], Mapping):
         raise InputError(f"{where}: expected Split(x, messages), messages a dict of arrays by name")
     if missing := [name for name in names if name not in parts[1]]:
-        raise InputError(f"{where}: there is no message {shown(missing[0])}")
+        raise InputError(f"{where}: there is no message {shown(missing[0])}; {alternatives(missing[0], parts[1])}")
     x = _numbers(f"{where}: x", parts[0])
     if x.ndim != 2 or 0 in x.shape:
         raise InputError(f"{where}: expected x [N, d], N > 0, d > 0, got {x.shape}")

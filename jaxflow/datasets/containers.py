@@ -96,8 +96,8 @@ def variable(contents: Contents, what: str, name: str) -> Any:
             f" save it as {form}"
         )
     if name not in contents.variables:
-        hint = nearest(name, contents.variables) if contents.variables else "it holds nothing but the activity"
-        hint = hint.replace("columns are", "arrays are")
+        hint = "it holds nothing but the activity"
+        hint = nearest(name, contents.variables, "arrays") if contents.variables else hint
         raise InputError(f"{contents.name} has no array {shown(name)}, named as {what}; {hint}")
     return contents.variables[name]
 

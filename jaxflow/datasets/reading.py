@@ -4,7 +4,6 @@ Nothing is decided here about what a column means: see ``columns``. Whatever can
 """
 
 import csv
-import difflib
 import errno
 import hashlib
 import io
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jaxflow.datasets import sources
-from jaxflow.errors import InputError, cause, shown
+from jaxflow.errors import InputError, cause, did_you_mean, shown
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>")  # a cell that holds nothing
 SEPARATORS = ",;\t"
@@ -65,13 +64,11 @@ def read(path_or_frame: Any) -> Table:
     return _named(path.stem, _from_csv(path, content, separator, header), notes)._replace(source=source)
 
 
-def nearest(name: str, columns: Iterable[str]) -> str:
-    """A hint for a name that no column has: the most similar one, else the first few."""
-    known = list(columns)
-    by_form = {column.casefold(): column for column in known}
-    if similar := difflib.get_close_matches(name.casefold(), by_form, n=1):
-        return f"the nearest is {shown(by_form[similar[0]])}"
-    return f"the columns are {', '.join(map(shown, known[:8]))}{', …' if len(known) > 8 else ''}"
+def nearest(name: str, names: Iterable[str], what: str = "columns") -> str:
+    """A hint for a name that no column has: the similar ones, else the first few."""
+    known = list(names)
+    listed = f"the {what} are {', '.join(map(shown, known[:8]))}{', …' if len(known) > 8 else ''}"
+    return did_you_mean(name, known) or listed
 
 
 def _named(name: str, frame: pd.DataFrame, notes: tuple[str, ...] = ()) -> Table:

@@ -10,9 +10,9 @@ import pandas as pd
 from jaxflow.datasets.base import COLUMNS, Dataset, Split, message_name
 from jaxflow.datasets.columns import Codes, Column, Numbers, coded, column_of, filled, product
 from jaxflow.datasets.features import check_identifiers, features_of, standardised, without_constants
-from jaxflow.datasets.halves import divided
+from jaxflow.datasets.halves import FEWEST, divided
 from jaxflow.datasets.reading import Table, nearest, read
-from jaxflow.errors import InputError, counted, shown
+from jaxflow.errors import InputError, counted, printable, shown
 from jaxflow.values import LARGEST_SEED, flag, several, whole
 
 MOST_CLASSES = 100  # of a label or an attribute
@@ -233,6 +233,8 @@ def _messages(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Co
         count, continuous = _different(column)
         if count < 2:
             raise InputError(f"{role} {shown(name)} holds a single value in all complete rows; choose another column")
+        if continuous and role == "label":
+            _check_amounts(name, column)
         if continuous and role == "attribute":
             notes.append(f"attribute {shown(name)} is continuous: it holds {count:,} different numbers")
             messages[name] = column
@@ -244,6 +246,22 @@ def _messages(columns: Mapping[str, Column], roles: Roles) -> tuple[dict[str, Co
         else:
             messages[name] = coded(column)
     return messages, notes
+
+
+def _check_amounts(name: str, label: Column) -> None:
+    """Refuse a label of many different numbers most of which hardly any row has: amounts, where classes are needed.
+
+    Raises:
+        InputError: naming how many they are, from where to where, and a remedy.
+    """
+    exact = label.exact if isinstance(label, Numbers) else np.empty(0)
+    values, rows = np.unique(exact, return_counts=True)
+    if len(values) > MOST_CLASSES or np.median(rows) < 2 * FEWEST or rows.min() < FEWEST:
+        raise InputError(
+            f"a label must be classes, and {shown(name)} holds {len(values):,} different numbers, from {values[0]:g} to"
+            f" {values[-1]:g}: give the table a column of classes, such as {printable(name)} >= {np.median(exact):g},"
+            " or choose another label"
+        )
 
 
 def _different(column: Column) -> tuple[int, bool]:

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 from jaxflow.outputs import Roles
 from jaxflow.values import choice, real
 
@@ -42,7 +42,7 @@ class Aim:
         """
         for name in self.attributes:
             if name not in roles.attributes:
-                raise InputError(f"there is no attribute {shown(name)}; choose from {', '.join(roles.attributes)}")
+                raise InputError(f"there is no attribute {shown(name)}; {alternatives(name, roles.attributes)}")
             if self.measure != "bias" and not classes[name]:
                 raise InputError(
                     f"{name} is numbers, which have no groups and so no {self.measure}; choose the measure bias"

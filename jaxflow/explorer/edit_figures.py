@@ -69,7 +69,7 @@ def _grid(shape: Shape) -> Grid:
 
 
 def change_figure(edits: pd.DataFrame, title: str, columns: Sequence[str]) -> str:
-    """The measure that was aimed at against the accuracy of the decisions, before and after, of every network."""
+    """The measure that was aimed at against decision accuracy, before and after, of every network."""
     own = edits[edits["written"]]
     points = {when: np.column_stack([own[f"argmax_accuracy_{when}"], worst(own, columns, when)]) for when in WHEN}
     both = np.concatenate(list(points.values()))
@@ -84,10 +84,10 @@ def change_figure(edits: pd.DataFrame, title: str, columns: Sequence[str]) -> st
         parts.append(element("rect", x=x2 - 3, y=y2 - 3, width=6, height=6, class_="after"))
     middle = {"x": WIDTH / 2, "text_anchor": "middle"}
     shown = list(map(in_points, (*low, *high)))
-    across = f"accuracy of the decisions, {shown[0]} to {shown[2]} %"
+    across = f"decision accuracy, {shown[0]} to {shown[2]} %"
     parts.append(element("text", escaped(across), y=HEIGHT - 12, **middle))
     parts.append(element("text", escaped(f"{title}, {shown[1]} to {shown[3]} %"), y=18, **middle))
-    return drawing("".join(parts), f"Accuracy of the decisions and {title} of every network", "before and after")
+    return drawing("".join(parts), f"Decision accuracy and {title} of every network", "before and after")
 
 
 def edit_key() -> str:

@@ -83,7 +83,7 @@ def options_of(edits: pd.DataFrame, roles: Roles, asked: Asked) -> dict[str, lis
     for measure in ("argmax_accuracy", "bias", "parity_gap", "odds_gap", "accuracy"):
         suffixes = [""] if "accuracy" in measure else [roles.suffix(name) for name in roles.attributes]
         for name in (f"{measure}{suffix}" for suffix in suffixes):
-            text = {"argmax_accuracy": "accuracy of the decisions", "accuracy": "information accuracy"}.get(name)
+            text = {"argmax_accuracy": "decision accuracy", "accuracy": "information accuracy"}.get(name)
             if [name] not in found.values() and edits[f"{name}_before"].notna().all():
                 title = text or titled(name.replace("_", " "))
                 while title in found:  # long names that begin alike
@@ -130,7 +130,7 @@ def headline_of(edits: pd.DataFrame, options: Mapping[str, Sequence[str]], asked
     means = [worst(own, columns, when).mean() for when in WHEN]
     right = [own[f"argmax_accuracy_{when}"].mean() for when in WHEN]
     text = f"On rows that did not choose the edits {title} goes from {points(means[0])} to {percent(means[1])} and the"
-    text += f" accuracy of the decisions from {points(right[0])} to {percent(right[1])}"
+    text += f" decision accuracy from {points(right[0])} to {percent(right[1])}"
     if asked.at_most is not None:
         reached = own[own["reached"]]
         holds = int((worst(reached, columns, "after") <= asked.at_most).sum())

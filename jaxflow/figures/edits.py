@@ -77,7 +77,7 @@ def edited_panel(
 
 
 def change_panel(axes: Axes, table: pd.DataFrame, columns: Sequence[str], ylabel: str, at_most: float | None) -> None:
-    """Measure against accuracy of the decisions, before and after, of every written edit.
+    """Measure against decision accuracy, before and after, of every written edit.
 
     Args:
         axes: to draw on.
@@ -99,7 +99,7 @@ def change_panel(axes: Axes, table: pd.DataFrame, columns: Sequence[str], ylabel
                      label=mean)  # fmt: skip
     if at_most is not None:
         axes.axhline(at_most, color=REMOVED, linewidth=0.8, linestyle="--", zorder=0, label="asked for")
-    axes.set_xlabel("accuracy of the decisions (%)")
+    axes.set_xlabel("decision accuracy (%)")
     axes.set_ylabel(ylabel)
     axes.legend()
 

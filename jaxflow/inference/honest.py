@@ -183,8 +183,10 @@ def intervals(
     spread is √v / 2 whatever I, so that this lies within z √v / 2 of √(F + (k + 1) v/8). With e² = v (F + (k + 1) v/8),
     the variance at the estimate, the ends are F + (1 + z²) v/4 ± z e; the lower one stays at the least value of the
     scale once it is there. For the upper one e² is v²/16 larger and the end v/16 higher: then it misses at most 2.5 %
-    of what two squares estimate, whatever I. Without slope the ends are F ± z e. Nothing is above what there is to
-    know, which estimates and errors of few rows may be.
+    of what two squares estimate, whatever I. An estimate below that least value, which is not above 0, is lower
+    than any truth can be: there the lower end is the estimate itself, so that the interval holds it as well as 0.
+    Without slope the ends are F ± z e. Nothing is above what there is to know, which estimates and errors of few rows
+    may be.
 
     Args:
         flow: F, in bits.

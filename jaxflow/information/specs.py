@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 from jaxflow.information.copula import copula, scored
 from jaxflow.information.copula import estimate as estimate_copula
 from jaxflow.information.copula import layer_bits as copula_layer_bits
@@ -187,7 +187,7 @@ class EstimatorSpec:
         known = [field.name for field in fields(self.options)]
         for name in values:
             if name not in known:
-                has = f"its options are {', '.join(known)}" if known else "it has no options"
+                has = alternatives(name, known) if known else "it has no options"
                 raise InputError(f"{self.name} has no {name}; {has}")
         return self.options(**values)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxflow.errors import InputError, cause
+from jaxflow.errors import InputError, alternatives, cause
 from jaxflow.errors import shown as printed
 from jaxflow.metrics.contract import Metric, Scores, Shown
 from jaxflow.metrics.cuts import greedy, mediation, removal
@@ -49,9 +49,8 @@ def checked_metric(metric: Any) -> Metric:
         return METRICS[metric]
     if callable(metric):
         return metric  # pyright: ignore[reportReturnType]
-    raise InputError(
-        f"unknown metric {printed(metric)}; choose from {', '.join(METRICS)}, or hand in a function of Shown"
-    )
+    known = alternatives(metric, METRICS)
+    raise InputError(f"unknown metric {printed(metric)}; {known}, or hand in a function of Shown")
 
 
 def metric_title(metric: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array
 
-from jaxflow.errors import InputError, shown
+from jaxflow.errors import InputError, alternatives, shown
 from jaxflow.networks.contract import Network, Params
 from jaxflow.networks.functions import network
 
@@ -87,7 +87,8 @@ class _Sown:
         for name in found if self.layers is None else self.layers:
             values = found.get(name, found.get(f"{name}/{OUTPUT}"))
             if values is None:
-                raise InputError(f"the module has no intermediate {shown(name)}; it has {', '.join(found) or 'none'}")
+                hint = alternatives(name, found) if found else "it has none"
+                raise InputError(f"the module has no intermediate {shown(name)}; {hint}")
             hidden += values
         return x, *hidden, output
 

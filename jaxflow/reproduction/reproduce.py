@@ -18,6 +18,7 @@ from jaxflow.reproduction.runs import PROGRAM, Run, program_pixels, reproduction
 from jaxflow.reproduction.verdicts import beyond_magnitude, decisions, numbers, of_run, verdict_table
 from jaxflow.running.progress import reporter
 from jaxflow.running.results import Results
+from jaxflow.values import choice
 
 COST_COLUMNS = ("run", "experiment", "estimator", "kind", "networks", "training", "analyses")
 SLOW = {"synthetic-kernel-svm"}  # minutes for every network
@@ -53,9 +54,8 @@ def reproduce(
         InputError: an unknown figure, data that a run needs and that is not there, a folder that cannot be written, or
             what ``pipeline.run`` refuses.
     """
-    unknown = set(only) - set(FIGURES)
-    if unknown:
-        raise InputError(f"unknown figure {min(unknown)!r}; choose from {', '.join(FIGURES)}")
+    for name in only:
+        choice("figure", name, FIGURES)
     wanted = reproduction_runs(seeds, quick) | ({} if quick else variants(seeds))
     slow = SLOW if quick else set()
     needed = {FIGURES[name][0] for name in only} or set(wanted) - slow

@@ -231,8 +231,12 @@ def stage_steps(inputs: Inputs, widths: Sequence[int], width: int) -> dict[str, 
 
 
 def stage_shares(config: Config, steps: dict[str, int]) -> dict[str, float]:
-    """What part of a chunk's time every stage takes, roughly: by fits where there are many, else as much as any."""
+    """What part of the first chunk's time every stage takes, roughly; of later ones it is known from the one before.
+
+    By fits where there are many; else as the presets' first chunks do, which compile most of the time.
+    """
     if not config.spec.searches:
-        return dict.fromkeys(steps, 1.0)
+        typical = (1.0, 1.0, 1.0, 0.1) if config.spec.layer_bits is not None else (1.0, 3.0, 6.0, 1.0)
+        return dict(zip(steps, typical, strict=True))
     kept = 0.01 if config.tune == "once" else 1.0
     return {stage: count * (1.0 if stage == "flows" else kept) for stage, count in steps.items()}

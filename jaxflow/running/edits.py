@@ -31,8 +31,9 @@ from jaxflow.outputs import measure_names
 from jaxflow.running.assembly import PARAMS_FOLDER
 from jaxflow.running.chunks import chunk_name, named_leaves, write_csv
 from jaxflow.running.config import Config, measured_messages, under_metrics
-from jaxflow.running.files import create, entries, explained, fingerprint, refuse_link, sync
-from jaxflow.running.manifest import NAME, read_json
+from jaxflow.running.files import create, entries, explained, fingerprint, sync
+from jaxflow.running.manifest import NAME
+from jaxflow.running.places import check_free, edit_folder
 from jaxflow.running.plan import versions
 from jaxflow.running.progress import Report, silent, timed
 from jaxflow.running.rebuilt import Finished, finished_run
@@ -55,6 +56,7 @@ class Edited(NamedTuple):
         limit: what the measure was to be at most, per cent, or the points of accuracy that might be lost.
         least: the least measure of every network on the rows that choose ``[S]``.
         name: of the experiment.
+        chance: what every measure that is an accuracy comes to where nothing is told; empty if the run is older.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Edited(NamedTuple):
     limit: float
     least: np.ndarray
     name: str
+    chance: Mapping[str, float]
 
 
 def edit_results(
@@ -94,7 +97,7 @@ def edit_results(
         recalibrate: what of the output is refitted on the training half.
         seed: of the halves, and of metrics that draw.
         data_dir: folder with the data files.
-        out: where to write; the run's folder with ``-edit`` at its end if None.
+        out: where to write; the run's folder with ``-edit`` at its end if None, and ``-seed5`` of another seed than 0.
         overwrite: whether an earlier edit there may be replaced.
         report: called with stage, networks done and total.
 
@@ -105,9 +108,8 @@ def edit_results(
         InputError: no finished run, no such attribute, data that are not to be found, no network that reaches the
             target, or a folder that cannot be written.
     """
-    with explained(results if out is None else out):
-        path = _beside(results) if out is None else out
-        _check_free(path, results, overwrite)
+    path = edit_folder(results, seed) if out is None else out
+    check_free(path, results, overwrite)
     run = finished_run(results, data_dir)
     names = run.dataset.attributes if attributes is None else tuple(dict.fromkeys(attributes))
     aim, limit = asked_for(measure, names, at_most, keep_accuracy)
@@ -127,13 +129,8 @@ def edit_results(
              "metrics": list(metrics), "refine": refine, "recalibrate": recalibrate, "seed": seed}  # fmt: skip
     about = _manifest(run, asked, written, seconds)
     _write(path, table, figure, jax.tree.map(lambda a: np.asarray(a)[:, 0], choices.params), about, overwrite)
-    return Edited(path, table, setting, limit, np.asarray(choices.least)[:, 0], run.config.name)
-
-
-def _beside(results: Path) -> Path:
-    """The run's folder with ``-edit`` at its end; of ``.`` beside the folder that it stands for."""
-    named = results if results.name not in ("", "..") else results.resolve()
-    return named.parent / f"{named.name}-edit"
+    least, chance = np.asarray(choices.least)[:, 0], run.manifest.get("chance", {})
+    return Edited(path, table, setting, limit, least, run.config.name, chance)
 
 
 def _prepared(
@@ -190,7 +187,7 @@ def measure_columns(setting: Setting) -> list[str]:
 
 def measure_title(aim: Aim) -> str:
     """What the measure is called, such as ``parity gap of sex or race, the larger``."""
-    name = aim.measure.replace("_", " ")
+    name = "information bias" if aim.measure == "bias" else aim.measure.replace("_", " ")
     return f"{name} of {' or '.join(aim.attributes)}" + (", the larger" if len(aim.attributes) > 1 else "")
 
 
@@ -222,28 +219,6 @@ def _manifest(
         "device": jax.local_devices()[0].device_kind,
         "seconds": dict(seconds),
     }  # fmt: skip
-
-
-def _check_free(path: Path, results: Path, overwrite: bool) -> None:
-    """Refuse to write where something else lies.
-
-    Raises:
-        InputError: a file or a link, the run's own folder, a folder of something else, or an earlier edit that may not
-            be replaced.
-    """
-    refuse_link(path)
-    if path.exists() and results.exists() and path.samefile(results):
-        raise InputError(f"{path} is the run itself; choose another --out")
-    if not entries(path):
-        return
-    try:
-        ours = "edit" in read_json(path / NAME)
-    except (OSError, ValueError, TypeError):
-        ours = False
-    if not ours:
-        raise InputError(f"{path} is not empty and holds no edit; choose another --out")
-    if not overwrite:
-        raise InputError(f"{path} holds an edit; choose another --out, or --overwrite it")
 
 
 def _write(

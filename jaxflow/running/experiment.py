@@ -23,8 +23,9 @@ from jaxflow.running.chunks import is_written, write_chunk
 from jaxflow.running.config import Config
 from jaxflow.running.hosts import Hosts
 from jaxflow.running.manifest import Bounds
+from jaxflow.running.places import default_folder
 from jaxflow.running.plan import Plan, announce, chunk_size, identity_of, manifest_of
-from jaxflow.running.progress import Report, Stages, silent, timed
+from jaxflow.running.progress import Report, Stages, silent, spent_since, timed
 from jaxflow.running.results import Results, locked, open_results
 from jaxflow.statistics import correlations, predictors
 from jaxflow.values import MOST_NETWORKS, flag, folder, whole
@@ -49,7 +50,7 @@ def run(
     Args:
         config: what to run; ``preset("adult-small", seeds=10)`` is one of the paper's.
         dataset: your own data; by default the one of the config's name is loaded.
-        out: results folder, default ``results/<name>-<estimator>``.
+        out: results folder, default ``results/<name>-<estimator>``, with ``-seed5`` at its end for another seed than 0.
         data_dir: folder with the original data files.
         overwrite: delete a former run in the folder.
         devices: of this process, among which each chunk's networks are shared out; all by default.
@@ -93,7 +94,7 @@ def analyse(
         params: of all networks, stacked on axis 0 of every leaf.
         dataset: its analysis half is what is measured on.
         config: strategies, factors, estimator and the like; ``hidden``, ``training`` and ``seeds`` play no part.
-        out: results folder, default ``results/<name>-<estimator>``.
+        out: results folder, default ``results/<name>-<estimator>``, with ``-seed5`` at its end for another seed than 0.
         overwrite: delete a former run in the folder.
         devices: of this process; all by default.
         report: called with stage, networks done and total.
@@ -169,7 +170,7 @@ def _checked(
     flag("overwrite", overwrite)
     if devices is not None:
         whole("devices", devices, 1, MOST_NETWORKS)
-    path = Path("results") / f"{config.name}-{config.spec.name}" if out is None else folder("out", out)
+    path = default_folder(config.name, config.spec.name, config.seed) if out is None else folder("out", out)
     return path, None if data_dir is None else folder("data_dir", data_dir), hosts or Hosts()
 
 
@@ -203,14 +204,16 @@ def _run_chunks(inputs: Inputs, plan: Plan, results: Results, manifest: dict[str
     longest = max(stop - start for start, stop in manifest["chunks"])
     width = -(-longest // devices) * devices
     steps = stage_steps(inputs, plan.widths, width)
+    shares = stage_shares(inputs.config, steps)
     manifest["device"] = jax.local_devices()[0].device_kind
     for start, stop in manifest["pending"][plan.hosts.process :: plan.hosts.processes]:
-        stages = Stages(steps, stage_shares(inputs.config, steps), manifest["seconds"], partial(
-            _report_chunk, plan.report, start, stop, inputs.config.seeds))  # fmt: skip
+        before, report = dict(manifest["seconds"]), partial(_report_chunk, plan.report, start, stop, plan.config.seeds)
+        stages = Stages(steps, shares, manifest["seconds"], report)
         chunk = measured_chunk(inputs, start, width, stages)
         chunk = jax.tree.map(lambda a, n=stop - start: np.asarray(a)[:n], chunk)
         frames = chunk_tables(inputs, np.arange(start, stop), chunk)
         write_chunk(results.path, (start, stop), manifest["run"], frames, chunk.trained.params)
+        shares |= spent_since(shares, manifest["seconds"], before)
         if plan.hosts.process == 0:
             results.write_manifest(manifest)
 

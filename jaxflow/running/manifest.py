@@ -56,11 +56,33 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no readable {NAME} ({error}); choose another --out") from None
     if isinstance(manifest, dict) and "edit" in manifest:
-        raise InputError(f"{folder} is the folder of an edit, which is no run")
+        raise InputError(f"{folder} is the folder of an edit, which is no run; name the folder of a run")
     lacking = OURS if not isinstance(manifest, dict) else [name for name in OURS if name not in manifest]
     if lacking:
         raise InputError(f"{folder} holds no jaxflow run ({NAME} has no {lacking[0]}); choose another --out")
     return manifest
+
+
+def kind_of(folder: Path) -> str | None:
+    """What a folder holds: ``a run``, ``a recording's flows`` or ``an edit``; None if jaxflow did not fill it."""
+    try:
+        manifest = read_json(folder / NAME, follow=True)
+    except (OSError, ValueError):
+        return None
+    kinds = {"edit": "an edit", "recording": "a recording's flows", "seeds": "a run"}
+    return next((what for name, what in kinds.items() if isinstance(manifest, dict) and name in manifest), None)
+
+
+def check_finished(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a recording in the place of a run, and a run that has not ended.
+
+    Raises:
+        InputError: see above.
+    """
+    if "recording" in manifest:
+        raise InputError(f"{folder} holds a recording, which has no networks; give the folder of a run")
+    if not manifest["finished"]:
+        raise InputError(f"the run in {folder} has not ended; its command goes on with it")
 
 
 def fault(manifest: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from jaxflow.errors import InputError
+from jaxflow.errors import InputError, alternatives
 from jaxflow.information import spec_of
 from jaxflow.running.config import Config, factor_grid, strategy_grid
 from jaxflow.training import Training
@@ -51,8 +51,9 @@ def preset(name: str, **changes: Any) -> Config:
         (5, 5)
     """
     choice("experiment", name, PRESETS)
-    if unknown := set(changes) - {field.name for field in dataclasses.fields(Config)}:
-        raise InputError(f"an experiment has no {min(unknown)}; Config lists what can be changed")
+    fields = [field.name for field in dataclasses.fields(Config)]
+    if unknown := [field for field in changes if field not in fields]:
+        raise InputError(f"an experiment has no {unknown[0]}; {alternatives(unknown[0], fields)}")
     if spec_of(changes.get("estimator", PRESETS[name].estimator)).chunk is not None:
         changes = {"strategies": PAPER_STRATEGIES, **changes}
     # As many permutations as suit the estimator, which need not be the preset's

@@ -1,20 +1,26 @@
-"""Progress of a run: a live line on a terminal, plain lines elsewhere, always on stderr."""
+"""Progress of a run: a live line on a terminal, a few plain lines elsewhere, always on stderr."""
 
+import math
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from jaxflow.errors import printable
+
 Report: TypeAlias = Callable[[str, float, int], None]
 """Called with what is being done, how many networks are done (fractions count), and of how many."""
 
 STARTING = "starting"
-PLAIN_SECONDS = 30
+SILENCE = 30  # seconds without a line where the output is no terminal; later a tenth of the time that has passed
 SHORTEST_BAR, LONGEST_BAR = 10, 40  # columns
+OVERDUE = "longer than estimated"
+FIGURES = 2.0  # times as long as to load JAX, on any machine: both are Python on one core
 
 
 def silent(stage: str, done: float, total: int) -> None:
@@ -23,102 +29,151 @@ def silent(stage: str, done: float, total: int) -> None:
 
 
 def _clock(seconds: float) -> str:
-    """``1:05``."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """``1:05``, or ``2:01:05`` with hours."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 @contextmanager
-def reporter(title: str, quiet: bool = False, counted: str = "networks") -> Iterator[Report]:
+def reporter(title: str, quiet: bool = False, about: str = "", figures: float = FIGURES) -> Iterator[Report]:
     """A report function for the length of a run, which says at once that it is starting: JAX takes seconds to load.
 
     Args:
         title: of the run.
         quiet: report nothing.
-        counted: what is counted.
+        about: what is said of the run at the beginning, such as ``100 networks, seed 0``.
+        figures: how long tables and figures take when all is computed, as a multiple of the time to the first report.
     """
-    console = Console(stderr=True)
+    console, pace, title = Console(stderr=True), Pace(time.monotonic(), figures), printable(title)
     if quiet:
         yield silent
     elif console.is_terminal:
-        with _live(title, console, counted) as report:
+        if about:
+            console.print(f"{title}: {about}", highlight=False, markup=False, soft_wrap=True)
+        with _live(title, console, pace) as report:
             yield report
     else:
-        yield _plain(title, console, counted)
+        with _plain(title, about, console, pace) as report:
+            yield report
+
+
+class Pace:
+    """The time that is left, estimated anew with every report and counted down by the clock in between.
+
+    What is left of the networks takes as long as those since the first report did, fraction by fraction; what an
+    earlier run finished does not count. Tables and figures come on top of that. Between two reports the estimate is
+    counted down; where that comes to nothing before the next report, there is no estimate any more. So it never says
+    ``0:00 left`` and stays there.
+
+    Args:
+        begin: the clock's seconds at the beginning.
+        figures: see ``reporter``.
+    """
+
+    def __init__(self, begin: float, figures: float = FIGURES) -> None:
+        self.begin, self.figures = begin, figures
+        self.stage, self.done, self.total = STARTING, 0.0, 0
+        self.start, self.first = begin, 0.0
+        self.estimated, self.estimate = begin, None
+        self.part = 0.0
+
+    def hear(self, now: float, stage: str, done: float, total: int) -> None:
+        """Take a report in, at the clock's ``now``."""
+        if total and not self.total:
+            self.start, self.first = now, done
+        ended = bool(self.total) and self.done >= self.total
+        self.stage, self.done, self.total = stage, done, total
+        last = self.figures * max(self.start - self.begin, 1.0)
+        if not total or (done >= total and ended) or done < self.first or (done == self.first < total):
+            return
+        rest = 0.0 if done >= total else (now - self.start) * (total - done) / (done - self.first)
+        self.estimated, self.estimate = now, rest + last
+        begun, spent = self.first / total, now - self.start
+        self.part = max(self.part, begun + (1 - begun) * spent / max(spent + rest + last, 1e-9))
+
+    def left(self, now: float) -> str:
+        """``about 1:05 left``; nothing where it is not known, and that it takes longer where it does."""
+        if self.estimate is None:
+            return ""
+        seconds = self.estimate - (now - self.estimated)
+        return f"about {_clock(math.ceil(seconds))} left" if seconds > 0 else OVERDUE
+
+    @property
+    def percent(self) -> str:
+        """``33 %`` of the time that everything is expected to take, as of the last report."""
+        return f"{int(100 * self.part)} %" if self.total else ""
 
 
 @contextmanager
-def _live(title: str, console: Console, counted: str) -> Iterator[Report]:
+def _live(title: str, console: Console, pace: Pace) -> Iterator[Report]:
     """One line that is drawn anew four times a second, as wide as the terminal is then."""
-    pace, begin = _Pace(), time.monotonic()
-    stage, done, total, left = STARTING, 0.0, 0, ""
 
     def line() -> Text:
-        clock = _clock(time.monotonic() - begin)
-        bar = "=-" if console.options.ascii_only else "━╌"
-        shown = progress_line(console.width, title, stage, done, total, clock, left, bar, counted)
-        return Text(shown, overflow="fold")
-
-    def report(*what: Any) -> None:
-        nonlocal stage, done, total, left
-        stage, done, total = what
-        left = pace.left(done, total)
+        now, bar = time.monotonic(), "=-" if console.options.ascii_only else "━╌"
+        return Text(progress_line(console.width, title, pace, now, bar), overflow="fold")
 
     with Live(get_renderable=line, console=console, transient=True) as live:
         live.refresh()  # at once, not with the first of the drawings
-        yield report
+        yield lambda *what: pace.hear(time.monotonic(), *what)
 
 
-def progress_line(
-    width: int,
-    title: str,
-    stage: str,
-    done: float,
-    total: int,
-    clock: str,
-    left: str,
-    bar: str = "━╌",
-    counted: str = "networks",
-) -> str:
+def progress_line(width: int, title: str, pace: Pace, now: float, bar: str = "━╌") -> str:
     """What a terminal of ``width`` columns shows: the stage always, and of the rest as much as there is room for.
 
     Args:
         width: columns.
         title: of the run.
-        stage: what is being done.
-        done: networks done; fractions count.
-        total: of how many; 0 where that is not known yet.
-        clock: time since the beginning.
-        left: time left, or nothing.
+        pace: of what was reported.
+        now: the clock's seconds.
         bar: what the done and the missing part of the bar are made of.
-        counted: what is counted.
     """
-    count, short = (f"{int(done)} of {total} {counted}", f"{int(done)}/{total}") if total else ("", "")
+    stage, percent, left, clock = pace.stage, pace.percent, pace.left(now), _clock(now - pace.begin)
     named = f"{title}: {stage}"
-    choices = ((named, count, clock, left), (named, short, left), (stage, short, left), (stage, short), (stage,))
+    whole = named, percent, clock, left
+    choices = (whole, (named, percent, left), (stage, percent, left), (stage, percent), (stage,))
     lines = ["  ".join(filter(None, parts)) for parts in choices]
     room = min(LONGEST_BAR, width - len(lines[0]) - 2)
-    if total and room >= SHORTEST_BAR:
-        full = round(room * min(done / total, 1))
-        return "  ".join(filter(None, (named, bar[0] * full + bar[1] * (room - full), count, clock, left)))
+    if percent and room >= SHORTEST_BAR:
+        full = round(room * pace.part)
+        return "  ".join(filter(None, (named, bar[0] * full + bar[1] * (room - full), percent, clock, left)))
     return next((line for line in lines if len(line) <= width), stage)
 
 
-def _plain(title: str, console: Console, counted: str) -> Report:
-    """A line for every chunk, or now and then in a long one."""
-    pace = _Pace()
-    last = time.monotonic()
+@contextmanager
+def _plain(title: str, about: str, console: Console, pace: Pace) -> Iterator[Report]:
+    """A line for every new stage, and now and then one in a long stage, whether it reports or not."""
+    said: set[str] = set()
+    last, lock, ended = pace.begin, threading.Lock(), threading.Event()
 
-    def report(stage: str, done: float, total: int) -> None:
+    def due() -> float:
+        return last + max(SILENCE, (last - pace.begin) / 10)
+
+    def say(*more: str) -> None:
         nonlocal last
-        left = pace.left(done, total)
-        if done == int(done) or time.monotonic() - last > PLAIN_SECONDS:
-            last = time.monotonic()
-            parts = [f"{int(done)} of {total} {counted}" if total else "", left, stage]
-            line = f"{title}: {', '.join(filter(None, parts))}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        last = time.monotonic()
+        said.add(pace.stage)
+        line = f"{title}: {', '.join(filter(None, (pace.stage, *more)))}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    report(STARTING, 0, 0)
-    return report
+    def report(*what: Any) -> None:
+        with lock:
+            pace.hear(now := time.monotonic(), *what)
+            if pace.stage not in said or now > due():
+                say(pace.percent, pace.left(now))
+
+    def speak() -> None:
+        while not ended.wait(max(0.2, due() - time.monotonic())):
+            with lock, suppress(OSError):  # of a stderr that nobody reads any more
+                if (now := time.monotonic()) > due():
+                    say(pace.percent, pace.left(now))
+
+    say(about)
+    threading.Thread(target=speak, daemon=True).start()
+    try:
+        yield report
+    finally:
+        ended.set()
 
 
 @contextmanager
@@ -127,6 +182,11 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     begin = time.perf_counter()
     yield
     seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - begin, 3)
+
+
+def spent_since(stages: Iterable[str], seconds: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of every stage since ``before``: so the next piece of work is expected to divide its time."""
+    return {stage: max(seconds.get(stage, 0.0) - before.get(stage, 0.0), 1e-3) for stage in stages}
 
 
 class Stages:
@@ -156,20 +216,3 @@ class Stages:
         advance(0)
         with timed(self.seconds, stage):
             yield advance
-
-
-class _Pace:
-    """Time left at the pace since the first report: what an earlier run finished does not count."""
-
-    def __init__(self) -> None:
-        self.start = 0.0
-        self.first: float | None = None
-
-    def left(self, done: float, total: int) -> str:
-        """``about 1:05 left``, once anything is done."""
-        if self.first is None and total:
-            self.first, self.start = done, time.monotonic()
-        if self.first is None or not self.first < done < total:
-            return ""
-        elapsed = time.monotonic() - self.start
-        return f"about {_clock(elapsed * (total - done) / (done - self.first))} left"

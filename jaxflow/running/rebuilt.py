@@ -19,6 +19,7 @@ from jaxflow.running.assembly import PARAMS_FOLDER
 from jaxflow.running.chunks import CHUNKS, PARAMS, chunk_name
 from jaxflow.running.config import Config
 from jaxflow.running.files import PRIVATE, create, fingerprint, open_regular, own_folder
+from jaxflow.running.manifest import check_finished
 from jaxflow.running.plan import versions
 from jaxflow.running.results import Results
 from jaxflow.training import Training
@@ -60,10 +61,7 @@ def finished_run(path: Path, data_dir: Path | None = None) -> Finished:
     """
     results = Results(path)
     manifest = results.manifest
-    if "recording" in manifest:
-        raise InputError(f"{path} holds a recording, which has no networks; give the folder of a run")
-    if not manifest["finished"]:
-        raise InputError(f"the run in {path} has not ended; its command goes on with it")
+    check_finished(path, manifest)
     theirs, ours = manifest["versions"].get("jaxflow", "none"), versions()["jaxflow"]
     if theirs != ours:
         raise InputError(

@@ -24,8 +24,9 @@ from jaxflow.running.chunks import CHUNKS, PERMUTED, chunk_name, unfinished, wri
 from jaxflow.running.config import function_identity
 from jaxflow.running.manifest import planned_chunks
 from jaxflow.running.notes import few_permutations, idle_lines
+from jaxflow.running.places import default_folder
 from jaxflow.running.plan import versions
-from jaxflow.running.progress import Report, Stages, silent, timed
+from jaxflow.running.progress import Report, Stages, silent, spent_since, timed
 from jaxflow.running.results import Results, locked, open_results, run_name
 from jaxflow.values import LARGEST_SEED, MOST_NETWORKS, MOST_PERMUTATIONS, file_name, flag, folder, real, several, whole
 
@@ -94,7 +95,7 @@ def measure(
         seed: of permutations and of the halves of honest flows.
         chunk: layers that are computed and saved together; about ten seconds' work if not given.
         name: of the recording; the file's if not given.
-        out: results folder, default ``results/<name>-<estimator>``.
+        out: results folder, default ``results/<name>-<estimator>``, with ``-seed5`` at its end for another seed than 0.
         overwrite: delete a former run in the folder.
         report: called with stage, layers done and total.
 
@@ -129,7 +130,7 @@ def measure(
     _check_work(own, question)
     flag("overwrite", overwrite)
     size = _chunk_size(own, question) if chunk is None else whole("chunk", chunk, 1, MOST_NETWORKS)
-    path = Path("results") / f"{name}-{spec.name}" if out is None else folder("out", out)
+    path = default_folder(name, spec.name, question.seed) if out is None else folder("out", out)
     named = {"activity": activity, "given": given, "within": within, "groups": groups}
     asked_for = {what: _named(values, what)[0] for what, values in named.items()} | {"window": int(window)}
     about = {"asked": asked_for, **_about(own, question, classes)}
@@ -294,10 +295,11 @@ def _run_chunks(task: Task, results: Results, manifest: dict[str, Any], report: 
     steps = dict.fromkeys(STAGES, len(task.question.messages))
     shares = dict.fromkeys(STAGES, 1.0)
     for start, stop in manifest["pending"]:
-        told = partial(_report_chunk, report, start, stop, manifest["seeds"])
+        told, before = partial(_report_chunk, report, start, stop, manifest["seeds"]), dict(manifest["seconds"])
         stages = Stages(steps, shares, manifest["seconds"], told)
         frames, arrays = measure_bins(task.recording, task.question, (start, stop), stages)
         write_chunk(results.path, (start, stop), manifest["run"], frames, arrays, PERMUTED)
+        shares |= spent_since(shares, manifest["seconds"], before)
         results.write_manifest(manifest)
 
 

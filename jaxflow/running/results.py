@@ -22,7 +22,7 @@ import pandas as pd
 from flax.traverse_util import unflatten_dict
 from matplotlib.figure import Figure
 
-from jaxflow.errors import InputError, counted
+from jaxflow.errors import InputError, counted, printable
 from jaxflow.figures.glyphs import missing_glyphs
 from jaxflow.figures.style import DPI
 from jaxflow.networks import Params
@@ -202,7 +202,11 @@ def _refusal(results: Results, manifest: dict[str, Any], identity: Mapping[str, 
         return f"{results.path / NAME} is damaged: {wrong}; choose another --out, or --overwrite it"
     former = manifest["identity"]  # a field that has its default may be absent, from either
     if changed := [key for key in {**identity, **former} if former.get(key) != identity.get(key)]:
-        return f"{results.path} has a run that differs in {', '.join(changed)}; choose another --out, or --overwrite it"
+        kinds = ["a recording's flows" if "messages" in own else "a run" for own in (former, identity)]
+        what = f"a run that differs in {', '.join(changed[:6])}{', …' if len(changed) > 6 else ''}"
+        if kinds[0] != kinds[1]:
+            what = f"{kinds[0]} ({printable(str(manifest['experiment']))}), and {kinds[1]} cannot go there"
+        return f"{results.path} has {what}; choose another --out, or --overwrite it"
     if seeds >= manifest["seeds"] or seeds == assembled(manifest):
         return ""
     run = manifest.get("run", run_name(identity))

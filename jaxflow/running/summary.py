@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jaxflow.editing.candidates import Setting
+from jaxflow.editing.choosing import MEASURES
 from jaxflow.errors import printable
 from jaxflow.figures import counted, message_titles, middle_level
 from jaxflow.figures.edits import worst
@@ -18,6 +19,17 @@ from jaxflow.running.notes import few_permutations
 from jaxflow.running.results import Results
 from jaxflow.statistics import edit_changes
 
+CHANCE = "chance: nothing is told"
+NOTICEABLE = 0.1  # points, of a measure that has risen
+RISEN = ("measure", "before", "after", "change")
+WORDS = {
+    "argmax_accuracy": "decision accuracy",
+    "accuracy": "information accuracy",
+    "bias": "information bias",
+    "parity_gap": "parity gap",
+    "odds_gap": "odds gap",
+}
+
 
 def summary(results: Results) -> str:
     """Accuracy and bias before and after, the correlations of flow and effect, and where the results lie."""
@@ -25,9 +37,9 @@ def summary(results: Results) -> str:
     experiment = printable(str(results.manifest["experiment"]))
     return "\n".join(
         [
-            f"{experiment}: {counted(len(networks), 'network')}, mean accuracy and bias at the output (%)",
+            f"{experiment}: {counted(len(networks), 'network')}, means at the output (%)",
             *notion_line(roles, results.manifest.get("dataset", {}).get("values", {})),
-            *_outputs(networks, results.table("tradeoff"), roles),
+            *_outputs(networks, results.table("tradeoff"), roles, results.manifest.get("chance", {})),
             "",
             "Pearson r of edge flow and effect of removal",
             _correlations(results.table("correlations"), roles),
@@ -77,20 +89,21 @@ def edit_summary(edited: Edited) -> str:
     table, aim = edited.table, edited.setting.aim
     first = table[table["written"]]
     title, count = printable(measure_title(aim)), len(first)
-    asked = f"{title} at most {edited.limit:g} %, at the least loss of accuracy"
+    asked = f"{title} at most {edited.limit:g} %, at the least loss of decision accuracy"
     if aim.keeps_accuracy:
-        asked = f"the least {title} that costs at most {edited.limit:g} points of accuracy"
+        asked = f"the least {title} that costs at most {edited.limit:g} points of decision accuracy"
     reached, columns = table[table["network"].isin(first["network"][first["reached"]])], measure_columns(edited.setting)
     written = reached[reached["written"]]
-    within = (written["argmax_accuracy_before"] - written["argmax_accuracy_after"] <= 2).sum()
     lines = [f"{printable(edited.name)}: {asked}", *_reach(edited, written, count)]
     for rows, what in ((written, "the edits that are written, chosen on one half of the rows, on the other"),
                        (reached, "and the roles of the halves exchanged, both ways together")):  # fmt: skip
         lines += ["", f"{what} (mean over networks, %, and change with its 95 % interval)"]
-        lines.append(_changes(rows, columns, edited.setting))
-    refitted = edited.setting.recalibrate != "none"
-    lines += ["", f"accuracy of the decisions within 2 points of what it was: {within} of {len(written)}"
-              + (", recalibrated" if refitted else "")]  # fmt: skip
+        lines.append(_changes(_compared(rows, edited.setting), edited))
+    if aim.keeps_accuracy:
+        loss = written["argmax_accuracy_before"] - written["argmax_accuracy_after"]
+        kept = f"{(loss <= edited.limit).sum()} of {len(written)}"
+        lines += ["", f"decision accuracy within {edited.limit:g} points of what it was on the other rows: {kept}"]
+    lines += _risen(_compared(reached, edited.setting), columns)
     return "\n".join([*lines, "", f"Results: {printable(str(edited.path))}"])
 
 
@@ -110,19 +123,42 @@ def _reach(edited: Edited, written: pd.DataFrame, count: int) -> list[str]:
     return lines
 
 
-def _changes(rows: pd.DataFrame, columns: Sequence[str], setting: Setting) -> str:
-    """Means before, edited, and recalibrated, and the change from first to last with a bootstrap over networks."""
-    roles, refitted = setting.study.roles, setting.recalibrate != "none"
-    bias = [f"bias{roles.suffix(name)}" for name in roles.attributes]
-    gaps = [f"{gap}{roles.suffix(name)}" for gap in ("parity_gap", "odds_gap") for name in roles.attributes]
-    changes = edit_changes(rows, [*("argmax_accuracy", "accuracy"), *bias, *gaps, *columns])
-    found = {}
+def _compared(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """Every measure before and after, and the change with a bootstrap over networks."""
+    roles = setting.study.roles
+    own = [f"{name}{roles.suffix(of)}" for name in MEASURES for of in roles.attributes]
+    return edit_changes(rows, [*("argmax_accuracy", "accuracy"), *own, *measure_columns(setting)])
+
+
+def _changes(changes: pd.DataFrame, edited: Edited) -> str:
+    """Means before, edited, and recalibrated, the change from first to last with its interval, and chance."""
+    refitted, found = edited.setting.recalibrate != "none", {}
     for measure, before, pruned, after, change, low, high in changes.to_numpy(object).tolist():
         shown = {"before": f"{before:.1f}", "edited": f"{pruned:.1f}"}
         shown |= {"recalibrated": f"{after:.1f}"} if refitted else {}
         interval = "" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
-        found[printable(measure).replace("_", " ")] = shown | {"change": f"{change:+.1f}{interval}"}
+        found[measure_words(measure)] = shown | {"change": f"{change:+.1f}{interval}"}
+        if edited.chance:  # gaps are not listed: where nothing is told there are none
+            found[measure_words(measure)]["chance"] = f"{edited.chance.get(measure, 0.0):.1f}"
     return pd.DataFrame(found).T.to_string()
+
+
+def _risen(changes: pd.DataFrame, aimed: Sequence[str]) -> list[str]:
+    """A warning of the other measures of bias that the edits raise for sure: less of one may be more of another."""
+    others = changes[~changes["measure"].isin([*aimed, "argmax_accuracy", "accuracy"])]
+    risen = others[(others["change"] >= NOTICEABLE) & ~(others["low"] <= 0)]
+    if not len(risen):
+        return []
+    parts = [f"the {measure_words(measure)} by {change:.1f} points ({before:.1f} to {after:.1f} %)"
+             for measure, before, after, change in risen[list(RISEN)].to_numpy(object).tolist()]  # fmt: skip
+    own = " or ".join(name for name in MEASURES if risen["measure"].str.startswith(name).any())
+    return ["", f"Warning: the edits raise {' and '.join(parts)}; --measure {own} lowers that instead"]
+
+
+def measure_words(column: str) -> str:
+    """What people read in the place of a column of ``networks.csv``, without its unit: one name for one quantity."""
+    base = next((own for own in WORDS if column == own or column.startswith(f"{own}_")), column)
+    return printable(" ".join(filter(None, (WORDS.get(base, base), column[len(base) + 1 :]))))
 
 
 def roles_of(results: Results) -> Roles:
@@ -205,8 +241,8 @@ def _fits(results: Results) -> list[str]:
     return ["", f"{unconverged:,} of {fits:,} fits did not converge (fits.csv)"]
 
 
-def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> list[str]:
-    """A table for every attribute: unpruned, and the chosen weights removed, every method at its middle level."""
+def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles, chance: Mapping[str, float]) -> list[str]:
+    """A table for every attribute: unpruned, with weights removed at every method's middle level, and told nothing."""
     unpruned = networks.rename(columns={"output_accuracy": "accuracy", "output_bias": "bias"})
     removed = tradeoff[tradeoff["factor"] == 0]
     parts = []
@@ -214,7 +250,9 @@ def _outputs(networks: pd.DataFrame, tradeoff: pd.DataFrame, roles: Roles) -> li
         columns = ["accuracy", f"bias{roles.suffix(attribute)}", "argmax_accuracy"]
         aimed = removed[removed["attribute"] == attribute] if "attribute" in removed else removed
         rows = {"unpruned": unpruned[columns].mean()} | _after(aimed, columns)
-        table = pd.DataFrame(rows).T.rename(columns=lambda name: printable(str(name)).replace("_", " ", 1))
+        if set(columns) <= set(chance):
+            rows[CHANCE] = pd.Series({name: chance[name] for name in columns})
+        table = pd.DataFrame(rows).T.rename(columns=lambda name: measure_words(str(name)))
         parts.append(table.to_string(float_format="{:.1f}".format))
     return parts
 

@@ -1,4 +1,4 @@
-// What the edits gave: a measure against the accuracy of the decisions, before and after, a pair for every network.
+// What the edits gave: a measure against decision accuracy, before and after, a pair for every network.
 
 import { NEAR_CHANCE, axes, chanceLines, percent, scaleOf, svg, withChance } from "./drawing.js";
 
@@ -11,11 +11,12 @@ export function drawChanges(plot, { data, changes }, shown, on) {
     accuracy = changes[data.accuracy];
   const limit = data.limits[shown.measure];
   const [up, across] = [shown.measure, data.accuracy].map((own) => data.chance[own] ?? undefined);
-  const x = scaleOf(withChance([...accuracy.before, ...accuracy.after].filter(isFinite), across, NEAR_CHANCE.x), PAIR_BOX.left, PAIR_BOX.right);
+  const widths = [...accuracy.before, ...accuracy.after].filter(isFinite);
+  const x = scaleOf(withChance(widths, across, NEAR_CHANCE.x), PAIR_BOX.left, PAIR_BOX.right);
   const asked = limit === null || limit === undefined ? [] : [limit];
   const heights = [...measure.before, ...measure.after, ...asked].filter(isFinite);
   const y = scaleOf(withChance(heights, up, NEAR_CHANCE.y), PAIR_BOX.bottom, PAIR_BOX.top);
-  axes(drawing, PAIR_BOX, x, y, "accuracy of the decisions (%)", `${data.measures[shown.measure]} (%)`);
+  axes(drawing, PAIR_BOX, x, y, "decision accuracy (%)", `${data.measures[shown.measure]} (%)`);
   const named = (value) => value !== undefined && [`at chance, ${percent(value)}`, value];
   chanceLines(drawing, PAIR_BOX, x, y, named(across), named(up));
   for (const own of asked)

@@ -10,14 +10,14 @@ export const PAIRS = {
     x: "parity_gap",
     y: "argmax_accuracy",
     xName: "parity gap of",
-    yName: "accuracy of the decision",
+    yName: "decision accuracy",
     gap: true,
   },
   "odds gap": {
     x: "odds_gap",
     y: "argmax_accuracy",
     xName: "odds gap of",
-    yName: "accuracy of the decision",
+    yName: "decision accuracy",
     gap: true,
   },
   threshold: {
