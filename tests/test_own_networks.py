@@ -432,7 +432,7 @@ def test_flax_layers_can_be_named():
     assert len(named) == 6
     np.testing.assert_allclose(jnp.tanh(named[1]), first, atol=1e-6)
     equal((named[3], named[-1]), (first, logits))
-    with pytest.raises(InputError, match=r"no intermediate 'g'; it has .*h"):
+    with pytest.raises(InputError, match=r"no intermediate 'g'; choose from .*h"):
         flax_network(Loop(), layers=("g",)).activations(params, X)
     assert x is X
 

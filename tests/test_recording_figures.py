@@ -209,12 +209,14 @@ def test_other_warnings_are_not_swallowed():
 
 
 @pytest.mark.parametrize("options", [(), ("--quiet",)], ids=["told", "quiet"])
-def test_quiet_is_quiet_about_characters(options, monkeypatch, capsys):
+def test_quiet_is_quiet_about_characters(options, monkeypatch, capsys, tmp_path):
     def measure(*_, **__):
         with missing_glyphs():
             warnings.warn("Glyph 21050 (X) missing from font(s) DejaVu Sans.", UserWarning, stacklevel=1)
         return SimpleNamespace()
 
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells.npz").touch()
     monkeypatch.setattr("jaxflow.running.recording.measure", measure)
     monkeypatch.setattr("jaxflow.running.summary.recording_summary", lambda _: "done")
     with warnings.catch_warnings(record=True) as told:

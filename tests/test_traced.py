@@ -113,7 +113,7 @@ def test_the_label_is_never_the_first_of_a_dict(params, transformed):
     """Which jit sorts by name: it is called y, or named, or the only message of classes."""
     measure = transformed(lambda own, messages: measure_outputs(NETWORK, own, X, messages))
     for messages in (CLASSES, CLASSES | {"age_group": THREE}):
-        with pytest.raises(InputError, match=r"which is the label by label=, of .*hired") as error:
+        with pytest.raises(InputError, match=r"name the label by label=; choose from .*hired") as error:
             measure(params, forms(messages))
         assert "\n" not in str(error.value)
     found = measure(params, forms({"z_score": X[:, 1], "hired": THREE}))
