@@ -129,7 +129,7 @@ def test_the_report_shows_the_edit_and_the_command_that_makes_it(edited, tmp_pat
     assert "jaxflow edit RESULTS --attribute sex --measure parity_gap --at-most 30" in page
     for measure in ("parity_gap_sex", "parity_gap_region", "bias_sex", "argmax_accuracy"):
         for when in ("before", "after"):
-            assert f"{own[f'{measure}_{when}'].abs().mean():.1f}" in page
+            assert f"{own[f'{measure}_{when}'].abs().mean():.2f}" in page
 
 
 def test_some_reach_the_target_and_the_others_are_told(run, tmp_path, capsys):

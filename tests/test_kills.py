@@ -160,6 +160,7 @@ def test_a_disk_that_fails_at_any_operation_is_one_line(case, tmp_path, monkeypa
 
 
 @pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("case", CASES)
 def test_killed_or_without_power_before_every_operation(case, tmp_path, monkeypatch):
     """Every operation: those whose number is odd without power, which the others of the shorter test are."""

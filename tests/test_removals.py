@@ -206,7 +206,9 @@ def test_every_layer_of_a_deep_network_shares_one_trace(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("depth", "width", "repeated"), [(6, 3, 4), (17, 11, REPEATED)])
+@pytest.mark.parametrize(
+    ("depth", "width", "repeated"), [(6, 3, 4), pytest.param(17, 11, REPEATED, marks=pytest.mark.extended)]
+)
 def test_a_deep_network_runs_through_everything(monkeypatch, tmp_path, depth, width, repeated):
     """All strategies; flows, effects and figures for every layer; of a run of sixteen, too wide to be listed, too."""
     monkeypatch.setattr(perceptron, "REPEATED", repeated)

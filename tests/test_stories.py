@@ -55,7 +55,7 @@ def test_the_commands_for_a_table_run_as_they_stand(tmp_path):
     assert {"bias_race", "bias_sex", "parity_gap_race", "odds_gap_sex"} <= set(networks)
     assert set(tradeoff["attribute"]) == {"race", "sex"}
     assert "race|two_year_recid" in set(pd.read_csv(kept / "odds" / "node_flows.csv")["message"])
-    assert "the least bias of race that costs at most 2 points of accuracy" in printed
+    assert "the least information bias of race that costs at most 2 points of decision accuracy" in printed
     assert len(pd.read_csv(kept / "edited/edits.csv")) == 20
     html = (kept / "report.html").read_text()
     assert len(html) < 1_500_000

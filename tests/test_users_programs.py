@@ -54,6 +54,7 @@ def analysed(out) -> Results:
 
 
 @pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.usefixtures("plain_figures")
 def test_a_run_without_flags_gives_the_tables_of_one_with_ours(tmp_path):
     """Gaussian flows with p-values and honest flows, the sweep and the removals; eight nodes are a wide layer's way."""
