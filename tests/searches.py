@@ -30,6 +30,7 @@ def few_steps() -> Iterator[None]:
     A program does not know of it: no other test of the same process may estimate from as many rows and columns.
     """
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(probe_training, "OPENING", (5, 15))
         patched.setattr(probe_training, "FIRST", 100)
         for module in (probe_training, probe_fits):
             patched.setattr(module, "BATCH", 64)

@@ -63,7 +63,7 @@ JUNK = (
 TYPES = {"experiment": str, "seeds": int, "identity": dict, "chunks": list, "finished": bool, "versions": dict,
          "seconds": dict, "run": str, "pending": list, "assembled": int, "device": str, "files": dict,
          "clearing": bool, "label": str, "attributes": list, "searched": list, "thin": list,
-         "dataset": dict, "recording": dict}  # fmt: skip
+         "dataset": dict, "recording": dict, "chance": dict}  # fmt: skip
 
 
 @pytest.fixture

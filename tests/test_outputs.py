@@ -11,6 +11,7 @@ from given_logits import IDENTITY, one_by_one, outputs_of_logits
 
 from jaxflow import InputError, layers, measurements
 from jaxflow.analysis import measure_outputs
+from jaxflow.chance import chance_levels
 from jaxflow.information import ESTIMATORS, gaussian
 from jaxflow.messages import Message, as_message, read_out, unpermuted
 from jaxflow.outputs import (
@@ -21,6 +22,7 @@ from jaxflow.outputs import (
     counted_measures,
     measure_names,
     threshold_measures,
+    with_measured,
 )
 from jaxflow.study import Study
 
@@ -97,6 +99,22 @@ def test_a_constant_score_tells_the_larger_class(rng):
     message = (rng.random(500) < 0.3).astype(np.int32)
     (accuracy,) = threshold_fractions(np.full(500, 7.0), message)
     assert accuracy == pytest.approx(1 - message.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("notion", ["parity", "odds", "opportunity"])
+def test_chance_is_what_nothing_tells(rng, notion):
+    """Counted by hand: the largest class, within the label's classes where the notion says so; 0 of numbers."""
+    y, z, age = rng.integers(0, 3, 600), (rng.random(600) < 0.8) * 1, rng.normal(size=(600, 1)).astype("float32")
+    z[y == 2] = rng.random((y == 2).sum()) < 0.3  # the larger class is another within this one
+    given = {"y": Message(y, classes=3), "z": Message(z), "age": Message(age, classes=0)}
+    found = chance_levels(with_measured(given, roles := Roles("y", ("z", "age"), notion, 2)), roles)
+    largest = [np.bincount(z[y == own]).max() for own in range(3)]
+    label, attribute = np.bincount(y).max() / 6, np.bincount(z).max() / 6
+    within = {"parity": attribute, "odds": sum(largest) / 6, "opportunity": 100 * largest[2] / (y == 2).sum()}
+    expected = {"accuracy": label, "argmax_accuracy": label, "threshold_accuracy": label}
+    expected |= {"bias_z": within[notion], "bias_age": 0.0, "threshold_bias_z": attribute}
+    assert found == pytest.approx(expected)
+    assert list(found) == [name for name in measure_names(roles) if name in expected]
 
 
 def test_information_accuracy_is_no_accuracy(rng):

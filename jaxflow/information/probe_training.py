@@ -1,9 +1,10 @@
 """How the networks of a probe are trained, and when that ends.
 
-Training goes in cycles, in each of which the learning rate falls from its largest to 0 along a cosine; from the second
-on every cycle is twice as long as the one before. After each the held-out rows of all folds are predicted. When that
-gained less than ``TOLERANCE``, training ends. Every fold then keeps the networks of the cycle that did best in the
-other four folds: its own rows have no part in the choice.
+Training goes in cycles, in each of which the learning rate falls from its largest to 0 along a cosine. It opens with
+two short ones: where few rows tell little, more would only be learned by heart. The others become longer and longer.
+After each the held-out rows of all folds are predicted. When that gained less than ``TOLERANCE``, training ends. Every
+fold then keeps the networks of the cycle that did best in the other four folds: its own rows have no part in the
+choice.
 """
 
 import math
@@ -21,7 +22,9 @@ from jaxflow.information.choosing import in_other_folds
 from jaxflow.information.probe_network import TOGETHER, WIDTH, Weights
 
 BATCH, ADAM = 256, optax.scale_by_adam()
-FIRST, MOST_CYCLES = 500, 8  # steps of the first cycle; all together have 32,250
+OPENING = (25, 75)  # steps of the short cycles before those that are counted
+FIRST, MOST_CYCLES = 500, 8  # steps of the first of these; all together have 32,350
+FEWEST = 2 + len(OPENING)  # cycles before training may end
 TOLERANCE = 0.002  # bits a row
 UNTRAINED = 1e30  # bits lost by a cycle that was not trained
 
@@ -63,13 +66,13 @@ class Lessons(NamedTuple):
 
 
 def cycle_lengths(cycles: int) -> list[int]:
-    """Steps of every cycle: the second, half as long as the first, is enough where the first has learned everything.
+    """Steps of every cycle after two short ones: the second of a half is enough where the first has learned everything.
 
     Example:
         >>> cycle_lengths(5)
-        [500, 250, 500, 1000, 2000]
+        [25, 75, 500, 250, 500, 1000, 2000]
     """
-    return [FIRST, *(FIRST * 2**cycle // 4 for cycle in range(1, cycles))][:cycles]
+    return [*OPENING, FIRST, *(FIRST * 2**cycle // 4 for cycle in range(1, cycles))]
 
 
 def over_folds(function: Any, items: Any) -> Any:
@@ -89,7 +92,7 @@ def trained(begin: Weights, folds: Fold, lessons: Lessons, cycles: Array) -> tup
 
     def more(state: tuple) -> Array:
         cycle, _, _, _, gain = state
-        return (cycle < cycles) & ((cycle < 2) | (gain > TOLERANCE))
+        return (cycle < cycles + len(OPENING)) & ((cycle < FEWEST) | (gain > TOLERANCE))
 
     def train(state: tuple) -> tuple:
         cycle, learner, kept, lost, _ = state
@@ -100,8 +103,8 @@ def trained(begin: Weights, folds: Fold, lessons: Lessons, cycles: Array) -> tup
         kept = jax.tree.map(lambda every, one: every.at[cycle].set(one), kept, networks)
         return cycle + 1, (networks, moments), kept, lost.at[cycle].set(own), gain
 
-    kept = jax.tree.map(lambda leaf: jnp.zeros((MOST_CYCLES, *leaf.shape), leaf.dtype), begin)
-    lost = jnp.full((MOST_CYCLES, count), UNTRAINED / count)
+    kept = jax.tree.map(lambda leaf: jnp.zeros((len(lengths), *leaf.shape), leaf.dtype), begin)
+    lost = jnp.full((len(lengths), count), UNTRAINED / count)
     learner = begin, jax.vmap(ADAM.init)(begin)
     state = jnp.asarray(0), learner, kept, lost, jnp.asarray(jnp.inf)
     _, _, kept, lost, gain = jax.lax.while_loop(more, train, state)

@@ -213,7 +213,7 @@ def _manifest(
     return {
         "edit": dict(asked),
         "of": {"experiment": run.config.name, "run": run.manifest.get("run", ""), "identity": run.manifest["identity"],
-               "dataset": run.manifest.get("dataset", {})},
+               "dataset": run.manifest.get("dataset", {}), "chance": run.manifest.get("chance", {})},
         "label": run.dataset.label,
         "attributes": list(run.dataset.attributes),
         "networks": len(reached),

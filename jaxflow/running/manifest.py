@@ -170,6 +170,7 @@ FIELDS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "attributes": (False, _list_of(_is(str)), "a list of texts"),
     "dataset": (False, _is(dict), "an object"),
     "recording": (False, _is(dict), "an object"),
+    "chance": (False, _object_of(_is_seconds), "an object of numbers, none negative"),
     "searched": (False, _list_of(_is_count), "a list of whole numbers"),
     "thin": (False, _list_of(_is(str)), "a list of texts"),
     "device": (False, _is(str), "a text"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxflow import __version__
 from jaxflow.batching import side_by_side
+from jaxflow.chance import chance_levels
 from jaxflow.datasets import Dataset, record
 from jaxflow.flows import LISTED_NODES
 from jaxflow.information import memory_needed
@@ -132,6 +133,7 @@ def manifest_of(
     run = old.get("run", run_name(identity))
     chunks = planned_chunks(old.get("chunks", ()), config.seeds, config.chunk or config.seeds)
     most = widest(config.spec) if plan.hosts.processes == 1 else config.spec.most
+    roles = config.roles(plan.dataset)
     pending = unfinished(results.path, chunks, manifest, run, lambda line: plan.report(line, 0, config.seeds))
     return {
         "experiment": config.name,
@@ -142,6 +144,7 @@ def manifest_of(
         "label": plan.dataset.label,
         "attributes": list(plan.dataset.attributes),
         "dataset": record(plan.dataset),
+        "chance": chance_levels(measured_messages(roles, plan.dataset), roles),
         "searched": [layer for layer, nodes in enumerate(plan.widths) if layer >= config.first_layer and nodes > most],
         "thin": thin_messages(plan),
         "chunks": chunks,
