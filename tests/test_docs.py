@@ -1,5 +1,6 @@
 """README and docs: their Python runs, their links lead somewhere, the quick start is what CI runs."""
 
+import importlib
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -105,3 +106,14 @@ def test_pages_that_run_have_what_to_run_and_ci_builds_the_site():
     install, build = re.findall(r"`(pip install '\.\[docs\]') && (sphinx-build [^`]*)`", conf)[0]
     assert f"{install} && {build}" in (ROOT / "docs/architecture.md").read_text()
     assert build in (ROOT / ".ci/run").read_text()
+
+
+def test_the_site_has_no_definitions_in_signatures_and_no_headings_without_words(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs/_site")
+    mended = importlib.import_module("listened").mended
+    parameter = '<em class="sig-param">x</em>,'
+    signature = f"f(\n\n<dl>\n<dd>{parameter}</dd>\n<dd>{parameter}</dd>\n</dl>\n\n)"
+    line = f'<span class="parameter">{parameter}</span>\n'
+    assert mended(signature) == f'f(\n\n<span class="parameters">\n{line}{line}</span>\n\n)'
+    assert mended('<th class="head"><p></p></th><th class="head"><p>bits</p></th>').startswith("<td></td><th")
+    assert mended("<dl>\n<dt>a</dt>\n</dl>") == "<dl>\n<dt>a</dt>\n</dl>"
